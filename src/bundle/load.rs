@@ -1,0 +1,2 @@
+//! The strict loader.
+pub struct Loader;

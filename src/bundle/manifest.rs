@@ -1,0 +1,305 @@
+//! `diffcr.json`: the only schema of a bundle, parsed and checked before any file of it is fetched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::config::{
+    SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
+};
+
+/// Value of `format`.
+pub const FORMAT: &str = "diffcr";
+/// The version this build reads and writes.
+pub const FORMAT_VERSION: u64 = 1;
+/// Name of the manifest in a bundle.
+pub const MANIFEST_FILE: &str = "diffcr.json";
+/// Elements of one tensor, at most: above it a size from a file is taken for damage.
+pub const MAX_ELEMENTS: usize = 1 << 31;
+/// Bytes of one file, at most.
+pub const MAX_FILE_BYTES: u64 = 1 << 31;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    pub format: String,
+    pub format_version: u64,
+    pub name: String,
+    /// Changes with the content: a hash over the files' hashes.
+    pub version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    #[serde(default)]
+    pub provenance: Provenance,
+    pub files: Vec<FileEntry>,
+    pub parts: Parts,
+    pub tensors: BTreeMap<String, TensorEntry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
+}
+
+/// Where the weights came from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Provenance {
+    /// The kind of source: `diffusers`, `pixart-pth`, `diffcr-train`.
+    pub source: String,
+    /// The program that wrote the bundle.
+    pub converter: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileEntry {
+    /// Relative to the manifest, with `/`.
+    pub path: String,
+    pub bytes: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+    pub part: Part,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Part {
+    Transformer,
+    TextEncoder,
+    Tokenizer,
+    Vae,
+    VaeTiny,
+}
+
+impl Part {
+    /// First element of its tensors' names.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Transformer => "transformer",
+            Self::TextEncoder => "text_encoder",
+            Self::Tokenizer => "tokenizer",
+            Self::Vae => "vae",
+            Self::VaeTiny => "vae_tiny",
+        }
+    }
+}
+
+/// The configurations of the parts; an absent one is not in the bundle. A model without `vae` and `vaeTiny` draws pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parts {
+    pub transformer: TransformerConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_encoder: Option<TextEncoderConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae: Option<VaeConfig>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vae_tiny: Option<TinyVaeConfig>,
+    pub scheduler: SchedulerConfig,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TensorEntry {
+    pub shape: Vec<usize>,
+    pub encoding: Encoding,
+    /// Input values that share a scale; only where the encoding is quantized.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
+    /// The file that holds the tensor whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Or the files that hold it by rows, in order, each under `NAME.rows.START`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowsEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowsEntry {
+    pub start: usize,
+    pub count: usize,
+    pub file: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    F32,
+    F16,
+    Q8,
+    Q4,
+}
+
+/// Token routing: which layers keep how many tokens, by region of the timesteps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Routing {
+    /// The keep ratios a layer can run at, descending.
+    pub bins: Vec<f64>,
+    pub regions: usize,
+    pub score_scale: ScoreScale,
+    pub score_gain: f64,
+    pub presets: Vec<Preset>,
+    /// Name of the preset that `learned` means.
+    pub default: String,
+}
+
+/// What the router's score multiplies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreScale {
+    /// The MLP branch before its residual add.
+    Mlp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preset {
+    pub name: String,
+    /// `[regions][layers]`.
+    pub keep: Vec<Vec<f64>>,
+    /// Share of the steps, from the last one backwards, that run every token.
+    #[serde(default)]
+    pub dense_steps: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    format: Option<String>,
+    format_version: Option<u64>,
+}
+
+impl Manifest {
+    /// Parses and checks `diffcr.json`. The version is looked at first, so that a bundle of another version says so
+    /// instead of failing on some field.
+    pub fn parse(json: &str) -> Result<Self> {
+        let header: Header = serde_json::from_str(json).map_err(|e| Error::manifest(format!("not JSON: {e}")))?;
+        if header.format.as_deref() != Some(FORMAT) {
+            return Err(Error::manifest(format!("`format` is {:?}, not {FORMAT:?}", header.format.unwrap_or_default())));
+        }
+        let found = header.format_version.ok_or_else(|| Error::manifest("`formatVersion` is missing"))?;
+        if found != FORMAT_VERSION {
+            return Err(Error::ManifestVersion { found, supported: FORMAT_VERSION });
+        }
+        let manifest: Self = serde_json::from_str(json).map_err(|e| Error::manifest(e.to_string()))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The entry of a file.
+    pub fn file(&self, path: &str) -> Option<&FileEntry> {
+        self.files.iter().find(|f| f.path == path)
+    }
+
+    /// Bytes of all files.
+    pub fn total_bytes(&self) -> u64 {
+        self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut paths = BTreeSet::new();
+        for file in &self.files {
+            check_path(&file.path)?;
+            if !paths.insert(file.path.as_str()) {
+                return Err(Error::manifest(format!("file {:?} is listed twice", file.path)));
+            }
+            if file.bytes > MAX_FILE_BYTES {
+                return Err(Error::manifest(format!("file {:?} claims {} bytes", file.path, file.bytes)));
+            }
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+                return Err(Error::manifest(format!("file {:?}: sha256 is not 64 lower-case hex digits", file.path)));
+            }
+        }
+        if let Some(tokenizer) = &self.parts.tokenizer
+            && !paths.contains(tokenizer.file.as_str())
+        {
+            return Err(Error::manifest(format!("the tokenizer's file {:?} is not listed", tokenizer.file)));
+        }
+        for (name, tensor) in &self.tensors {
+            tensor.check(name, &paths)?;
+        }
+        self.routing.as_ref().map_or(Ok(()), |r| r.check(self.parts.transformer.layers))
+    }
+}
+
+impl TensorEntry {
+    /// Values of the tensor.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn check(&self, name: &str, paths: &BTreeSet<&str>) -> Result<()> {
+        let fault = |reason: String| Err(Error::manifest(format!("tensor {name:?}: {reason}")));
+        let elements = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if self.shape.len() > 6 || elements.is_none_or(|n| n == 0 || n > MAX_ELEMENTS) {
+            return fault(format!("the shape {:?} is not possible", self.shape));
+        }
+        if matches!(self.encoding, Encoding::Q8 | Encoding::Q4) != self.group.is_some() {
+            return fault("`group` goes with q8 and q4, and only with them".into());
+        }
+        if self.file.is_some() == !self.rows.is_empty() {
+            return fault("it needs either `file` or `rows`".into());
+        }
+        let mut next = 0usize;
+        for rows in &self.rows {
+            if rows.start != next || rows.count == 0 {
+                return fault(format!("rows do not follow each other at {}", rows.start));
+            }
+            next = next.saturating_add(rows.count);
+        }
+        if !self.rows.is_empty() && self.shape.first() != Some(&next) {
+            return fault(format!("{next} rows are listed for the shape {:?}", self.shape));
+        }
+        let files = self.file.iter().chain(self.rows.iter().map(|r| &r.file));
+        for file in files {
+            if !paths.contains(file.as_str()) {
+                return fault(format!("its file {file:?} is not listed"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Routing {
+    fn check(&self, layers: usize) -> Result<()> {
+        let fault = |reason: String| Err(Error::manifest(format!("routing: {reason}")));
+        let in_range = |r: &f64| *r > 0.0 && *r <= 1.0;
+        if self.bins.is_empty() || !self.bins.iter().all(in_range) || !self.bins.is_sorted_by(|a, b| a > b) {
+            return fault("`bins` must be ratios in (0, 1], descending".into());
+        }
+        if self.regions == 0 {
+            return fault("`regions` is 0".into());
+        }
+        if !(self.score_gain.is_finite() && self.score_gain > 0.0) {
+            return fault("`scoreGain` must be positive".into());
+        }
+        for preset in &self.presets {
+            if preset.keep.len() != self.regions || preset.keep.iter().any(|row| row.len() != layers) {
+                return fault(format!("preset {:?}: `keep` must be {} x {layers}", preset.name, self.regions));
+            }
+            if !preset.keep.iter().flatten().all(in_range) {
+                return fault(format!("preset {:?}: a keep ratio is outside (0, 1]", preset.name));
+            }
+            if !(0.0..=1.0).contains(&preset.dense_steps) {
+                return fault(format!("preset {:?}: `denseSteps` is outside 0..1", preset.name));
+            }
+        }
+        if !self.presets.iter().any(|p| p.name == self.default) {
+            return fault(format!("the default preset {:?} is not listed", self.default));
+        }
+        Ok(())
+    }
+}
+
+/// A path stays inside the bundle: relative, `/` between its elements, no empty, `.` or `..` element, no drive, query or escape.
+fn check_path(path: &str) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/');
+    let inside = path.split('/').all(|e| !e.is_empty() && e != "." && e != "..");
+    if inside && path.chars().all(plain) && path.len() <= 255 && path != MANIFEST_FILE {
+        return Ok(());
+    }
+    Err(Error::manifest(format!("file path {path:?} is not allowed in a bundle")))
+}

@@ -1,0 +1,143 @@
+//! The tensors of a model by name: layers take theirs, and what nobody takes is an error.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::error::{Error, Result};
+
+/// Tensors waiting to be taken by a model's layers.
+#[derive(Debug)]
+pub struct Weights {
+    device: Device,
+    tensors: BTreeMap<String, Stored>,
+}
+
+/// One tensor, where it lives.
+#[derive(Debug)]
+enum Stored {
+    /// On the device, flat; the shape is restored when it is taken.
+    Device { shape: Vec<usize>, flat: Tensor<1> },
+    /// In host memory: tables whose rows are gathered on the CPU.
+    Host(HostTable),
+}
+
+/// A matrix kept in host memory, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTable {
+    pub shape: [usize; 2],
+    pub data: Vec<f32>,
+}
+
+impl HostTable {
+    /// Rows `ids`, one after the other: `ids.len() * width` values.
+    pub fn gather(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        let [rows, width] = self.shape;
+        let mut out = Vec::with_capacity(ids.len() * width);
+        for &id in ids {
+            let start = id as usize * width;
+            let row = self.data.get(start..start + width).ok_or_else(|| {
+                Error::input("input_ids", format!("token id {id} is outside the vocabulary of {rows}"))
+            })?;
+            out.extend_from_slice(row);
+        }
+        Ok(out)
+    }
+}
+
+impl Weights {
+    pub fn new(device: &Device) -> Self {
+        Self { device: device.clone(), tensors: BTreeMap::new() }
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Adds `values` (row-major, `shape`) on the device under `name`.
+    pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f32>) {
+        let flat = Tensor::from_data(TensorData::new(values, [shape.iter().product::<usize>()]), &self.device);
+        self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
+    }
+
+    /// Adds a table that stays in host memory.
+    pub fn insert_host(&mut self, name: impl Into<String>, table: HostTable) {
+        self.tensors.insert(name.into(), Stored::Host(table));
+    }
+
+    /// The tensors below `prefix`, whose names a layer then gives without it.
+    pub fn scope(&mut self, prefix: &str) -> Scope<'_> {
+        Scope { prefix: format!("{prefix}."), weights: self }
+    }
+
+    /// Names not yet taken.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Ends the taking: a tensor that no layer took is unknown to the model.
+    pub fn finish(self) -> Result<()> {
+        match self.tensors.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::model(name.clone(), "this model has no such tensor")),
+        }
+    }
+
+    fn remove(&mut self, name: &str) -> Result<Stored> {
+        self.tensors.remove(name).ok_or_else(|| Error::model(name, "the tensor is missing"))
+    }
+}
+
+/// A view of [`Weights`] below a prefix.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    prefix: String,
+    weights: &'a mut Weights,
+}
+
+impl Scope<'_> {
+    /// One level down: `scope.enter("attn1")`, `scope.enter(3)`.
+    pub fn enter(&mut self, name: impl std::fmt::Display) -> Scope<'_> {
+        Scope { prefix: format!("{}{name}.", self.prefix), weights: self.weights }
+    }
+
+    pub fn device(&self) -> Device {
+        self.weights.device.clone()
+    }
+
+    /// Whether `name` is still to be taken.
+    pub fn has(&self, name: &str) -> bool {
+        self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// Takes tensor `name`, which must have `shape`.
+    pub fn take<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
+        let name = format!("{}{name}", self.prefix);
+        match self.weights.remove(&name)? {
+            Stored::Device { shape: found, flat } => {
+                check_shape(&name, &found, &shape)?;
+                Ok(flat.reshape(shape))
+            }
+            Stored::Host(_) => Err(Error::internal(format!("{name} is a host table"))),
+        }
+    }
+
+    /// Takes a table that was kept in host memory.
+    pub fn take_host(&mut self, name: &str, shape: [usize; 2]) -> Result<HostTable> {
+        let name = format!("{}{name}", self.prefix);
+        match self.weights.remove(&name)? {
+            Stored::Host(table) => {
+                check_shape(&name, &table.shape, &shape)?;
+                Ok(table)
+            }
+            Stored::Device { .. } => Err(Error::internal(format!("{name} is not a host table"))),
+        }
+    }
+}
+
+fn check_shape(name: &str, found: &[usize], wanted: &[usize]) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::model(name, format!("the shape is {found:?}, the model asks for {wanted:?}")))
+}

@@ -1,0 +1,49 @@
+//! Where tensors live: WebGPU of our own, WebGPU through Vulkan, or the CPU.
+
+use burn::tensor::Device;
+
+use crate::error::Result;
+
+/// The backends a caller can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Cpu,
+    Gpu,
+}
+
+impl Backend {
+    /// The name JavaScript and the command line use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "webgpu",
+        }
+    }
+}
+
+/// The CPU backend (Flex).
+#[cfg(feature = "cpu")]
+pub fn cpu() -> Device {
+    Device::flex()
+}
+
+/// Acquires the browser's WebGPU device. Must be awaited before the first tensor.
+#[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
+pub async fn webgpu() -> Result<Device> {
+    use crate::error::Error;
+    Device::wgpu_options().init_async().await.map_err(|e| Error::NoAdapter { reason: e.to_string() })
+}
+
+/// The first GPU that Vulkan offers.
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+pub fn gpu() -> Result<Device> {
+    use crate::error::Error;
+    Device::wgpu_options().init().map_err(|e| Error::NoAdapter { reason: e.to_string() })
+}
+
+#[cfg(not(feature = "gpu"))]
+#[cfg(not(target_arch = "wasm32"))]
+/// Fails: this build has no GPU backend.
+pub fn gpu() -> Result<Device> {
+    Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
+}

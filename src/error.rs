@@ -1,0 +1,111 @@
+//! The one error type: what went wrong, its stable code, and the data a caller needs to act on it.
+
+use serde_json::{Value, json};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can fail, from a manifest to a GPU.
+///
+/// [`Error::code`] is stable and is what JavaScript sees as `DiffCRError.code`;
+/// [`Error::details`] is what it sees as `DiffCRError.details`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `diffcr.json` is not what the schema asks for.
+    #[error("manifest: {message}")]
+    ManifestInvalid { message: String },
+    /// The bundle was written for another version of the format.
+    #[error("manifest: formatVersion {found} is not supported, this build reads {supported}")]
+    ManifestVersion { found: u64, supported: u64 },
+    /// A file of the bundle is missing, truncated or altered.
+    #[error("{file}: {reason}")]
+    Integrity { file: String, reason: String },
+    /// A tensor or a setting does not make a model: missing, unknown, misshapen or unsupported.
+    #[error("{name}: {reason}")]
+    ModelInvalid { name: String, reason: String },
+    /// An argument of the caller, named.
+    #[error("{field}: {reason}")]
+    InvalidInput { field: String, reason: String },
+    /// The browser has no WebGPU, or none for this context.
+    #[error("WebGPU is not available: {reason}")]
+    WebgpuUnavailable { reason: String },
+    /// WebGPU is there but gives no adapter or device.
+    #[error("no WebGPU adapter: {reason}")]
+    NoAdapter { reason: String },
+    /// The adapter's limit is below what the model needs.
+    #[error("the adapter's {limit} is {available}, the model needs {needed}")]
+    LimitTooSmall { limit: String, needed: u64, available: u64 },
+    /// The device was lost while working.
+    #[error("the device failed: {reason}")]
+    DeviceLost { reason: String },
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// Reading or writing a file failed.
+    #[error("{path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    /// A fault of ours.
+    #[error("internal error: {reason}")]
+    Internal { reason: String },
+}
+
+impl Error {
+    /// The stable name of the failure.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ManifestInvalid { .. } => "MANIFEST_INVALID",
+            Self::ManifestVersion { .. } => "MANIFEST_VERSION",
+            Self::Integrity { .. } => "INTEGRITY",
+            Self::ModelInvalid { .. } => "MODEL_INVALID",
+            Self::InvalidInput { .. } => "INVALID_INPUT",
+            Self::WebgpuUnavailable { .. } => "WEBGPU_UNAVAILABLE",
+            Self::NoAdapter { .. } => "NO_ADAPTER",
+            Self::LimitTooSmall { .. } => "LIMIT_TOO_SMALL",
+            Self::DeviceLost { .. } => "DEVICE_LOST",
+            Self::Cancelled => "CANCELLED",
+            Self::Io { .. } => "IO",
+            Self::Internal { .. } => "INTERNAL",
+        }
+    }
+
+    /// The data of the failure, as JSON.
+    pub fn details(&self) -> Value {
+        match self {
+            Self::ManifestInvalid { .. } | Self::Cancelled | Self::Internal { .. } => json!({}),
+            Self::ManifestVersion { found, supported } => json!({ "found": found, "supported": supported }),
+            Self::Integrity { file, reason } => json!({ "file": file, "reason": reason }),
+            Self::ModelInvalid { name, reason } => json!({ "name": name, "reason": reason }),
+            Self::InvalidInput { field, reason } => json!({ "field": field, "reason": reason }),
+            Self::WebgpuUnavailable { reason } | Self::NoAdapter { reason } | Self::DeviceLost { reason } => {
+                json!({ "reason": reason })
+            }
+            Self::LimitTooSmall { limit, needed, available } => {
+                json!({ "limit": limit, "needed": needed, "available": available })
+            }
+            Self::Io { path, .. } => json!({ "path": path }),
+        }
+    }
+
+    pub fn manifest(message: impl Into<String>) -> Self {
+        Self::ManifestInvalid { message: message.into() }
+    }
+
+    pub fn integrity(file: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Integrity { file: file.into(), reason: reason.into() }
+    }
+
+    pub fn model(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::ModelInvalid { name: name.into(), reason: reason.into() }
+    }
+
+    pub fn input(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::InvalidInput { field: field.into(), reason: reason.into() }
+    }
+
+    pub fn internal(reason: impl Into<String>) -> Self {
+        Self::Internal { reason: reason.into() }
+    }
+
+    pub fn io(path: impl AsRef<std::path::Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().display().to_string(), source }
+    }
+}

@@ -1,0 +1,32 @@
+//! DiffCR: diffusion transformers with learned token routing, natively and in the browser.
+//!
+//! One direction of flow:
+//!
+//! ```text
+//! diffcr.json + chunks ──> bundle ──> model ──> sampler ──> pipeline ──> wasm ──> www
+//!                            ▲                                 │
+//!         convert (native) ──┘        train (native)           └──> cli (native)
+//! ```
+
+pub mod error;
+
+pub mod device;
+
+pub mod bundle;
+
+pub mod model;
+
+pub mod sampler;
+
+pub mod pipeline;
+
+#[cfg(feature = "web")]
+pub mod wasm;
+
+#[cfg(feature = "cli")]
+pub mod convert;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+
+pub use error::{Error, Result};

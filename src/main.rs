@@ -1,0 +1,3 @@
+//! `diffcr`: the native binary.
+
+fn main() {}

@@ -1,0 +1,186 @@
+//! What a model is made of: the configurations a manifest carries, one struct per part, checked before anything is built.
+//!
+//! They are ours, not a copy of a source's JSON: a converter reads whatever its source says (or what the tensors' names and
+//! shapes say) and writes these, so that the engine has one reading.
+
+use serde::{Deserialize, Serialize};
+
+/// PixArt transformer (alpha and Sigma).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransformerConfig {
+    pub layers: usize,
+    pub heads: usize,
+    pub head_dim: usize,
+    pub in_channels: usize,
+    /// Twice `in_channels` where the model also predicts a variance, which the engine drops.
+    pub out_channels: usize,
+    pub patch_size: usize,
+    /// Width of the text encoder's states.
+    pub caption_channels: usize,
+    /// Latent side the model was trained for: the base of the position table.
+    pub sample_size: usize,
+    pub interpolation_scale: f64,
+    /// Alpha at 1024: resolution and aspect ratio are embedded beside the timestep.
+    pub size_conditions: bool,
+}
+
+impl TransformerConfig {
+    /// Width of a token.
+    pub fn width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+}
+
+/// T5 encoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TextEncoderConfig {
+    pub vocab_size: usize,
+    pub d_model: usize,
+    pub d_kv: usize,
+    pub heads: usize,
+    pub d_ff: usize,
+    pub layers: usize,
+    pub relative_buckets: usize,
+    pub relative_max_distance: usize,
+    pub layer_norm_eps: f64,
+    pub feed_forward: FeedForward,
+}
+
+/// The MLP of a T5 layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedForward {
+    /// `wo(gelu_tanh(wi_0 x) * wi_1 x)`: T5 v1.1, XXL.
+    GatedGelu,
+    /// `wo(relu(wi x))`: the first T5.
+    Relu,
+}
+
+/// Where the token ids come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TokenizerConfig {
+    /// Path of `tokenizer.json` in the bundle.
+    pub file: String,
+    /// Longest prompt in tokens, `</s>` included.
+    pub max_length: usize,
+    pub pad_id: u32,
+    pub eos_id: u32,
+}
+
+/// `AutoencoderKL`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VaeConfig {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub latent_channels: usize,
+    /// Channels of each level, from the image inwards; every level but the last halves the size.
+    pub block_out_channels: Vec<usize>,
+    /// Resnets of an encoder level; a decoder level has one more.
+    pub layers_per_block: usize,
+    pub norm_groups: usize,
+    /// One attention head over all channels in the middle block.
+    pub mid_attention: bool,
+    pub quant_conv: bool,
+    pub post_quant_conv: bool,
+    /// Model latents = encoder mean * scaling factor.
+    pub scaling_factor: f64,
+    /// The bundle carries the encoder (inpainting needs it).
+    pub encoder: bool,
+}
+
+impl VaeConfig {
+    /// Pixels of an image along one latent cell.
+    pub fn scale(&self) -> usize {
+        1 << (self.block_out_channels.len() - 1)
+    }
+}
+
+/// `AutoencoderTiny` (TAESD and its relatives).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TinyVaeConfig {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub latent_channels: usize,
+    pub encoder_block_channels: Vec<usize>,
+    pub decoder_block_channels: Vec<usize>,
+    pub encoder_blocks: Vec<usize>,
+    pub decoder_blocks: Vec<usize>,
+    pub upsampling_factor: usize,
+    /// The decoder's input is `tanh(x / m) * m` with this m.
+    pub latent_magnitude: f64,
+    pub scaling_factor: f64,
+    pub encoder: bool,
+}
+
+impl TinyVaeConfig {
+    /// Pixels of an image along one latent cell.
+    pub fn scale(&self) -> usize {
+        self.upsampling_factor.pow(self.decoder_block_channels.len() as u32 - 1)
+    }
+}
+
+/// What the network's output means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prediction {
+    /// The noise.
+    Epsilon,
+    /// The clean latents.
+    Sample,
+    /// `sqrt(a) noise - sqrt(1 - a) sample`.
+    VPrediction,
+}
+
+/// The noise schedule the model was trained with, and the solver its publisher chose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SchedulerConfig {
+    pub train_timesteps: usize,
+    pub beta_start: f64,
+    pub beta_end: f64,
+    pub beta_schedule: BetaSchedule,
+    pub prediction: Prediction,
+    pub solver: SolverKind,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            train_timesteps: 1000,
+            beta_start: 1e-4,
+            beta_end: 0.02,
+            beta_schedule: BetaSchedule::Linear,
+            prediction: Prediction::Epsilon,
+            solver: SolverKind::DpmSolver2M,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BetaSchedule {
+    Linear,
+    ScaledLinear,
+}
+
+/// The solvers, by the names users type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SolverKind {
+    #[serde(rename = "dpm++")]
+    DpmSolver2M,
+    #[serde(rename = "dpm++1")]
+    DpmSolver1,
+    #[serde(rename = "ddim")]
+    Ddim,
+    #[serde(rename = "euler")]
+    Euler,
+    #[serde(rename = "lcm")]
+    Lcm,
+    #[serde(rename = "dmd")]
+    Dmd,
+}

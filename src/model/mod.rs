@@ -1,0 +1,5 @@
+//! The networks of a PixArt pipeline, as their checkpoints name them.
+
+pub mod config;
+pub mod tokenizer;
+pub mod vae;

@@ -1,0 +1,1 @@
+//! The two autoencoders: KL and tiny.
