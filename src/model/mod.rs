@@ -1,5 +1,16 @@
 //! The networks of a PixArt pipeline, as their checkpoints name them.
+//!
+//! [`tokenizer`] and [`text_encoder`] turn a prompt into states, [`transformer`] is the denoiser ([`embed`] around
+//! [`block`]s of [`attention`], [`linear`] and [`norm`]), [`vae`] goes between pixels and latents. [`config`] says what
+//! each is made of.
 
+pub mod attention;
+pub mod block;
 pub mod config;
+pub mod embed;
+pub mod linear;
+pub mod norm;
+pub mod text_encoder;
 pub mod tokenizer;
+pub mod transformer;
 pub mod vae;

@@ -1,0 +1,5 @@
+//! Every part against what diffusers and transformers computed from the same weights and inputs.
+
+mod support;
+mod text_encoder;
+mod transformer;
