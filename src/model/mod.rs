@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod block;
 pub mod config;
+pub mod conv;
 pub mod embed;
 pub mod linear;
 pub mod norm;
