@@ -47,3 +47,14 @@ pub fn gpu() -> Result<Device> {
 pub fn gpu() -> Result<Device> {
     Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
 }
+
+/// Whether tensors of this device are in host memory, so that reading one costs nothing.
+pub fn is_host(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return device.clone().inner() == cpu();
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
+}

@@ -51,6 +51,25 @@ impl Vae {
         }
     }
 
+    /// As [`Self::encode`], before the scaling factor: the encoder's mean itself.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_unscaled(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        match self {
+            Self::Kl(kl) => kl.encode(image),
+            Self::Tiny(tiny) => tiny.encode(image),
+        }
+    }
+
+    /// As [`Self::decode`], of latents already divided by the scaling factor.
+    pub fn decode_unscaled(&self, latents: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kl(kl) => kl.decode(latents),
+            Self::Tiny(tiny) => tiny.decode(latents),
+        }
+    }
+
     /// [`Self::decode`] in tiles, where the latents are larger than one.
     ///
     /// # Errors
