@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
+use super::charsmap;
 use super::config::TokenizerConfig;
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ impl Tokenizer {
             serde_json::from_slice(bytes).map_err(|e| Error::integrity(&config.file, e.to_string()))?;
         let refused = |reason: String| Error::model(&config.file, reason);
         if let Some(normalizer) = json.get_mut("normalizer") {
-            spell_out_space_runs(normalizer);
+            prepare(normalizer).map_err(|e| refused(e.into()))?;
         }
         tokenizers::canonicalize_value(&mut json).map_err(|e| refused(e.to_string()))?;
         let inner = tokenizers::from_json(&json.to_string()).map_err(|e| refused(e.to_string()))?;
@@ -71,20 +72,25 @@ fn clean(prompt: &str) -> String {
     prompt.to_lowercase().trim_matches(is_space).to_string()
 }
 
-/// Rewrites the one regular expression of T5 files, `Replace " {2,}"`, in plain strings, so that no regex engine is built in.
+/// Checks the character maps among the normalizers, and rewrites the one regular expression of T5 files, `Replace " {2,}"`,
+/// in plain strings, so that no regex engine is built in.
 ///
 /// Replacing two spaces by one halves a run; 32 times, it leaves one space of any run there is. Where the file asks for `▁`
 /// instead of a space, its `Metaspace` makes that of every space that is left.
-fn spell_out_space_runs(normalizer: &mut Value) {
+fn prepare(normalizer: &mut Value) -> Result<(), &'static str> {
     if let Some(members) = normalizer.get_mut("normalizers").and_then(Value::as_array_mut) {
-        members.iter_mut().for_each(spell_out_space_runs);
-    } else if normalizer["type"] == "Replace"
-        && normalizer["pattern"]["Regex"] == " {2,}"
-        && (normalizer["content"] == " " || normalizer["content"] == "▁")
+        return members.iter_mut().try_for_each(prepare);
+    }
+    let is = |pointer: &str, text: &str| normalizer.pointer(pointer).is_some_and(|v| v == text);
+    if is("/type", "Precompiled") {
+        let map = normalizer.pointer("/precompiled_charsmap").and_then(Value::as_str);
+        charsmap::check(map.ok_or("it has no character map")?)?;
+    } else if is("/type", "Replace") && is("/pattern/Regex", " {2,}") && (is("/content", " ") || is("/content", "▁"))
     {
         let halve = json!({ "type": "Replace", "pattern": { "String": "  " }, "content": " " });
         *normalizer = json!({ "type": "Sequence", "normalizers": vec![halve; 32] });
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -142,6 +148,21 @@ mod tests {
                 assert_eq!(tokenizer.encode(&prompt).unwrap(), plain, "{spaces} spaces to {content:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_character_map_is_applied_and_a_damaged_one_refused() {
+        let (mut units, replacements) = charsmap::tests::map();
+        let mapped = |units: &[u32]| {
+            let map = charsmap::tests::encode((units, replacements));
+            edited(|json| json["normalizer"] = json!({ "type": "Precompiled", "precompiled_charsmap": map }))
+        };
+        let plain = Tokenizer::from_json(FILE.as_bytes(), &config(64)).unwrap();
+        let tokenizer = Tokenizer::from_json(&mapped(&units), &config(64)).unwrap();
+        assert_eq!(tokenizer.encode("cafa").unwrap(), plain.encode("céfé").unwrap());
+        units[0] = 1 << 20;
+        let error = Tokenizer::from_json(&mapped(&units), &config(64)).err().expect("refused");
+        assert_eq!(error.to_string(), "tokenizer.json: its character map points outside itself");
     }
 
     #[test]
