@@ -5,3 +5,4 @@ mod schedulers;
 mod support;
 mod text_encoder;
 mod transformer;
+mod tokenizer;
