@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+#[cfg(any(feature = "webgpu", not(target_arch = "wasm32")))]
 use crate::error::Result;
 
 /// The backends a caller can ask for.
