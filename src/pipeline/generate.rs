@@ -9,7 +9,7 @@ use super::image::{Image, read_back};
 use super::options::{GenerateOptions, Settings, Values};
 use crate::error::{Error, Result};
 use crate::model::transformer::Captions;
-use crate::sampler::guidance::guide;
+use crate::sampler::guidance::{guide, is_guided};
 use crate::sampler::noise::gaussian;
 use crate::sampler::{History, Sampler};
 
@@ -54,7 +54,7 @@ impl Run {
     pub fn new(pipeline: Rc<Pipeline>, options: &GenerateOptions) -> Result<Self> {
         let settings = options.settings(&pipeline)?;
         let sampler = Sampler::new(&pipeline.manifest().parts.scheduler, settings.solver, settings.steps)?;
-        let guided = settings.guidance > 1.0;
+        let guided = is_guided(settings.guidance);
         let captions = captions(&pipeline, options, guided)?;
         let device = pipeline.device();
         let scale = pipeline.pixel_scale();
@@ -100,7 +100,7 @@ impl Run {
     /// The image as the last step estimates it; grey before the first.
     pub async fn preview(&self) -> Result<Image> {
         let latents = self.denoised.clone().unwrap_or_else(|| self.latents.zeros_like());
-        Image::read(self.pipeline.decode_preview(latents)).await
+        Image::read(self.pipeline.decode_preview(latents)?).await
     }
 
     /// Decodes and reads back the image, after the last step.
@@ -111,7 +111,7 @@ impl Run {
         if self.next < self.total() {
             return Err(Error::internal(format!("{} of {} steps are done", self.next, self.total())));
         }
-        let pixels = self.pipeline.decode(self.latents.clone()).clamp(-1.0, 1.0);
+        let pixels = self.pipeline.decode(self.latents.clone())?.clamp(-1.0, 1.0);
         Ok(Output {
             image: Image::read(pixels.clone()).await?,
             pixels: values(pixels).await?,
@@ -123,7 +123,7 @@ impl Run {
     fn predict(&self, i: usize, timestep: f64) -> Result<Tensor<4>> {
         let x = self.latents.clone() * self.sampler.input_scale(i);
         let channels = x.dims()[1];
-        let guided = self.settings.guidance > 1.0;
+        let guided = is_guided(self.settings.guidance);
         let x = if guided { Tensor::cat(vec![x.clone(), x], 0) } else { x }; // [1 or 2, C, h, w]
         let timesteps = vec![timestep as f32; x.dims()[0]];
         let output = self.pipeline.transformer.forward(x, &timesteps, &self.captions)?;

@@ -16,9 +16,15 @@ use crate::model::text_encoder::TextEncoder;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::transformer::Transformer;
 use crate::model::vae::Vae;
+use crate::model::vae::kl::Kl;
+use crate::model::vae::tiled::TileConfig;
+use crate::model::vae::tiny::Tiny;
 
 pub use generate::Run;
 pub use options::GenerateOptions;
+
+/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere, and what main memory takes easily.
+const MAX_MAP_BYTES: u64 = if cfg!(feature = "cpu") { 1 << 30 } else { 128 << 20 };
 
 /// A loaded bundle, ready to run.
 #[derive(Debug)]
@@ -47,11 +53,11 @@ impl Pipeline {
             None => None,
         };
         let vae = match &parts.vae {
-            Some(config) => Some(Vae::load_kl(&mut weights.scope("vae"), config)?),
+            Some(config) => Some(Vae::Kl(Kl::load(&mut weights.scope("vae"), config)?)),
             None => None,
         };
         let vae_tiny = match &parts.vae_tiny {
-            Some(config) => Some(Vae::load_tiny(&mut weights.scope("vae_tiny"), config)?),
+            Some(config) => Some(Vae::Tiny(Tiny::load(&mut weights.scope("vae_tiny"), config)?)),
             None => None,
         };
         let tokenizer = match (&parts.tokenizer, tokenizer) {
@@ -105,19 +111,30 @@ impl Pipeline {
         encoder.forward(&tokenizer.encode(prompt)?)
     }
 
+    /// The autoencoder of the bundle: the one the model was trained with, or `tiny` where asked for or alone.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the bundle has none such.
+    pub fn vae(&self, tiny: bool) -> Result<&Vae> {
+        let vae = if tiny { self.vae_tiny.as_ref() } else { self.vae.as_ref().or(self.vae_tiny.as_ref()) };
+        vae.ok_or_else(|| Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" }))
+    }
+
     /// Image `[1, 3, H, W]`, nominally in [-1, 1], of the model's latents.
-    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
-        match self.vae.as_ref().or(self.vae_tiny.as_ref()) {
-            Some(vae) => vae.decode_latents(latents),
-            None => latents,
-        }
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
+        decode(self.vae.as_ref().or(self.vae_tiny.as_ref()), latents)
     }
 
     /// As [`Self::decode`], by the cheapest decoder at hand.
-    pub fn decode_preview(&self, latents: Tensor<4>) -> Tensor<4> {
-        match self.vae_tiny.as_ref().or(self.vae.as_ref()) {
-            Some(vae) => vae.decode_latents(latents),
-            None => latents,
-        }
+    pub fn decode_preview(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
+        decode(self.vae_tiny.as_ref().or(self.vae.as_ref()), latents)
+    }
+}
+
+/// Decodes whole where the decoder's maps fit, else in tiles.
+fn decode(vae: Option<&Vae>, latents: Tensor<4>) -> Result<Tensor<4>> {
+    match vae {
+        Some(vae) => vae.decode_tiled(latents, TileConfig::fitting(vae.peak_values_per_cell(), MAX_MAP_BYTES)),
+        None => Ok(latents),
     }
 }
