@@ -77,7 +77,7 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
         if config.get(field).is_none() && wanted != default {
             return Err(config.fault(field, format_args!("is absent, which means {default}: only {wanted} is supported")));
         }
-        config.only(field, std::slice::from_ref(wanted))?;
+        config.only(field, std::slice::from_ref(&wanted))?;
     }
     for flag in MUST_BE_OFF {
         config.only(flag, &[json!(false)])?;

@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod block;
+mod charsmap;
 pub mod config;
 pub mod conv;
 pub mod embed;

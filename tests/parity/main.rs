@@ -4,3 +4,4 @@ mod schedulers;
 mod support;
 mod text_encoder;
 mod transformer;
+mod tokenizer;
