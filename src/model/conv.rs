@@ -100,7 +100,7 @@ mod tests {
         let (shape, values) = run(&conv, std::array::from_fn(|i| i as f32));
         assert_eq!(shape, [1, 1, 2, 2]);
         // Windows start at rows and columns 0 and 2; the last row and column of the second are zeros.
-        assert_eq!(values, [45.5, 39.5, 69.5, 50.5]);
+        assert_eq!(values, [45.5, 39.5, 66.5, 50.5]);
     }
 
     #[test]

@@ -6,3 +6,5 @@ mod support;
 mod text_encoder;
 mod transformer;
 mod tokenizer;
+mod vae;
+mod vae_tiled;
