@@ -91,7 +91,7 @@ mod tests {
     fn run(conv: &Conv2d, values: [f32; 16]) -> (Vec<usize>, Vec<f32>) {
         let x = Tensor::<1>::from_data(TensorData::new(values.to_vec(), [16]), &crate::device::cpu());
         let y = conv.forward(x.reshape([1, 1, 4, 4]));
-        (y.dims().to_vec(), y.to_data_as::<f32>().to_vec::<f32>().unwrap())
+        (y.dims().to_vec(), y.try_to_vec_as::<f32>().unwrap())
     }
 
     #[test]
