@@ -1,3 +1,5 @@
 //! `diffcr`: the native binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    diffcr::cli::main()
+}

@@ -13,6 +13,12 @@ pub struct Tokenizer {
     config: TokenizerConfig,
 }
 
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 impl Tokenizer {
     /// Reads a `tokenizer.json`, of the present format or of the versions before it.
     ///
