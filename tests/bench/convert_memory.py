@@ -12,7 +12,7 @@ import tempfile
 import time
 
 D = 1152
-BLOCK = 16 << 20
+BLOCK = 1 << 20
 
 
 def shapes(layers):

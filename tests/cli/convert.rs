@@ -45,6 +45,37 @@ fn a_diffusers_folder_becomes_a_bundle() {
 }
 
 #[test]
+fn an_alpha_is_told_by_its_tensors() {
+    let scratch = Scratch::new();
+    let pipeline = scratch.pipeline();
+    let weights = pipeline.join("transformer/diffusion_pytorch_model.safetensors");
+    let mut all = tensors(&weights);
+    for kind in ["resolution", "aspect_ratio"] {
+        for (name, shape) in [("linear_1", [8, 256]), ("linear_2", [8, 8])] {
+            let name = format!("adaln_single.emb.{kind}_embedder.{name}");
+            all.insert(format!("{name}.weight"), (shape.to_vec(), vec![0; 4 * shape[0] * shape[1]]));
+            all.insert(format!("{name}.bias"), (vec![8], vec![0; 32]));
+        }
+    }
+    write_tensors(&weights, &all);
+    edit_json(&pipeline.join("transformer/config.json"), |json| {
+        // What the configuration says of them is not asked, and what alpha's leaves out follows from the size.
+        json["_class_name"] = json!("Transformer2DModel");
+        json["use_additional_conditions"] = json!(false);
+        json["sample_size"] = json!(128);
+        json.as_object_mut().unwrap().remove("interpolation_scale");
+    });
+    let manifest = converted(&pipeline, &scratch.path("out"), &[]);
+    let transformer = &manifest["parts"]["transformer"];
+    assert_eq!((&transformer["sizeConditions"], &transformer["interpolationScale"]), (&json!(true), &json!(2.0)));
+
+    all.remove("adaln_single.emb.aspect_ratio_embedder.linear_2.bias");
+    write_tensors(&weights, &all);
+    let error = refused(&pipeline, &scratch.path("half"), &[]);
+    assert!(error.contains("aspect_ratio_embedder.linear_2.bias: the tensor is missing"), "{error}");
+}
+
+#[test]
 fn parts_can_be_left_out() {
     let scratch = Scratch::new();
     let manifest = converted(&sigma("pipeline"), &scratch.path("out"), &["--without", "text-encoder,vae"]);
