@@ -1,5 +1,7 @@
 //! `diffcr`: the native binary.
 
-fn main() -> std::process::ExitCode {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     diffcr::cli::main()
 }

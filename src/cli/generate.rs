@@ -15,6 +15,7 @@ use super::tensors::{TensorFile, write, write_file};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;
+use crate::model::ratios::Compression;
 use crate::pipeline::image::Image;
 use crate::pipeline::options::Values;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
@@ -43,6 +44,9 @@ pub struct GenerateArgs {
     /// dpm++, dpm++1, ddim, euler, lcm or dmd [default: the model's own].
     #[arg(long, value_parser = parse_solver)]
     solver: Option<SolverKind>,
+    /// learned, off, a preset, or a share of tokens to skip (0 … 0.9).
+    #[arg(long, default_value = "learned")]
+    compression: Compression,
     /// Safetensors file with `init_latents`, the unit noise to start from.
     #[arg(long)]
     latents: Option<PathBuf>,
@@ -76,6 +80,7 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
         width: args.width,
         height: args.height,
         solver: args.solver,
+        compression: args.compression.clone(),
         latents: args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?,
         ..Default::default()
     };
@@ -90,7 +95,7 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
 
     write_file(&args.out, &png(&output.image)?)?;
     if let Some(path) = &args.save_latents {
-        write(path, &[("final_latents", output.latents.into()), ("image", output.pixels.into())])?;
+        write(path, &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())])?;
     }
     let settings = run.settings();
     shared.result(

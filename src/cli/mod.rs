@@ -3,7 +3,11 @@
 //! Exit codes: 0, 1 for a failure (one line on stderr), 2 for a usage error.
 
 mod convert;
+mod device;
+mod generate;
 mod inspect;
+mod probe;
+mod tensors;
 mod verify;
 
 use std::process::ExitCode;
@@ -32,6 +36,10 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Every file, hash and tensor of a bundle against its manifest.
     Verify(verify::VerifyArgs),
+    /// One part of a bundle on given inputs.
+    Probe(probe::ProbeArgs),
+    /// A prompt becomes a picture.
+    Generate(generate::GenerateArgs),
 }
 
 /// The flags of every subcommand.
@@ -84,6 +92,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Convert(args) => convert::run(args, &cli.shared),
         Command::Inspect(args) => inspect::run(args, &cli.shared),
         Command::Verify(args) => verify::run(args, &cli.shared),
+        Command::Probe(args) => probe::run(args),
+        Command::Generate(args) => generate::run(args, &cli.shared),
     }
 }
 

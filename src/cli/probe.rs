@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use clap::{Args, ValueEnum};
 
 use super::device::DeviceArg;
 use super::tensors::{Output, TensorFile, write};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
+use crate::model::ratios::Compression;
+use crate::model::transformer::StepRouting;
 use crate::pipeline::Pipeline;
 use crate::pipeline::image::read_back;
 use crate::pipeline::options::Values;
@@ -31,6 +33,9 @@ pub struct ProbeArgs {
     /// Use the tiny VAE.
     #[arg(long)]
     tiny: bool,
+    /// learned, off, a preset, or a share of tokens to skip.
+    #[arg(long, default_value = "learned")]
+    compression: Compression,
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
 }
@@ -54,7 +59,7 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
         None => Err(Error::input("inputs", "this part reads a file of inputs")),
     };
     let outputs = match args.part {
-        ProbePart::Transformer => transformer(&pipeline, &inputs()?)?,
+        ProbePart::Transformer => transformer(&pipeline, &inputs()?, &args.compression)?,
         ProbePart::TextEncoder => {
             let rows = match &args.prompts {
                 Some(path) => prompt_ids(&pipeline, path)?,
@@ -64,27 +69,38 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
         }
         ProbePart::VaeEncode => {
             let image = inputs()?.get("image")?.tensor("image", pipeline.device())?;
-            vec![("latents", floats(pipeline.vae(args.tiny)?.encode_unscaled(image)?)?)]
+            vec![("latents".to_owned(), floats(pipeline.vae(args.tiny)?.encode_unscaled(image)?)?)]
         }
         ProbePart::VaeDecode => {
             let latents = inputs()?.get("latents")?.tensor("latents", pipeline.device())?;
-            vec![("image", floats(pipeline.vae(args.tiny)?.decode_unscaled(latents))?)]
+            vec![("image".to_owned(), floats(pipeline.vae(args.tiny)?.decode_unscaled(latents))?)]
         }
     };
     write(&args.out, &outputs)
 }
 
-fn transformer(pipeline: &Pipeline, inputs: &TensorFile) -> Result<Vec<(&'static str, Output)>> {
+fn transformer(pipeline: &Pipeline, inputs: &TensorFile, compression: &Compression) -> Result<Vec<(String, Output)>> {
     let device = pipeline.device();
     let latents = inputs.get("latents")?.tensor::<4>("latents", device)?;
     let states = inputs.get("context")?.tensor::<3>("context", device)?;
+    let timesteps = &inputs.get("timestep")?.data;
     let lengths = match inputs.find("mask") {
         Some(mask) => lengths(mask)?,
         None => vec![states.dims()[1]; states.dims()[0]],
     };
     let captions = pipeline.transformer().captions(states, &lengths)?;
-    let output = pipeline.transformer().forward(latents, &inputs.get("timestep")?.data, &captions)?;
-    Ok(vec![("output", floats(output)?)])
+    let table = pipeline.keep_table(compression)?;
+    let routing = table.zip(pipeline.score_gain()).zip(timesteps.first());
+    let routing = routing.map(|((table, gain), &t)| StepRouting { keep: table.ratios(t as f64).to_vec(), gain });
+    let (output, routed) = pipeline.transformer().forward(latents, timesteps, &captions, routing.as_ref())?;
+    let mut outputs = vec![("output".to_owned(), floats(output)?)];
+    for (i, choice) in routed.into_iter().enumerate() {
+        if let Some(choice) = choice {
+            outputs.push((format!("index.{i}"), ints(choice.index)?));
+            outputs.push((format!("score.{i}"), floats(choice.score)?));
+        }
+    }
+    Ok(outputs)
 }
 
 /// Real tokens of every row of a mask `[B, S]`: ones, then zeros.
@@ -122,7 +138,7 @@ fn input_ids(inputs: &TensorFile) -> Result<Vec<Vec<u32>>> {
 }
 
 /// States of every row, padded with zeros to the bundle's prompt length (or the longest row).
-fn text_encoder(pipeline: &Pipeline, rows: Vec<Vec<u32>>) -> Result<Vec<(&'static str, Output)>> {
+fn text_encoder(pipeline: &Pipeline, rows: Vec<Vec<u32>>) -> Result<Vec<(String, Output)>> {
     let encoder = pipeline.text_encoder()?;
     let width = encoder.config().d_model;
     let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -139,13 +155,19 @@ fn text_encoder(pipeline: &Pipeline, rows: Vec<Vec<u32>>) -> Result<Vec<(&'stati
     }
     let shape = vec![rows.len(), tokens];
     Ok(vec![
-        ("states", Values { shape: vec![rows.len(), tokens, width], data: states }.into()),
-        ("input_ids", Output::Int { shape: shape.clone(), data: ids }),
-        ("attention_mask", Output::Int { shape, data: mask }),
+        ("states".to_owned(), Values { shape: vec![rows.len(), tokens, width], data: states }.into()),
+        ("input_ids".to_owned(), Output::Int { shape: shape.clone(), data: ids }),
+        ("attention_mask".to_owned(), Output::Int { shape, data: mask }),
     ])
 }
 
 fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Output> {
     let shape = tensor.dims().to_vec();
     Ok(Values { shape, data: pollster::block_on(read_back(tensor))? }.into())
+}
+
+fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Result<Output> {
+    let shape = tensor.dims().to_vec();
+    let values = pollster::block_on(read_back(tensor.float()))?;
+    Ok(Output::Int { shape, data: values.into_iter().map(|v| v as i32).collect() })
 }

@@ -68,15 +68,15 @@ impl From<Values> for Output {
 }
 
 /// Writes tensors under a temporary name, then renames.
-pub fn write(path: &Path, tensors: &[(&str, Output)]) -> Result<()> {
-    let views: Vec<(&str, TensorView)> = tensors
+pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
+    let views: Vec<(&String, TensorView)> = tensors
         .iter()
         .map(|(name, output)| {
             let (dtype, shape, bytes) = match output {
                 Output::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
                 Output::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
             };
-            TensorView::new(dtype, shape.clone(), bytes).map(|view| (*name, view)).map_err(|e| Error::internal(e.to_string()))
+            TensorView::new(dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(|e| Error::internal(e.to_string()))
         })
         .collect::<Result<_>>()?;
     let bytes = safetensors::serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;

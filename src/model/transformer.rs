@@ -4,11 +4,13 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::attention::{KeyValue, MASKED};
-use super::block::{Block, Caption};
+use super::block::Caption;
 use super::config::TransformerConfig;
 use super::embed::{CaptionProjection, TimestepModulation, position_table};
+use super::layer::{Layer, Routed};
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
+use super::ratios::tokens;
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
 
@@ -20,7 +22,7 @@ pub struct Transformer {
     patch_embed: Linear,
     modulation: TimestepModulation,
     caption_projection: CaptionProjection,
-    blocks: Vec<Block>,
+    layers: Vec<Layer>,
     /// `[2, D]`: shift and scale of the last norm.
     scale_shift_table: Param<Tensor<2>>,
     proj_out: Linear,
@@ -35,20 +37,29 @@ pub struct Captions {
     bias: Option<Tensor<4>>,
 }
 
+/// How the layers of one step route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRouting {
+    /// Keep ratio of every layer.
+    pub keep: Vec<f64>,
+    /// What the scores are multiplied by (`scoreGain`).
+    pub gain: f64,
+}
+
 impl Transformer {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let (width, patch) = (config.width(), config.patch_size);
         let patch_values = config.in_channels * patch * patch;
         let weight = scope.take("pos_embed.proj.weight", [width, config.in_channels, patch, patch])?;
         let bias = scope.take("pos_embed.proj.bias", [width])?;
-        let blocks = (0..config.layers)
-            .map(|i| Block::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config))
+        let layers = (0..config.layers)
+            .map(|i| Layer::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config))
             .collect::<Result<_>>()?;
         Ok(Self {
             patch_embed: Linear::new(weight.reshape([width, patch_values]), Some(bias)),
             modulation: TimestepModulation::load(&mut scope.enter("adaln_single"), config)?,
             caption_projection: CaptionProjection::load(&mut scope.enter("caption_projection"), config)?,
-            blocks,
+            layers,
             scale_shift_table: Param::from_tensor(scope.take("scale_shift_table", [2, width])?),
             proj_out: Linear::load(&mut scope.enter("proj_out"), width, patch * patch * config.out_channels, true)?,
             config: config.clone(),
@@ -76,30 +87,53 @@ impl Transformer {
         let states = states.narrow(1, 0, longest); // [B, S', E]
         let bias = padding_bias(lengths, longest, &states.device());
         let caption = self.caption_projection.forward(states); // [B, S', D]
-        Ok(Captions { layers: self.blocks.iter().map(|b| b.caption(caption.clone())).collect(), bias })
+        Ok(Captions { layers: self.layers.iter().map(|l| l.block.caption(caption.clone())).collect(), bias })
+    }
+
+    /// Whether the layers have routers.
+    pub fn is_routed(&self) -> bool {
+        self.layers.iter().any(|l| l.router.is_some())
     }
 
     /// The network's output `[B, out, H, W]` for `latents` `[B, C, H, W]` at `timesteps` `[B]` (0 … 999).
     ///
+    /// `routing` is read by layers with a router; without it they keep every token. The second value is what they chose, by
+    /// layer.
+    ///
     /// # Errors
-    /// `InvalidInput` where H or W is no multiple of the patch size, or the channels or the batch do not fit.
-    pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], captions: &Captions) -> Result<Tensor<4>> {
+    /// `InvalidInput` where H or W is no multiple of the patch size, or the channels, the batch or the ratios do not fit.
+    pub fn forward(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        captions: &Captions,
+        routing: Option<&StepRouting>,
+    ) -> Result<(Tensor<4>, Vec<Option<Routed>>)> {
         self.check(&latents, timesteps)?;
+        let gain = routing.map_or(1.0, |r| r.gain);
+        let keep = routing.map_or(&[][..], |r| &r.keep);
+        if !keep.is_empty() && keep.len() != self.layers.len() {
+            return Err(Error::input("keep", format!("{} ratios for {} layers", keep.len(), self.layers.len())));
+        }
         let [_, _, height, width] = latents.dims();
         let device = latents.device();
         let pixels = (height * SIZE_CONDITION_SCALE, width * SIZE_CONDITION_SCALE);
         let modulation = self.modulation.forward(timesteps, pixels, &device);
 
         let mut x = self.embed(latents); // [B, N, D]
-        for (block, key_value) in self.blocks.iter().zip(&captions.layers) {
+        let n = x.dims()[1];
+        let mut routed = Vec::with_capacity(self.layers.len());
+        for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
             let caption = Caption { key_value, bias: captions.bias.as_ref() };
-            let (tokens, branch) = block.forward(x, caption, modulation.six.clone());
-            x = tokens + branch; // [B, N, D]
+            let k = keep.get(i).map_or(n, |&keep| tokens(keep, n));
+            let (next, choice) = layer.forward(x, caption, modulation.six.clone(), k, gain);
+            x = next; // [B, N, D]
+            routed.push(choice);
         }
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
         let x = modulated_layer_norm(x, table.clone().narrow(1, 0, 1), table.narrow(1, 1, 1));
-        Ok(self.unpatchify(self.proj_out.forward(x), height, width))
+        Ok((self.unpatchify(self.proj_out.forward(x), height, width), routed))
     }
 
     fn check(&self, latents: &Tensor<4>, timesteps: &[f32]) -> Result<()> {

@@ -8,7 +8,8 @@ use super::Pipeline;
 use super::image::{Image, read_back};
 use super::options::{GenerateOptions, Settings, Values};
 use crate::error::{Error, Result};
-use crate::model::transformer::Captions;
+use crate::model::ratios::KeepTable;
+use crate::model::transformer::{Captions, StepRouting};
 use crate::sampler::guidance::{guide, is_guided};
 use crate::sampler::noise::gaussian;
 use crate::sampler::{History, Sampler};
@@ -24,6 +25,7 @@ pub struct Run {
     sampler: Sampler,
     history: History<Tensor<4>>,
     captions: Captions,
+    keep: Option<KeepTable>,
     latents: Tensor<4>,
     denoised: Option<Tensor<4>>,
     next: usize,
@@ -64,7 +66,9 @@ impl Run {
             None => noise(settings.seed, INITIAL_NOISE, shape, &pipeline),
         };
         let latents = noise * sampler.init_sigma();
-        Ok(Self { pipeline, settings, sampler, history: History::default(), captions, latents, denoised: None, next: 0 })
+        let keep = pipeline.keep_table(&options.compression)?;
+        let history = History::default();
+        Ok(Self { pipeline, settings, sampler, history, captions, keep, latents, denoised: None, next: 0 })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -126,7 +130,9 @@ impl Run {
         let guided = is_guided(self.settings.guidance);
         let x = if guided { Tensor::cat(vec![x.clone(), x], 0) } else { x }; // [1 or 2, C, h, w]
         let timesteps = vec![timestep as f32; x.dims()[0]];
-        let output = self.pipeline.transformer.forward(x, &timesteps, &self.captions)?;
+        let routing = self.keep.as_ref().map(|table| table.at(i, self.total(), timestep)).zip(self.pipeline.score_gain());
+        let routing = routing.map(|(keep, gain)| StepRouting { keep, gain });
+        let (output, _) = self.pipeline.transformer.forward(x, &timesteps, &self.captions, routing.as_ref())?;
         let output = output.narrow(1, 0, channels); // drops a learned variance
         Ok(if guided { guide(output, self.settings.guidance) } else { output })
     }

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use crate::bundle::load::Loaded;
 use crate::bundle::manifest::Manifest;
 use crate::error::{Error, Result};
+use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::transformer::Transformer;
@@ -100,6 +101,21 @@ impl Pipeline {
         self.pixel_scale() * self.transformer.config().sample_size
     }
 
+    /// Token ids of a prompt, unpadded, `</s>` last.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the bundle has no tokenizer.
+    pub fn tokenize(&self, prompt: &str) -> Result<Vec<u32>> {
+        let tokenizer = self.tokenizer.as_ref();
+        tokenizer.ok_or_else(|| Error::input("prompt", "this bundle has no tokenizer"))?.encode(prompt)
+    }
+
+    /// # Errors
+    /// `InvalidInput` where the bundle has none.
+    pub fn text_encoder(&self) -> Result<&TextEncoder> {
+        self.text_encoder.as_ref().ok_or_else(|| Error::input("prompt", "this bundle has no text encoder"))
+    }
+
     /// Text states `[1, S, E]` of a prompt.
     ///
     /// # Errors
@@ -109,6 +125,24 @@ impl Pipeline {
             return Err(Error::input(field, "this bundle has no text encoder: pass the prompt's embeddings instead"));
         };
         encoder.forward(&tokenizer.encode(prompt)?)
+    }
+
+    /// Keep ratios for a run; none for a dense model.
+    ///
+    /// # Errors
+    /// `InvalidInput` where `compression` means nothing to this model.
+    pub fn keep_table(&self, compression: &Compression) -> Result<Option<KeepTable>> {
+        let train_timesteps = self.manifest.parts.scheduler.train_timesteps;
+        match (&self.manifest.routing, compression) {
+            (Some(routing), _) => KeepTable::new(routing, compression, train_timesteps).map(Some),
+            (None, compression) if compression.asks_for_nothing() => Ok(None),
+            (None, _) => Err(Error::input("compression", "this model has no routers: it runs dense")),
+        }
+    }
+
+    /// What scores are multiplied by; none for a dense model.
+    pub fn score_gain(&self) -> Option<f64> {
+        self.manifest.routing.as_ref().map(|r| r.score_gain)
     }
 
     /// The autoencoder of the bundle: the one the model was trained with, or `tiny` where asked for or alone.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Pipeline;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;
+use crate::model::ratios::Compression;
 
 /// Steps a run may have.
 const MAX_STEPS: usize = 1000;
@@ -30,6 +31,8 @@ pub struct GenerateOptions {
     pub height: Option<usize>,
     /// Default: the one the model's publisher chose.
     pub solver: Option<SolverKind>,
+    /// How many tokens the layers of a routed model skip. Default: as learned.
+    pub compression: Compression,
     /// Unit noise to start from, `[1, C, h, w]`, instead of the seed's.
     pub latents: Option<Values>,
     /// Text states `[1, S, E]` instead of a prompt.

@@ -52,4 +52,13 @@ mod tests {
             assert_eq!(combine(a, vec![3.0, 5.0], b, vec![7.0, -11.0]), [a * 3.0 + b * 7.0, a * 5.0 - b * 11.0]);
         }
     }
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn tensors_combine_as_numbers_do() {
+        use burn::tensor::{Device, TensorData};
+        let tensor =
+            |values: [f32; 2]| Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 2, 1, 1]), &Device::flex());
+        let sum = combine(0.5, tensor([3.0, 5.0]), -2.0, tensor([7.0, -11.0]));
+        assert_eq!(sum.into_data().try_to_vec::<f32>().unwrap(), [-12.5, 24.5]);
+    }
 }

@@ -33,7 +33,8 @@ fn output_is_that_of_diffusers() {
         let tokens = get("mask").shape[1];
         let lengths: Vec<usize> = get("mask").values.chunks(tokens).map(|row| row.iter().sum::<f32>() as usize).collect();
         let captions = model.captions(get("context").tensor(&device), &lengths).unwrap();
-        let output = model.forward(get("latents").tensor(&device), &get("timestep").values, &captions).unwrap();
+        let timesteps = &get("timestep").values;
+        let (output, _) = model.forward(get("latents").tensor(&device), timesteps, &captions, None).unwrap();
         let error = error(output, get("output"));
         println!("case {case}: {error:.2e}");
         assert!(error < 1e-4, "case {case}: {error}");

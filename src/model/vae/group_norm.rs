@@ -69,7 +69,7 @@ mod tests {
         let values: Vec<f32> = (0..channels * pixels).map(|i| ((i * 37 % 101) as f32).sin() + 40.0).collect();
         let x = Tensor::<1>::from_data(TensorData::new(values.clone(), [values.len()]), &crate::device::cpu());
         let y = load(groups, channels).unwrap().forward(x.reshape([1, channels, 5, 7]));
-        let y = y.to_data_as::<f32>().to_vec::<f32>().unwrap();
+        let y = y.try_to_vec_as::<f32>().unwrap();
 
         let size = channels / groups * pixels;
         for (i, &got) in y.iter().enumerate() {

@@ -20,12 +20,9 @@ use self::tiled::{TileConfig, decode_tiled};
 use self::tiny::Tiny;
 use crate::error::{Error, Result};
 
-/// Levels of an autoencoder, at most: each doubles the image.
-const MAX_LEVELS: usize = 16;
-
 /// An autoencoder between images in [-1, 1] and the latents that the transformer works on.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one lives for as long as the model")]
+#[allow(clippy::large_enum_variant)] // One lives for as long as the model.
 pub enum Vae {
     Kl(Kl),
     Tiny(Tiny),
@@ -37,16 +34,29 @@ impl Vae {
     /// # Errors
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
-        match self {
-            Self::Kl(kl) => Ok(kl.encode(image)? * kl.config().scaling_factor),
-            Self::Tiny(tiny) => tiny.encode(image),
-        }
+        Ok(self.encode_unscaled(image)? * self.scaling_factor())
     }
 
     /// The model's latents `[B, C, h, w]` → image `[B, 3, h·scale, w·scale]`.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        self.decode_unscaled(latents / self.scaling_factor())
+    }
+
+    /// As [`Self::encode`], before the scaling factor: the encoder's mean itself.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_unscaled(&self, image: Tensor<4>) -> Result<Tensor<4>> {
         match self {
-            Self::Kl(kl) => kl.decode(latents / kl.config().scaling_factor),
+            Self::Kl(kl) => kl.encode(image),
+            Self::Tiny(tiny) => tiny.encode(image),
+        }
+    }
+
+    /// As [`Self::decode`], of latents already divided by the scaling factor.
+    pub fn decode_unscaled(&self, latents: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kl(kl) => kl.decode(latents),
             Self::Tiny(tiny) => tiny.decode(latents),
         }
     }
@@ -57,6 +67,14 @@ impl Vae {
     /// `INVALID_INPUT` if `tiles` makes no progress.
     pub fn decode_tiled(&self, latents: Tensor<4>, tiles: TileConfig) -> Result<Tensor<4>> {
         decode_tiled(latents, tiles, self.scale(), |tile| Ok(self.decode(tile)))
+    }
+
+    /// The model's latents are the encoder's times this.
+    pub fn scaling_factor(&self) -> f64 {
+        match self {
+            Self::Kl(kl) => kl.config().scaling_factor,
+            Self::Tiny(tiny) => tiny.config().scaling_factor,
+        }
     }
 
     /// Pixels of an image along one latent cell.
@@ -93,8 +111,8 @@ impl Vae {
 /// Widths of the outermost and the innermost level.
 fn check_levels(name: &str, channels: &[usize]) -> Result<(usize, usize)> {
     match (channels.first(), channels.last()) {
-        (Some(&first), Some(&last)) if channels.len() <= MAX_LEVELS => Ok((first, last)),
-        _ => Err(Error::model(name, format!("there are {} levels, not 1 to {MAX_LEVELS}", channels.len()))),
+        (Some(&first), Some(&last)) => Ok((first, last)),
+        _ => Err(Error::model(name, "there must be at least one level")),
     }
 }
 

@@ -67,7 +67,8 @@ impl Tiny {
         &self.config
     }
 
-    /// Image `[B, in, H, W]` in [-1, 1] → the model's latents `[B, latent, H/scale, W/scale]`.
+    /// Image `[B, in, H, W]` in [-1, 1] → latents `[B, latent, H/scale, W/scale]`, not yet multiplied by the scaling
+    /// factor, which is 1 in every checkpoint.
     ///
     /// # Errors
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
@@ -77,7 +78,8 @@ impl Tiny {
         Ok(encoder.forward((image + 1.0) / 2.0))
     }
 
-    /// The model's latents `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in [-1, 1] but for overshoots.
+    /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in
+    /// [-1, 1] but for overshoots.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let magnitude = self.config.latent_magnitude;
         self.decoder.forward(tanh(latents / magnitude) * magnitude) * 2.0 - 1.0

@@ -17,7 +17,7 @@ mod tests {
     #[test]
     fn repeats_cells() {
         let x = Tensor::<4>::from_data([[[[1.0, 2.0], [3.0, 4.0]]]], &crate::device::cpu());
-        let y = upsample_nearest(x, 3).to_data_as::<f32>().to_vec::<f32>().unwrap();
+        let y = upsample_nearest(x, 3).try_to_vec_as::<f32>().unwrap();
         let row = |a: f32, b: f32| [a, a, a, b, b, b];
         assert_eq!(y, [row(1., 2.), row(1., 2.), row(1., 2.), row(3., 4.), row(3., 4.), row(3., 4.)].concat());
     }

@@ -71,9 +71,7 @@ mod tests {
             let values: Vec<f32> = (0..b * n * c).map(|i| ((i * 31 + seed * 17) as f32).sin() * 2.0).collect();
             Tensor::<3>::from_data(TensorData::new(values, [b, n, c]), &crate::device::cpu())
         };
-        let run = |max_scores| {
-            attend(tensor(1), tensor(2), tensor(3), max_scores).to_data_as::<f32>().to_vec::<f32>().unwrap()
-        };
+        let run = |max_scores| attend(tensor(1), tensor(2), tensor(3), max_scores).try_to_vec_as::<f32>().unwrap();
         let whole = run(usize::MAX);
         // Five rows at a time with a short last chunk, then one row at a time.
         for max_scores in [b * n * 5, 1] {

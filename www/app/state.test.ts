@@ -1,0 +1,83 @@
+import type { ModelInfo } from 'diffcr-web';
+import { expect, test } from 'vitest';
+import { busy, initial, reduce, type Action, type State } from './state.ts';
+
+const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3 };
+const info: ModelInfo = { name: 'scenes', version: 'v', width: 64, height: 64, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 8, tokens: 64 };
+const loaded: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info };
+const step: Action = { type: 'step', step: 1, total: 12, etaMs: 500 };
+const done: Action = { type: 'done', total: 12, totalMs: 900, stepMs: 70 };
+
+function after(...actions: Action[]): State {
+  return actions.reduce(reduce, initial(form));
+}
+
+test('the usual way: load, ask, draw', () => {
+  expect(after({ type: 'load' }).model).toEqual({ kind: 'loading', progress: undefined });
+  const progress = { phase: 'download', loadedBytes: 1, totalBytes: 2, overall: 0.4 } as const;
+  expect(after({ type: 'load' }, { type: 'progress', progress }).model).toEqual({ kind: 'loading', progress });
+  expect(after({ type: 'load' }, loaded).model).toMatchObject({ kind: 'ready', backend: 'webgpu' });
+  const running = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' });
+  expect(running.run).toEqual({ kind: 'running', step: 0, total: 12, etaMs: undefined });
+  expect(reduce(running, step).run).toEqual({ kind: 'running', step: 1, total: 12, etaMs: 500 });
+  expect(reduce(reduce(running, step), done).run).toEqual({ kind: 'done', total: 12, totalMs: 900, stepMs: 70 });
+});
+
+test('a picture can be asked for while the model loads', () => {
+  const state = after({ type: 'load' }, { type: 'ask' }, loaded);
+  expect(state.run).toEqual({ kind: 'waiting' });
+  expect(state.model.kind).toBe('ready');
+});
+
+test('cancelling keeps a finished picture and a loaded model, and nothing half done', () => {
+  expect(after({ type: 'load' }, { type: 'ask' }, { type: 'cancelled' })).toMatchObject({ model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined });
+  expect(after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' })).toMatchObject({ model: { kind: 'ready' }, run: { kind: 'none' } });
+  expect(after({ type: 'load' }, loaded, { type: 'start' }, done, { type: 'cancelled' }).run.kind).toBe('done');
+});
+
+test('news of what was cancelled are not heard', () => {
+  const cancelled = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' });
+  expect(reduce(cancelled, step)).toBe(cancelled);
+  const idle = after({ type: 'load' }, { type: 'cancelled' });
+  expect(reduce(idle, { type: 'progress', progress: { phase: 'download', loadedBytes: 1, totalBytes: 2, overall: 0.4 } })).toBe(idle);
+});
+
+test('a failure is shown until the next attempt', () => {
+  const failed = after({ type: 'load' }, { type: 'failed', fault: { code: 'NETWORK', message: 'no' } });
+  expect(failed).toMatchObject({ model: { kind: 'idle' }, run: { kind: 'none' }, fault: { code: 'NETWORK' } });
+  expect(reduce(failed, { type: 'load' }).fault).toBeUndefined();
+  expect(reduce(failed, { type: 'dismiss' }).fault).toBeUndefined();
+});
+
+test.each([['INVALID_INPUT', 'ready'], ['DEVICE_LOST', 'idle'], ['INTERNAL', 'idle'], ['DISPOSED', 'idle']])('after %s the model is %s', (code, kind) => {
+  const state = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'failed', fault: { code, message: '' } });
+  expect(state.model.kind).toBe(kind);
+  expect(state.run.kind).toBe('none');
+});
+
+test('looking back goes through the steps of a finished run; the last one is the picture', () => {
+  const finished = after({ type: 'load' }, loaded, { type: 'start' }, done);
+  expect(reduce(finished, { type: 'look', step: 3 }).looking).toBe(3);
+  expect(reduce(finished, { type: 'look', step: 12 }).looking).toBeUndefined();
+  expect(reduce(reduce(finished, { type: 'look', step: 3 }), { type: 'ask' }).looking).toBeUndefined();
+  expect(after({ type: 'look', step: 3 }).looking).toBeUndefined();
+});
+
+test('numbers stay within their limits', () => {
+  const edit = (change: Partial<typeof form>) => after({ type: 'edit', change }).form;
+  expect(edit({ steps: 0 }).steps).toBe(1);
+  expect(edit({ steps: 1000 }).steps).toBe(50);
+  expect(edit({ guidance: Number.NaN }).guidance).toBe(1);
+  expect(edit({ seed: -3 }).seed).toBe(0);
+  expect(edit({ seed: 1.9 }).seed).toBe(1);
+  expect(edit({ seed: 1e30 }).seed).toBe(2 ** 32 - 1);
+});
+
+test('busy is what can be cancelled', () => {
+  expect(busy(after())).toBe(false);
+  expect(busy(after({ type: 'load' }))).toBe(true);
+  expect(busy(after({ type: 'load' }, loaded))).toBe(false);
+  expect(busy(after({ type: 'load' }, loaded, { type: 'ask' }))).toBe(true);
+  expect(busy(after({ type: 'load' }, loaded, { type: 'start' }))).toBe(true);
+  expect(busy(after({ type: 'load' }, loaded, { type: 'start' }, done))).toBe(false);
+});

@@ -1,0 +1,92 @@
+/** Prompt, examples and settings: what the reader fills in. */
+
+import { LIMITS, type Form, type State } from '../state.ts';
+import { EXAMPLES, isColor, randomCaption, tokens, unknownWords } from '../words.ts';
+import { find, say } from './dom.ts';
+
+export interface AskEvents {
+  readonly edit: (change: Partial<Form>) => void;
+  readonly submit: () => void;
+  readonly cancel: () => void;
+}
+
+/** `scenes`: the model's words are known, so examples and hints make sense. */
+export function createAsk(events: AskEvents, scenes: boolean): (state: State) => void {
+  const form = find('form', HTMLFormElement);
+  const prompt = find('prompt', HTMLTextAreaElement);
+  const negative = find('negative', HTMLTextAreaElement);
+  const words = find('words', HTMLElement);
+  const examples = find('examples', HTMLElement);
+  const seed = find('seed', HTMLInputElement);
+  const steps = find('steps', HTMLInputElement);
+  const guidance = find('guidance', HTMLInputElement);
+  const stepsValue = find('steps-value', HTMLOutputElement);
+  const guidanceValue = find('guidance-value', HTMLOutputElement);
+  const generate = find('generate', HTMLButtonElement);
+  const cancel = find('cancel', HTMLButtonElement);
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    events.submit();
+  });
+  form.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    events.submit();
+  });
+  cancel.addEventListener('click', events.cancel);
+  prompt.addEventListener('input', () => events.edit({ prompt: prompt.value }));
+  negative.addEventListener('input', () => events.edit({ negativePrompt: negative.value }));
+  seed.addEventListener('change', () => events.edit({ seed: seed.valueAsNumber }));
+  steps.addEventListener('input', () => events.edit({ steps: steps.valueAsNumber }));
+  guidance.addEventListener('input', () => events.edit({ guidance: guidance.valueAsNumber }));
+  find('dice', HTMLButtonElement).addEventListener('click', () => events.edit({ seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) }));
+
+  if (scenes) {
+    for (const example of EXAMPLES) {
+      examples.append(exampleButton(example, () => events.edit({ prompt: example })));
+    }
+    const surprise = exampleButton('Surprise me', () => events.edit({ prompt: randomCaption(Math.random) }));
+    surprise.classList.add('surprise');
+    examples.append(surprise);
+  }
+  examples.hidden = !scenes;
+
+  return (state) => {
+    const { form: values, model, run } = state;
+    if (prompt.value !== values.prompt) prompt.value = values.prompt;
+    if (negative.value !== values.negativePrompt) negative.value = values.negativePrompt;
+    if (seed.valueAsNumber !== values.seed) seed.valueAsNumber = values.seed;
+    if (steps.valueAsNumber !== values.steps) steps.valueAsNumber = values.steps;
+    if (guidance.valueAsNumber !== values.guidance) guidance.valueAsNumber = values.guidance;
+    say(stepsValue, String(values.steps));
+    say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
+    const unknown = scenes ? unknownWords(values.prompt) : [];
+    say(words, unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '');
+    const drawing = run.kind === 'waiting' || run.kind === 'running';
+    generate.disabled = drawing;
+    say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : 'Generate');
+    const focused = document.activeElement === cancel;
+    cancel.hidden = !drawing;
+    if (focused && cancel.hidden) generate.focus();
+  };
+}
+
+/** A prompt to click, its colours shown. */
+function exampleButton(text: string, click: () => void): HTMLButtonElement {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'example';
+  for (const token of tokens(text)) {
+    if (isColor(token)) {
+      const color = document.createElement('i');
+      color.dataset['color'] = token;
+      color.textContent = token;
+      button.append(color);
+    } else {
+      button.append(token);
+    }
+  }
+  button.addEventListener('click', click);
+  return button;
+}

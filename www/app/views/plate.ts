@@ -1,0 +1,156 @@
+/** The picture, the strip of its steps, and what is said about them. */
+
+import type { Progress } from 'diffcr-web';
+import { bytes, duration } from '../format.ts';
+import type { Run, State } from '../state.ts';
+import { find, say } from './dom.ts';
+
+export interface PlateEvents {
+  readonly load: () => void;
+  readonly cancel: () => void;
+  readonly look: (step: number) => void;
+  readonly download: () => void;
+}
+
+export interface Plate {
+  render(state: State): void;
+  /** Clears the strip for a run. */
+  begin(total: number): void;
+  /** Shows a step's estimate; takes the bitmap over. */
+  step(step: number, preview: ImageBitmap): void;
+  finish(image: ImageData): void;
+}
+
+const PHASES: Readonly<Record<Progress['phase'], string>> = {
+  manifest: 'Starting up',
+  download: 'Fetching the model',
+  verify: 'Checking the model',
+  upload: 'Moving the model to the device',
+  compile: 'Putting the model together',
+};
+
+export function createPlate(events: PlateEvents): Plate {
+  const picture = find('picture', HTMLCanvasElement);
+  const sheet = find('sheet', HTMLElement);
+  const strip = find('strip', HTMLElement);
+  const frames = find('frames', HTMLElement);
+  const scrub = find('scrub', HTMLInputElement);
+  const download = find('download', HTMLButtonElement);
+  const status = find('status', HTMLElement);
+  const empty = find('empty', HTMLElement);
+  const invitation = find('invitation', HTMLElement);
+  const load = find('load', HTMLButtonElement);
+  const renderLoading = createLoading();
+  const news = find('news', HTMLElement);
+  let canvases: HTMLCanvasElement[] = [];
+  let final: ImageData | undefined;
+
+  load.addEventListener('click', events.load);
+  find('cancel-load', HTMLButtonElement).addEventListener('click', events.cancel);
+  download.addEventListener('click', events.download);
+  scrub.addEventListener('input', () => events.look(scrub.valueAsNumber));
+
+  const show = (state: State): void => {
+    const { run, looking } = state;
+    const at = looking ?? (run.kind === 'running' ? run.step : run.kind === 'done' ? run.total : 0);
+    for (const [i, canvas] of canvases.entries()) canvas.dataset['shown'] = String(i + 1 === at);
+    if (run.kind !== 'done' || final === undefined) return;
+    const past = looking === undefined ? undefined : canvases[looking - 1];
+    if (past === undefined) paint(picture, final);
+    else draw(picture, past, past.width, past.height);
+    scrub.value = String(at);
+    scrub.setAttribute('aria-valuetext', `step ${at} of ${run.total}`);
+  };
+
+  return {
+    render(state) {
+      const { model, run, form, looking } = state;
+      renderLoading(model);
+      const blank = canvases.length === 0;
+      empty.hidden = !blank || model.kind === 'loading' || run.kind === 'running';
+      say(invitation, model.kind === 'idle' ? 'The model is not loaded' : 'The picture appears here');
+      load.hidden = model.kind !== 'idle';
+      sheet.dataset['over'] = String(model.kind === 'loading');
+      strip.hidden = blank;
+      scrub.disabled = run.kind !== 'done';
+      download.hidden = run.kind !== 'done';
+      say(status, statusOf(run, looking));
+      say(news, newsOf(state));
+      if (run.kind === 'done') picture.setAttribute('aria-label', `Picture of ${JSON.stringify(form.prompt)}`);
+      show(state);
+    },
+    begin(total) {
+      final = undefined;
+      canvases = Array.from({ length: total }, () => document.createElement('canvas'));
+      for (const canvas of canvases) canvas.width = canvas.height = 1;
+      frames.replaceChildren(...canvases);
+      scrub.max = scrub.value = String(total);
+      picture.setAttribute('aria-label', 'Picture being drawn');
+    },
+    step(step, preview) {
+      const frame = canvases[step - 1];
+      if (frame !== undefined) draw(frame, preview, preview.width, preview.height);
+      draw(picture, preview, preview.width, preview.height);
+      preview.close();
+    },
+    finish(image) {
+      final = image;
+    },
+  };
+}
+
+/** The part of the sheet that covers it while the model comes in. */
+function createLoading(): (model: State['model']) => void {
+  const loading = find('loading', HTMLElement);
+  const phase = find('phase', HTMLElement);
+  const bar = find('progress', HTMLProgressElement);
+  const amount = find('bytes', HTMLElement);
+  return (model) => {
+    loading.hidden = model.kind !== 'loading';
+    if (model.kind !== 'loading') return;
+    const { progress } = model;
+    bar.value = progress?.overall ?? 0;
+    say(phase, PHASES[progress?.phase ?? 'manifest']);
+    const known = progress !== undefined && progress.totalBytes > 0;
+    say(amount, known ? `${bytes(progress.loadedBytes)} of ${bytes(progress.totalBytes)}` : 'engine and manifest');
+  };
+}
+
+function statusOf(run: Run, looking: number | undefined): string {
+  switch (run.kind) {
+    case 'none':
+      return '';
+    case 'waiting':
+      return 'Waiting for the model';
+    case 'running': {
+      const left = run.etaMs === undefined ? '' : ` · ${duration(run.etaMs)} left`;
+      return run.step === 0 ? 'Reading the prompt' : `Step ${run.step} of ${run.total}${left}`;
+    }
+    case 'done':
+      if (looking !== undefined) return `Looking back at step ${looking} of ${run.total}`;
+      return `${run.total} steps · ${duration(run.totalMs)} · ${duration(run.stepMs)} a step`;
+  }
+}
+
+/** What a screen reader is told: beginnings and ends, not every step. */
+function newsOf({ model, run }: State): string {
+  if (model.kind === 'loading') return 'Loading the model';
+  if (run.kind === 'running') return 'Drawing the picture';
+  if (run.kind === 'done') return `The picture is done, after ${duration(run.totalMs)}`;
+  return model.kind === 'ready' ? 'The model is ready' : '';
+}
+
+function draw(canvas: HTMLCanvasElement, source: CanvasImageSource, width: number, height: number): void {
+  resize(canvas, width, height);
+  canvas.getContext('2d')?.drawImage(source, 0, 0);
+}
+
+function paint(canvas: HTMLCanvasElement, image: ImageData): void {
+  resize(canvas, image.width, image.height);
+  canvas.getContext('2d')?.putImageData(image, 0, 0);
+}
+
+function resize(canvas: HTMLCanvasElement, width: number, height: number): void {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+}

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import { load, loadModel } from './client.ts';
+import { DiffCRError } from './errors.ts';
+import type { Progress } from './progress.ts';
+import { fakeBundle, fakeFetch, fakeWasm, fakeWorker, wasmError, type FakeOptions } from './testing/fake.ts';
+
+const base = 'https://host/m/';
+const { contents, manifest } = await fakeBundle(base, [300, 200, 100]);
+
+function setup(options: FakeOptions = {}, ...faults: Parameters<typeof fakeFetch>[1][]) {
+  const wasm = fakeWasm(options);
+  const worker = fakeWorker(wasm);
+  return { ...wasm, worker, ...fakeFetch(contents, ...faults) };
+}
+
+test('loads a bundle: progress, files, pipeline', async () => {
+  const { worker, fetch, added } = setup();
+  const events: Progress[] = [];
+  const pipe = await load(base, { fetch, onProgress: (event) => events.push(event) }, worker.connect);
+  expect(pipe).toMatchObject({ backend: 'webgpu', info: { name: 'fake', version: 'v1' } });
+  expect(pipe.note).toBeUndefined();
+  expect([...added.values()].reduce((a, b) => a + b)).toBe(600);
+  expect(events[0]).toMatchObject({ phase: 'manifest', overall: 0 });
+  expect(events.at(-1)).toMatchObject({ phase: 'compile', loadedBytes: 600, totalBytes: 600, overall: 1 });
+  expect(worker.closed).toBe(false);
+});
+
+test('each option goes where it belongs', async () => {
+  const { worker, fetch, log } = setup();
+  const pipe = await load(base, { fetch, device: 'cpu', wasmUrl: 'https://cdn/wasm' }, worker.connect);
+  expect(pipe.backend).toBe('cpu');
+  expect(log).toEqual(['open cpu https://cdn/wasm/']);
+});
+
+test('without WebGPU the pipeline says so', async () => {
+  const { worker, fetch } = setup({ adapter: () => Promise.reject(new DiffCRError('WEBGPU_UNAVAILABLE', 'WebGPU is not available')) });
+  const pipe = await load(base, { fetch }, worker.connect);
+  expect(pipe).toMatchObject({ backend: 'cpu', note: expect.stringMatching(/^WebGPU is not available/) });
+});
+
+test.each([
+  ['no manifest', {}, (url: string) => (url.endsWith('diffcr.json') ? new Response('', { status: 404 }) : undefined), 'NETWORK'],
+  ['another version', {}, (url: string) => (url.endsWith('diffcr.json') ? new Response(JSON.stringify({ ...manifest, formatVersion: 2 })) : undefined), 'MANIFEST_VERSION'],
+  ['a damaged chunk', {}, (url: string) => (url.endsWith('part-1.safetensors') ? new Response(new Uint8Array(200)) : undefined), 'INTEGRITY'],
+  ['a refused file', { addFile: () => { throw wasmError('MODEL_INVALID', 'a tensor is missing'); } }, undefined, 'MODEL_INVALID'],
+  ['no module', { open: () => Promise.reject(new DiffCRError('NETWORK', 'no wasm')) }, undefined, 'NETWORK'],
+  ['a trap', { addFile: () => { throw new WebAssembly.RuntimeError('unreachable'); } }, undefined, 'INTERNAL'],
+])('%s: a typed error, and the worker is gone', async (_, options, fault, code) => {
+  const { worker, fetch } = setup(options, fault);
+  await expect(load(base, { fetch }, worker.connect)).rejects.toMatchObject({ name: 'DiffCRError', code });
+  expect(worker.closed).toBe(true);
+});
+
+test('a worker that dies while the weights come in', async () => {
+  const { worker, fetch } = setup({}, (url) => {
+    if (url.endsWith('part-1.safetensors')) worker.crash(new DiffCRError('INTERNAL', 'the worker stopped'));
+    return undefined;
+  });
+  await expect(load(base, { fetch }, worker.connect)).rejects.toMatchObject({ code: 'INTERNAL', message: 'the worker stopped' });
+});
+
+test('an abort stops the fetches, the worker and the progress', async () => {
+  const controller = new AbortController();
+  const signals: (AbortSignal | null | undefined)[] = [];
+  const { worker, fetch } = setup({}, (url) => {
+    if (url.endsWith('part-0.safetensors')) controller.abort();
+    return undefined;
+  });
+  const events: Progress[] = [];
+  const loading = load(
+    base,
+    { signal: controller.signal, fetch: (url, init) => (signals.push(init.signal), fetch(url, init)), onProgress: (event) => events.push(event) },
+    worker.connect,
+  );
+  await expect(loading).rejects.toMatchObject({ name: 'AbortError' });
+  expect(worker.closed).toBe(true);
+  expect(signals.every((signal) => signal?.aborted)).toBe(true);
+  const { length } = events;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(events).toHaveLength(length);
+  await expect(load(base, { signal: controller.signal, fetch }, worker.connect)).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+test.each([
+  ['url', 'models/scenes', {}],
+  ['concurrency', base, { concurrency: 0 }],
+  ['concurrency', base, { concurrency: 1.5 }],
+  ['wasmUrl', base, { wasmUrl: '//[' }],
+  ['workerUrl', base, { workerUrl: 'no address' }],
+])('a bad %s is INVALID_INPUT and starts nothing', async (field, url, options) => {
+  await expect(loadModel(url, { workerUrl: 'https://host/worker.js', ...options })).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field } });
+});

@@ -1,0 +1,108 @@
+/** `loadModel`: from the address of a bundle to a {@link Pipeline}. Fetching happens on the page, everything else in the worker. */
+
+import { abortable, throwIfAborted } from './abort.ts';
+import { absolute, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
+import { abortError, asError, DiffCRError } from './errors.ts';
+import { Pipeline } from './pipeline.ts';
+import { ProgressMeter, type Progress } from './progress.ts';
+import type { DeviceChoice } from './protocol.ts';
+import { connectWorker, Remote, type Connect } from './remote.ts';
+import { platformFetch } from './support.ts';
+import { fetchChunks } from './weights/chunks.ts';
+import { fetchBytes, type Fetch } from './weights/fetch.ts';
+
+export interface LoadOptions {
+  /** `'auto'` takes WebGPU, and the CPU where there is none (`pipeline.note` then says why). @default 'auto' */
+  readonly device?: DeviceChoice;
+  /** Files fetched at a time; as many chunks, and one more, are held in memory. @default 4 */
+  readonly concurrency?: number;
+  /** Address of `worker.js`. @default beside this module */
+  readonly workerUrl?: string | URL;
+  /** Address of the folder with `diffcr_webgpu.js`, `diffcr_webgpu_bg.wasm` and the same two for `cpu`. @default beside the worker */
+  readonly wasmUrl?: string | URL;
+  /** Fetches the manifest and the weights. @default the platform's */
+  readonly fetch?: Fetch;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/**
+ * Loads the bundle at `url`: its folder, or its `diffcr.json`; a relative address counts from the page.
+ * Rejects with a {@link DiffCRError}, or with `AbortError` when the signal fires; nothing is left running then.
+ */
+export async function loadModel(url: string | URL, options: LoadOptions = {}): Promise<Pipeline> {
+  return await load(url, options, defaultWorker(options.workerUrl));
+}
+
+/** {@link loadModel} with the worker injected. */
+export async function load(url: string | URL, options: LoadOptions, connect: Connect): Promise<Pipeline> {
+  throwIfAborted(options.signal);
+  const urls = resolveBundle(url);
+  const { device, concurrency } = checked(options);
+  const wasmUrl = options.wasmUrl === undefined ? undefined : resolveFolder(options.wasmUrl, 'wasmUrl');
+  const remote = new Remote(connect);
+  const stop = new AbortController();
+  try {
+    const signal = stop.signal;
+    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency };
+    const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
+    const open = remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
+    const work = Promise.all([open, fill(remote, open, source, meter)]);
+    const [opened, info] = await abortable(Promise.race([work, remote.ended]), options.signal);
+    meter.finish();
+    return new Pipeline(remote, opened, info);
+  } catch (thrown) {
+    const error = asError(thrown);
+    stop.abort();
+    remote.close(error);
+    throw error;
+  }
+}
+
+interface Source {
+  readonly urls: BundleUrls;
+  readonly fetch: Fetch;
+  readonly signal: AbortSignal;
+  readonly concurrency: number;
+}
+
+/** Brings the manifest and every chunk to the worker; what the model says of itself. */
+async function fill(remote: Remote, open: Promise<unknown>, source: Source, meter: ProgressMeter) {
+  const { urls, fetch, signal, concurrency } = source;
+  const [bytes] = await Promise.all([fetchBytes(urls.manifest, { fetch, signal }), open]);
+  const json = new TextDecoder().decode(bytes);
+  const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
+  meter.start(summary.totalBytes);
+  await fetchChunks(summary.files, {
+    base: urls.base,
+    fetch,
+    signal,
+    concurrency,
+    meter,
+    deliver: async ({ path }, bytes) => {
+      await remote.call('added', (id) => ({ id, type: 'file', path, bytes }), { transfer: [bytes.buffer] });
+    },
+  });
+  if (signal.aborted) throw abortError();
+  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish' }));
+  return info;
+}
+
+function checked({ device = 'auto', concurrency = 4 }: LoadOptions): { device: DeviceChoice; concurrency: number } {
+  if (!['auto', 'webgpu', 'cpu'].includes(device)) {
+    throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(device)} is not 'auto', 'webgpu' or 'cpu'`, { field: 'device' });
+  }
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 32) {
+    throw new DiffCRError('INVALID_INPUT', `concurrency: ${concurrency} is not a whole number from 1 to 32`, { field: 'concurrency' });
+  }
+  return { device, concurrency };
+}
+
+function defaultWorker(workerUrl: string | URL | undefined): Connect {
+  if (workerUrl === undefined) {
+    // Spelled out in one piece: this is the form that bundlers look for.
+    return connectWorker(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'diffcr' }), 'worker.js');
+  }
+  const url = absolute(workerUrl, 'workerUrl');
+  return connectWorker(() => new Worker(url, { type: 'module', name: 'diffcr' }), url.href);
+}

@@ -1,0 +1,10 @@
+/** `diffcr-web`: text to image in the browser. Safe to import anywhere: nothing of the browser is touched before a call. */
+
+export { loadModel, type LoadOptions } from './client.ts';
+export { DiffCRError, type Code, type Details } from './errors.ts';
+export type { Output, RunParams } from './output.ts';
+export type { GenerateOptions, Pipeline, RunEvent } from './pipeline.ts';
+export type { Phase, Progress } from './progress.ts';
+export type { Backend, DeviceChoice, FileEntry, ManifestSummary, ModelInfo, RunRequest, Step, Tensor, Timings } from './protocol.ts';
+export { checkSupport, type Support, type SupportOptions } from './support.ts';
+export type { Fetch } from './weights/fetch.ts';

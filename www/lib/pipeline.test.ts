@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { load } from './client.ts';
+import type { RunEvent } from './pipeline.ts';
+import type { Step } from './protocol.ts';
+import { fakeBundle, fakeFetch, FakeImageData, fakeWasm, fakeWorker, wasmError, type FakeOptions } from './testing/fake.ts';
+
+beforeEach(() => void vi.stubGlobal('ImageData', FakeImageData));
+afterEach(() => vi.unstubAllGlobals());
+
+const { contents } = await fakeBundle('https://host/m/', [10]);
+
+async function setup(options: FakeOptions = {}) {
+  const wasm = fakeWasm(options);
+  const worker = fakeWorker(wasm);
+  return { ...wasm, worker, pipe: await load('https://host/m/', fakeFetch(contents), worker.connect) };
+}
+
+const tick = (ms = 3): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('a run gives the picture and all it takes to repeat it', async () => {
+  const { pipe } = await setup();
+  const out = await pipe.generate({ prompt: 'a red star', seed: 7, steps: 5, guidance: 3, returnLatents: true });
+  expect(out.image).toMatchObject({ width: 2, height: 2 });
+  expect([...out.image.data]).toEqual(Array(16).fill(7));
+  expect(out.params).toEqual({ prompt: 'a red star', negativePrompt: '', seed: 7, steps: 5, guidance: 3, width: 2, height: 2, solver: 'dpm++' });
+  expect(out).toMatchObject({ seed: 7, modelVersion: 'v1', latents: { shape: [1, 3, 2, 2] } });
+  expect(out.timings.stepMs).toHaveLength(5);
+});
+
+test('only what was asked for reaches the model', async () => {
+  const { pipe, worker } = await setup();
+  await pipe.generate({ prompt: 'x', steps: 1, onStep: () => {} });
+  expect(worker.sent.at(-1)).toEqual({ id: expect.any(Number), type: 'generate', request: { prompt: 'x', steps: 1 }, previewEvery: 0, returnLatents: false });
+});
+
+test('a second call waits for the first, also when that one fails', async () => {
+  let runs = 0;
+  const { pipe, log } = await setup({ generate: () => { if ((runs += 1) === 1) throw wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }); } });
+  const first = pipe.generate({ prompt: 'one' });
+  const [second, third] = [pipe.generate({ prompt: 'two' }), pipe.generate({ prompt: 'three' })];
+  await expect(first).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'steps' } });
+  await Promise.all([second, third]);
+  const run = ['step 1', 'step 2', 'step 3', 'free run'];
+  expect(log).toEqual(['open webgpu', 'generate two', ...run, 'generate three', ...run]);
+});
+
+test('an abort rejects at once and leaves the pipeline usable', async () => {
+  let open = (): void => {};
+  const gate = new Promise<void>((resolve) => { open = resolve; });
+  const { pipe, log } = await setup({ step: (step) => (step === 2 ? gate : Promise.resolve()) });
+  const controller = new AbortController();
+  const steps: Step[] = [];
+  const running = pipe.generate({ prompt: 'one', steps: 9, signal: controller.signal, onStep: (step) => steps.push(step) });
+  await vi.waitFor(() => expect(steps).toHaveLength(1));
+  controller.abort();
+  await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+  const next = pipe.generate({ prompt: 'two', steps: 1 });
+  open();
+  await next;
+  expect(steps).toHaveLength(1);
+  expect(log).toEqual(['open webgpu', 'generate one', 'step 1', 'step 2', 'free run', 'generate two', 'step 1', 'free run']);
+});
+
+test('a queued call that is aborted never starts', async () => {
+  const { pipe, log } = await setup();
+  const controller = new AbortController();
+  const first = pipe.generate({ prompt: 'one' });
+  const second = pipe.generate({ prompt: 'two', signal: controller.signal });
+  controller.abort();
+  await expect(second).rejects.toMatchObject({ name: 'AbortError' });
+  await first;
+  await pipe.generate({ prompt: 'three' });
+  expect(log).not.toContain('generate two');
+});
+
+test('stream yields every step, then the result', async () => {
+  const { pipe } = await setup();
+  const events: RunEvent[] = [];
+  for await (const event of pipe.stream({ prompt: 'x', steps: 3, previewEvery: 1 })) events.push(event);
+  expect(events.map(({ type }) => type)).toEqual(['step', 'step', 'step', 'done']);
+  expect(events.every((event) => event.type === 'done' || event.preview !== undefined)).toBe(true);
+});
+
+test('leaving the loop of a stream stops the run', async () => {
+  const { pipe, log } = await setup();
+  for await (const event of pipe.stream({ steps: 10_000 })) if (event.type === 'step' && event.step === 2) break;
+  await pipe.generate({ prompt: 'after', steps: 1 });
+  expect(log.filter((line) => line.startsWith('step')).length).toBeLessThan(50);
+});
+
+test('a stream throws what the run throws', async () => {
+  const { pipe } = await setup({ generate: () => { throw wasmError('INVALID_INPUT', 'width: 7', { field: 'width' }); } });
+  const first = pipe.stream({ width: 7 }).next();
+  await expect(first).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+});
+
+test('after dispose everything is DISPOSED, and the worker is gone', async () => {
+  const { pipe, worker } = await setup({ step: () => tick(50) });
+  const running = pipe.generate({ steps: 9 });
+  await tick();
+  await pipe.dispose();
+  await expect(running).rejects.toMatchObject({ code: 'DISPOSED' });
+  await expect(pipe.generate()).rejects.toMatchObject({ code: 'DISPOSED' });
+  expect(worker.closed).toBe(true);
+  await pipe[Symbol.asyncDispose]();
+});
+
+test('a trap rejects the run with INTERNAL and later ones with DISPOSED', async () => {
+  const { pipe, worker } = await setup({ finish: () => { throw new WebAssembly.RuntimeError('unreachable'); } });
+  const [first, second] = [pipe.generate(), pipe.generate()];
+  await expect(first).rejects.toMatchObject({ code: 'INTERNAL' });
+  await expect(second).rejects.toMatchObject({ code: 'DISPOSED', cause: { code: 'INTERNAL' } });
+  expect(worker.closed).toBe(true);
+});
+
+test.each([-1, 0.5, Number.NaN])('previewEvery %d is refused', async (previewEvery) => {
+  const { pipe } = await setup();
+  await expect(pipe.generate({ previewEvery })).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'previewEvery' } });
+});

@@ -1,0 +1,120 @@
+/** The messages between the page and its worker. Types only: both ends are compiled against this file. */
+
+import type { WireError } from './errors.ts';
+
+export type Backend = 'webgpu' | 'cpu';
+
+/** @default 'auto': WebGPU, and the CPU where there is none. */
+export type DeviceChoice = 'auto' | Backend;
+
+/** A file of a bundle, as its manifest lists it. */
+export interface FileEntry {
+  readonly path: string;
+  readonly bytes: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly part: string;
+}
+
+export interface ManifestSummary {
+  readonly name: string;
+  /** Changes with the content. */
+  readonly version: string;
+  readonly totalBytes: number;
+  readonly files: readonly FileEntry[];
+}
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly version: string;
+  /** Size of a picture when none is asked for. */
+  readonly width: number;
+  readonly height: number;
+  /** Pixels per latent cell, along one axis. */
+  readonly pixelScale: number;
+  readonly latentChannels: number;
+  readonly defaultSolver: string;
+  readonly layers: number;
+  readonly tokens: number;
+}
+
+/** A tensor of 32-bit floats, row-major. */
+export interface Tensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** What a run is asked for; whatever is left out takes the model's default. */
+export interface RunRequest {
+  readonly prompt?: string;
+  readonly negativePrompt?: string;
+  readonly seed?: number;
+  readonly steps?: number;
+  readonly guidance?: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly solver?: string;
+  /** Initial noise `[1, C, h, w]`. */
+  readonly latents?: Tensor;
+  /** Text states `[1, S, E]` in place of the prompt. */
+  readonly promptEmbeds?: Tensor;
+}
+
+/** Milliseconds, measured in the worker. */
+export interface Timings {
+  /** Checking the request, encoding the prompt. */
+  readonly encodeMs: number;
+  /** Each denoising step. */
+  readonly stepMs: readonly number[];
+  /** Decoding and reading back. */
+  readonly decodeMs: number;
+  /** All of it, previews included. */
+  readonly totalMs: number;
+}
+
+export type ToWorker =
+  | { readonly id: number; readonly type: 'open'; readonly device: DeviceChoice; readonly wasmUrl?: string }
+  | { readonly id: number; readonly type: 'manifest'; readonly json: string }
+  | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly id: number; readonly type: 'finish' }
+  | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly previewEvery: number; readonly returnLatents: boolean }
+  | { readonly id: number; readonly type: 'abort' };
+
+/** One answer to one request, matched by `id`. */
+export type Reply =
+  | { readonly type: 'opened'; readonly backend: Backend; readonly note?: string }
+  | { readonly type: 'manifest'; readonly summary: ManifestSummary }
+  | { readonly type: 'added' }
+  | { readonly type: 'ready'; readonly info: ModelInfo }
+  | {
+      readonly type: 'done';
+      readonly width: number;
+      readonly height: number;
+      readonly pixels: Uint8ClampedArray<ArrayBuffer>;
+      readonly seed: number;
+      readonly steps: number;
+      readonly timings: Timings;
+      readonly latents?: Tensor;
+    };
+
+export type ReplyOf<T extends Reply['type']> = Extract<Reply, { type: T }>;
+
+/** One denoising step of a run. */
+export interface Step {
+  /** From 1 to `total`. */
+  readonly step: number;
+  readonly total: number;
+  /** Of the noise schedule, 999 to 0. */
+  readonly timestep: number;
+  readonly elapsedMs: number;
+  readonly etaMs: number;
+  /** The current estimate of the picture, where `previewEvery` asked for one. Yours to `close()`. */
+  readonly preview?: ImageBitmap;
+}
+
+export type FromWorker =
+  | { readonly id: number; readonly type: 'reply'; readonly reply: Reply }
+  | { readonly id: number; readonly type: 'step'; readonly step: Step }
+  | { readonly id: number; readonly type: 'failed'; readonly error: WireError; readonly dead: boolean }
+  /** Not an answer: something failed outside any request, and the module is gone. */
+  | { readonly type: 'crashed'; readonly error: WireError };

@@ -1,0 +1,131 @@
+import { expect, test } from 'vitest';
+import { DiffCRError } from './errors.ts';
+import type { DeviceChoice, FromWorker, RunRequest, ToWorker } from './protocol.ts';
+import { Session } from './session.ts';
+import { fakeBundle, fakeWasm, wasmError, type FakeOptions } from './testing/fake.ts';
+
+const { contents, entries, manifest } = await fakeBundle('https://host/m/', [40, 30]);
+
+/** A session with a model loaded, or as far as `open`. */
+async function start(options: FakeOptions = {}, device: DeviceChoice = 'webgpu') {
+  const wasm = fakeWasm(options);
+  const sent: FromWorker[] = [];
+  const session = new Session({ ...wasm.host, post: (message) => void sent.push(message) });
+  let id = 0;
+  /** Sends a message; its last answer. */
+  const ask = async (make: (id: number) => ToWorker): Promise<FromWorker | undefined> => {
+    await session.handle(make((id += 1)));
+    return sent.at(-1);
+  };
+  const opened = await ask((id) => ({ id, type: 'open', device }));
+  const fill = async (): Promise<void> => {
+    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+    for (const { path } of entries) {
+      await ask((id) => ({ id, type: 'file', path, bytes: contents.get(`https://host/m/${path}`) ?? new Uint8Array() }));
+    }
+    await ask((id) => ({ id, type: 'finish' }));
+  };
+  const generate = (request: RunRequest, previewEvery = 0, returnLatents = false) =>
+    ask((id) => ({ id, type: 'generate', request, previewEvery, returnLatents }));
+  return { ...wasm, session, sent, ask, opened, fill, generate, lastId: () => id };
+}
+
+const noAdapter = async (): Promise<never> => {
+  throw new DiffCRError('NO_ADAPTER', 'no WebGPU adapter');
+};
+
+test('auto takes WebGPU', async () => {
+  expect((await start({}, 'auto')).opened).toMatchObject({ type: 'reply', reply: { type: 'opened', backend: 'webgpu' } });
+});
+
+test('auto falls back to the CPU and says why; the WebGPU module is not fetched', async () => {
+  const { opened, log } = await start({ adapter: noAdapter }, 'auto');
+  expect(opened).toMatchObject({ reply: { backend: 'cpu', note: expect.stringContaining('no WebGPU adapter') } });
+  expect(log).toEqual(['open cpu']);
+});
+
+test("auto also falls back when the module's own device fails, and on nothing else", async () => {
+  const failing = (error: unknown): FakeOptions => ({ open: async (backend) => { if (backend === 'webgpu') throw error; } });
+  expect((await start(failing(wasmError('NO_ADAPTER', 'no device')), 'auto')).opened).toMatchObject({ reply: { backend: 'cpu' } });
+  expect((await start(failing(new DiffCRError('NETWORK', 'gone')), 'auto')).opened).toMatchObject({ type: 'failed', error: { code: 'NETWORK' } });
+});
+
+test('webgpu asked for is webgpu or an error', async () => {
+  expect((await start({ adapter: noAdapter }, 'webgpu')).opened).toMatchObject({ type: 'failed', error: { code: 'NO_ADAPTER' }, dead: false });
+});
+
+test('cpu asked for never looks at WebGPU', async () => {
+  const { opened, log } = await start({ adapter: noAdapter }, 'cpu');
+  expect(opened).toMatchObject({ reply: { backend: 'cpu' } });
+  expect(log).toEqual(['open cpu']);
+});
+
+test('files reach the loader and the model tells of itself', async () => {
+  const { fill, sent, added } = await start();
+  await fill();
+  expect(added).toEqual(new Map([['part-0.safetensors', 40], ['part-1.safetensors', 30]]));
+  expect(sent.at(-1)).toMatchObject({ reply: { type: 'ready', info: { name: 'fake', width: 2 } } });
+});
+
+test('the errors of the module keep their code', async () => {
+  const { ask } = await start({ addFile: () => { throw wasmError('INTEGRITY', 'part-0: altered', { file: 'part-0' }); } });
+  expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}' }))).toMatchObject({ error: { code: 'MANIFEST_VERSION', details: { found: 99 } } });
+  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+  expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array() }))).toMatchObject({ error: { code: 'INTEGRITY', details: { file: 'part-0' } } });
+});
+
+test('a run reports every step, previews on time, and ends with the picture', async () => {
+  const { fill, generate, sent, log } = await start();
+  await fill();
+  const before = sent.length;
+  const done = await generate({ prompt: 'x', seed: 9, steps: 4 }, 2, true);
+  const steps = sent.slice(before).flatMap((message) => (message.type === 'step' ? [message.step] : []));
+  expect(steps.map(({ step, total, timestep }) => [step, total, timestep])).toEqual([[1, 4, 999], [2, 4, 998], [3, 4, 997], [4, 4, 996]]);
+  expect(steps.map(({ preview }) => preview !== undefined)).toEqual([false, true, false, true]);
+  expect(steps.at(-1)?.etaMs).toBe(0);
+  expect(done).toMatchObject({ type: 'reply', reply: { type: 'done', width: 2, height: 2, seed: 9, steps: 4, latents: { shape: [1, 3, 2, 2] } } });
+  if (done?.type !== 'reply' || done.reply.type !== 'done') throw new Error('no picture');
+  expect([...done.reply.pixels]).toEqual(Array(16).fill(9));
+  expect(done.reply.timings.stepMs).toHaveLength(4);
+  expect(log.at(-1)).toBe('free run');
+});
+
+test('latents stay home unless asked for', async () => {
+  const { fill, generate } = await start();
+  await fill();
+  expect(await generate({})).not.toHaveProperty('reply.latents');
+});
+
+test('an abort between two steps frees the run and leaves the model usable', async () => {
+  const { fill, generate, session, log, lastId } = await start({
+    step: async (step) => { if (step === 2) await session.handle({ id: lastId(), type: 'abort' }); },
+  });
+  await fill();
+  expect(await generate({ steps: 50 })).toMatchObject({ type: 'failed', error: { kind: 'abort' }, dead: false });
+  expect(log.filter((line) => line.startsWith('step'))).toEqual(['step 1', 'step 2']);
+  expect(log.at(-1)).toBe('free run');
+  expect(await generate({ steps: 1 })).toMatchObject({ type: 'reply' });
+});
+
+test('a message is heard even while steps follow each other without a pause', async () => {
+  const { fill, generate, session, lastId } = await start();
+  await fill();
+  const running = generate({ steps: 100_000 });
+  setTimeout(() => void session.handle({ id: lastId(), type: 'abort' }), 0);
+  expect(await running).toMatchObject({ error: { kind: 'abort' } });
+});
+
+test('a trap and a lost device are the end of the module, a refused option is not', async () => {
+  const faults: unknown[] = [wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }), wasmError('DEVICE_LOST', 'lost'), new WebAssembly.RuntimeError('unreachable')];
+  const { fill, generate } = await start({ generate: () => { throw faults.shift(); } });
+  await fill();
+  expect(await generate({})).toMatchObject({ error: { code: 'INVALID_INPUT', details: { field: 'steps' } }, dead: false });
+  expect(await generate({})).toMatchObject({ error: { code: 'DEVICE_LOST' }, dead: true });
+  expect(await generate({})).toMatchObject({ error: { code: 'INTERNAL', message: /unreachable/ }, dead: true });
+});
+
+test('messages out of turn are refused', async () => {
+  const { generate, ask } = await start();
+  expect(await generate({})).toMatchObject({ error: { code: 'INTERNAL' } });
+  expect(await ask((id) => ({ id, type: 'finish' }))).toMatchObject({ error: { code: 'INTERNAL' } });
+});

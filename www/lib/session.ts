@@ -1,0 +1,177 @@
+/** The worker's side: owns the wasm module and answers the page's messages, one after the other. */
+
+import { abortError, DiffCRError, toWire } from './errors.ts';
+import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, Tensor, ToWorker } from './protocol.ts';
+import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun } from './wasm.ts';
+
+/** What the session needs of its surroundings; the tests bring their own. */
+export interface Host {
+  post(message: FromWorker, transfer: Transferable[]): void;
+  openerFor(folder: string | undefined): OpenEngine;
+  /** Rejects with `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. */
+  requestAdapter(): Promise<unknown>;
+  bitmap(picture: WasmPicture): Promise<ImageBitmap>;
+}
+
+type Generate = Extract<ToWorker, { type: 'generate' }>;
+
+export class Session {
+  readonly #host: Host;
+  readonly #aborted = new Set<number>();
+  #engine: WasmEngine | undefined;
+  #loader: WasmLoader | undefined;
+  #model: WasmModel | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** Answers with exactly one `reply` or `failed`; `abort` has no answer of its own. */
+  async handle(message: ToWorker): Promise<void> {
+    const { id } = message;
+    if (message.type === 'abort') {
+      this.#aborted.add(id);
+      return;
+    }
+    try {
+      const reply = await this.#answer(message);
+      this.#host.post({ id, type: 'reply', reply }, transferables(reply));
+    } catch (error) {
+      this.#host.post({ id, type: 'failed', error: toWire(explained(error)), dead: isFatal(error) }, []);
+    } finally {
+      this.#aborted.delete(id);
+    }
+  }
+
+  async #answer(message: Exclude<ToWorker, { type: 'abort' }>): Promise<Reply> {
+    switch (message.type) {
+      case 'open':
+        return await this.#open(message.device, this.#host.openerFor(message.wasmUrl));
+      case 'manifest': {
+        const engine = present(this.#engine, 'no engine');
+        const { name, version, totalBytes, files } = engine.manifest(message.json);
+        this.#loader = engine.loader(message.json);
+        return { type: 'manifest', summary: { name, version, totalBytes, files } };
+      }
+      case 'file':
+        present(this.#loader, 'no manifest').addFile(message.path, message.bytes);
+        return { type: 'added' };
+      case 'finish': {
+        const loader = present(this.#loader, 'no manifest');
+        this.#loader = undefined; // `finish` consumes it
+        this.#model = loader.finish();
+        return { type: 'ready', info: this.#model.info() };
+      }
+      case 'generate':
+        return await this.#generate(message, present(this.#model, 'no model'));
+    }
+  }
+
+  async #open(device: DeviceChoice, open: OpenEngine): Promise<ReplyOf<'opened'>> {
+    const start = async (backend: Backend): Promise<ReplyOf<'opened'>> => {
+      if (backend === 'webgpu') await this.#host.requestAdapter();
+      this.#engine = await open(backend);
+      return { type: 'opened', backend };
+    };
+    if (device !== 'auto') return await start(device);
+    try {
+      return await start('webgpu');
+    } catch (error) {
+      const { message } = lacksWebGpu(error);
+      return { ...(await start('cpu')), note: `${message}. The model runs on the CPU, which is slower.` };
+    }
+  }
+
+  async #generate({ id, request, previewEvery, returnLatents }: Generate, model: WasmModel): Promise<Reply> {
+    const started = performance.now();
+    const run = await model.generate(request);
+    try {
+      const encodeMs = performance.now() - started;
+      const stepMs = await this.#denoise(id, run, previewEvery, started);
+      const decoding = performance.now();
+      const { image, latents } = await run.finish();
+      const ended = performance.now();
+      return {
+        type: 'done',
+        width: image.width,
+        height: image.height,
+        pixels: new Uint8ClampedArray(image.data),
+        seed: run.seed,
+        steps: run.total,
+        timings: { encodeMs, stepMs, decodeMs: ended - decoding, totalMs: ended - started },
+        ...(returnLatents ? { latents: copied(latents) } : {}),
+      };
+    } finally {
+      run.free();
+    }
+  }
+
+  /** Every step of the run, reported as it ends; the milliseconds of each. */
+  async #denoise(id: number, run: WasmRun, previewEvery: number, started: number): Promise<number[]> {
+    const stepMs: number[] = [];
+    for (;;) {
+      await macrotask();
+      if (this.#aborted.has(id)) throw abortError();
+      const before = performance.now();
+      const done = await run.step();
+      if (done === undefined) return stepMs;
+      const now = performance.now();
+      stepMs.push(now - before);
+      const { length } = stepMs;
+      const due = previewEvery > 0 && length % previewEvery === 0;
+      const preview = due ? await this.#host.bitmap(await run.preview()) : undefined;
+      const step = {
+        step: length,
+        total: done.total,
+        timestep: done.timestep,
+        elapsedMs: now - started,
+        etaMs: mean(stepMs) * (done.total - length),
+      };
+      this.#host.post({ id, type: 'step', step: preview ? { ...step, preview } : step }, preview ? [preview] : []);
+    }
+  }
+}
+
+/** The first step compiles shaders: it says little about the others. */
+function mean(stepMs: readonly number[]): number {
+  const typical = stepMs.length > 1 ? stepMs.slice(1) : stepMs;
+  return typical.reduce((sum, ms) => sum + ms, 0) / Math.max(typical.length, 1);
+}
+
+/** Lets the worker's event loop run, so that a message that came in meanwhile is seen. */
+function macrotask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function present<T>(value: T | undefined, fault: string): T {
+  if (value === undefined) throw new DiffCRError('INTERNAL', `the worker has ${fault} yet`);
+  return value;
+}
+
+/** The error when it is one that the CPU does not have; otherwise it goes on its way. */
+function lacksWebGpu(error: unknown): Error {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  if (error instanceof Error && (code === 'WEBGPU_UNAVAILABLE' || code === 'NO_ADAPTER')) return error;
+  throw error;
+}
+
+/** After a trap or the loss of its device the module cannot be used again. */
+function isFatal(error: unknown): boolean {
+  return error instanceof WebAssembly.RuntimeError || (error instanceof Error && Reflect.get(error, 'code') === 'DEVICE_LOST');
+}
+
+/** A trap says no more than "unreachable": the module has written its reason to the console. */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof WebAssembly.RuntimeError)) return error;
+  return new DiffCRError('INTERNAL', `the wasm module stopped (${error.message}); the console has its reason`, {}, error);
+}
+
+function copied({ shape, data }: Tensor): Tensor {
+  return { shape: [...shape], data: new Float32Array(data) };
+}
+
+function transferables(reply: Reply): Transferable[] {
+  if (reply.type !== 'done') return [];
+  const { pixels, latents } = reply;
+  return latents?.data.buffer instanceof ArrayBuffer ? [pixels.buffer, latents.data.buffer] : [pixels.buffer];
+}

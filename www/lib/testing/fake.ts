@@ -1,0 +1,183 @@
+/** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
+
+import type { DiffCRError } from '../errors.ts';
+import type { Backend, FileEntry, FromWorker, RunRequest, ToWorker } from '../protocol.ts';
+import type { Connect } from '../remote.ts';
+import { Session, type Host } from '../session.ts';
+import type { Fetch } from '../weights/fetch.ts';
+import type { WasmEngine, WasmRun } from '../wasm.ts';
+
+export interface FakeWasm {
+  readonly host: Host;
+  /** What happened, in order. */
+  readonly log: string[];
+  /** Sizes of the files that were added. */
+  readonly added: Map<string, number>;
+}
+
+export interface FakeOptions {
+  readonly adapter?: () => Promise<unknown>;
+  readonly open?: (backend: Backend) => Promise<void>;
+  readonly step?: (step: number) => Promise<void>;
+  readonly generate?: (request: RunRequest) => void;
+  readonly finish?: () => void;
+  readonly addFile?: (path: string) => void;
+}
+
+export const INFO = {
+  name: 'fake', version: 'v1', width: 2, height: 2, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 1, tokens: 4,
+};
+
+/** An engine that draws 2×2 pictures whose red is the seed, and throws as the module does. */
+export function fakeWasm(options: FakeOptions = {}): FakeWasm {
+  const log: string[] = [];
+  const added = new Map<string, number>();
+  const generate = async (request: RunRequest): Promise<WasmRun> => {
+    options.generate?.(request);
+    const { seed = 1, steps = 3, prompt = '' } = request;
+    log.push(`generate ${prompt}`);
+    let at = 0;
+    const image = { width: 2, height: 2, data: new Uint8ClampedArray(16).fill(seed) };
+    return {
+      total: steps,
+      seed,
+      step: async () => {
+        if (at === steps) return undefined;
+        at += 1;
+        await options.step?.(at);
+        log.push(`step ${at}`);
+        return { step: at, total: steps, timestep: 1000 - at };
+      },
+      preview: async () => image,
+      finish: async () => {
+        options.finish?.();
+        return { image, latents: { shape: [1, 3, 2, 2], data: new Float32Array(12).fill(seed) } };
+      },
+      free: () => void log.push('free run'),
+    };
+  };
+  const engine = (backend: Backend): WasmEngine => ({
+    backend,
+    manifest: (json) => {
+      const { formatVersion, name, version, files } = JSON.parse(json);
+      if (formatVersion !== 1) throw wasmError('MANIFEST_VERSION', 'manifest: formatVersion', { found: formatVersion, supported: 1 });
+      const totalBytes = files.reduce((sum: number, file: FileEntry) => sum + file.bytes, 0);
+      return { name, version, totalBytes, files };
+    },
+    loader: () => ({
+      addFile: (path, bytes) => {
+        options.addFile?.(path);
+        added.set(path, bytes.byteLength);
+      },
+      finish: () => ({ info: () => INFO, generate, free: () => void log.push('free model') }),
+      free: () => void log.push('free loader'),
+    }),
+    free: () => void log.push('free engine'),
+  });
+  const host: Host = {
+    post: () => {},
+    openerFor: (folder) => async (backend) => {
+      await options.open?.(backend);
+      log.push(`open ${backend}${folder === undefined ? '' : ` ${folder}`}`);
+      return engine(backend);
+    },
+    requestAdapter: options.adapter ?? (async () => ({})),
+    bitmap: async ({ width, height }) => fakeBitmap(width, height),
+  };
+  return { host, log, added };
+}
+
+/** As the module throws: an `Error` with own `code` and `details`. */
+export function wasmError(code: string, message: string, details: object = {}): Error {
+  return Object.assign(new Error(message), { code, details });
+}
+
+export function fakeBitmap(width: number, height: number): ImageBitmap & { closed: boolean } {
+  const bitmap = { width, height, closed: false, close: () => void (bitmap.closed = true) };
+  return bitmap;
+}
+
+export interface FakeWorker {
+  readonly connect: Connect;
+  readonly sent: ToWorker[];
+  closed: boolean;
+  crash: (error: DiffCRError) => void;
+}
+
+/** A {@link Session} reached through a link, a turn of the event loop away. */
+export function fakeWorker(wasm: FakeWasm): FakeWorker {
+  const worker: FakeWorker = {
+    sent: [],
+    closed: false,
+    crash: () => {},
+    connect: (receive, crash) => {
+      worker.crash = crash;
+      const post = (message: FromWorker): void => void setTimeout(() => worker.closed || receive(message), 0);
+      const session = new Session({ ...wasm.host, post });
+      return {
+        post: (message) => {
+          worker.sent.push(message);
+          setTimeout(() => worker.closed || void session.handle(message), 0);
+        },
+        close: () => void (worker.closed = true),
+      };
+    },
+  };
+  return worker;
+}
+
+/** Bytes that differ from file to file. */
+export function fileBytes(length: number, seed: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17) % 251);
+}
+
+export async function entryOf(path: string, bytes: Uint8Array<ArrayBuffer>): Promise<FileEntry> {
+  const digest = Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
+  return { path, bytes: bytes.byteLength, sha256: digest, part: 'transformer' };
+}
+
+/** A bundle of `sizes.length` files, and the addresses under which a fake fetch finds them. */
+export async function fakeBundle(base: string, sizes: readonly number[]) {
+  const contents = new Map<string, Uint8Array<ArrayBuffer>>();
+  const entries: FileEntry[] = [];
+  for (const [i, size] of sizes.entries()) {
+    const bytes = fileBytes(size, i);
+    entries.push(await entryOf(`part-${i}.safetensors`, bytes));
+    contents.set(`${base}part-${i}.safetensors`, bytes);
+  }
+  const manifest = { format: 'diffcr', formatVersion: 1, name: 'fake', version: 'v1', files: entries };
+  contents.set(`${base}diffcr.json`, new TextEncoder().encode(JSON.stringify(manifest)));
+  return { contents, entries, manifest };
+}
+
+/** Serves `contents`; `fault(url, attempt)` may answer first. Honours the signal as the platform does. */
+export function fakeFetch(
+  contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+  fault: (url: string, attempt: number) => Response | undefined = () => undefined,
+): { fetch: Fetch; asked: string[]; inits: RequestInit[] } {
+  const asked: string[] = [];
+  const inits: RequestInit[] = [];
+  const fetch: Fetch = async (url, init) => {
+    init.signal?.throwIfAborted();
+    asked.push(url);
+    inits.push(init);
+    const faulty = fault(url, asked.filter((each) => each === url).length);
+    if (faulty !== undefined) return faulty;
+    const bytes = contents.get(url);
+    return bytes === undefined ? new Response('', { status: 404 }) : new Response(bytes);
+  };
+  return { fetch, asked, inits };
+}
+
+/** `ImageData` for Node. */
+export class FakeImageData {
+  readonly data: Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+
+  constructor(data: Uint8ClampedArray, width: number, height: number) {
+    this.data = data;
+    this.width = width;
+    this.height = height;
+  }
+}

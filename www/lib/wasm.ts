@@ -1,0 +1,99 @@
+/** What the wasm modules export, and how the worker gets hold of one: glue and binary are fetched by address, never bundled. */
+
+import { DiffCRError } from './errors.ts';
+import type { Backend, ManifestSummary, ModelInfo, RunRequest } from './protocol.ts';
+
+export interface WasmPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray;
+}
+
+export interface WasmRun {
+  readonly total: number;
+  readonly seed: number;
+  step(): Promise<{ readonly step: number; readonly total: number; readonly timestep: number } | undefined>;
+  preview(): Promise<WasmPicture>;
+  finish(): Promise<{ readonly image: WasmPicture; readonly latents: { readonly shape: readonly number[]; readonly data: Float32Array } }>;
+  free(): void;
+}
+
+export interface WasmModel {
+  info(): ModelInfo;
+  generate(request: RunRequest): Promise<WasmRun>;
+  free(): void;
+}
+
+export interface WasmLoader {
+  addFile(path: string, bytes: Uint8Array): void;
+  finish(): WasmModel;
+  free(): void;
+}
+
+export interface WasmEngine {
+  readonly backend: Backend;
+  manifest(json: string): ManifestSummary;
+  loader(json: string): WasmLoader;
+  free(): void;
+}
+
+/** Instantiates the module of a backend and acquires its device. */
+export type OpenEngine = (backend: Backend) => Promise<WasmEngine>;
+
+interface Glue {
+  readonly default: (options: { module_or_path: Response }) => Promise<unknown>;
+  readonly Engine: { create(): Promise<WasmEngine> };
+}
+
+interface Addresses {
+  readonly glue: URL;
+  readonly wasm: URL;
+}
+
+/** Beside this module. Each address is spelled out, so that every bundler sees an asset in it. */
+function besides(): Record<Backend, Addresses> {
+  return {
+    webgpu: {
+      glue: new URL('./diffcr_webgpu.js', import.meta.url),
+      wasm: new URL('./diffcr_webgpu_bg.wasm', import.meta.url),
+    },
+    cpu: {
+      glue: new URL('./diffcr_cpu.js', import.meta.url),
+      wasm: new URL('./diffcr_cpu_bg.wasm', import.meta.url),
+    },
+  };
+}
+
+/** In a folder of the caller's. */
+function inside(folder: string, backend: Backend): Addresses {
+  return { glue: new URL(`diffcr_${backend}.js`, folder), wasm: new URL(`diffcr_${backend}_bg.wasm`, folder) };
+}
+
+/** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */
+export function engineOpener(folder: string | undefined): OpenEngine {
+  return async (backend) => {
+    const { glue: glueUrl, wasm: wasmUrl } = folder === undefined ? besides()[backend] : inside(folder, backend);
+    const [glue, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl)]);
+    await glue.default({ module_or_path: response });
+    return await glue.Engine.create();
+  };
+}
+
+async function importGlue(url: URL): Promise<Glue> {
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ url.href);
+  } catch (cause) {
+    throw new DiffCRError('NETWORK', `the wasm module's script could not be loaded from ${url.href}`, { url: url.href }, cause);
+  }
+}
+
+async function fetchWasm(url: URL): Promise<Response> {
+  const failed = (reason: string, cause?: unknown): DiffCRError =>
+    new DiffCRError('NETWORK', `the wasm module could not be loaded from ${url.href}: ${reason}`, { url: url.href }, cause);
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw failed('no answer', cause);
+  });
+  if (!response.ok) throw failed(`status ${response.status}`);
+  if (response.headers.get('content-type')?.startsWith('text/html')) throw failed('an HTML page came back');
+  return response;
+}

@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest';
+import { fakeFetch, fileBytes } from '../testing/fake.ts';
+import { fetchBytes, type Fetch } from './fetch.ts';
+
+const URL_A = 'https://host/a';
+const bytes = fileBytes(1000, 1);
+const contents = new Map([[URL_A, bytes]]);
+const signal = new AbortController().signal;
+const backoffMs = [1, 1, 1];
+
+test('streams the bytes and counts them', async () => {
+  const counts: number[] = [];
+  const { fetch } = fakeFetch(contents);
+  const got = await fetchBytes(URL_A, { fetch, signal, expectedBytes: 1000, onBytes: (n) => counts.push(n) });
+  expect(got).toEqual(bytes);
+  expect(counts.at(-1)).toBe(1000);
+  expect(await fetchBytes(URL_A, { fetch, signal })).toEqual(bytes);
+});
+
+test('tries again after 5xx and after a broken connection', async () => {
+  let broken = 0;
+  const { fetch, asked } = fakeFetch(contents, (_, attempt) => {
+    if (attempt === 1) return new Response('', { status: 503 });
+    if (attempt === 2) throw new TypeError('Failed to fetch');
+    return undefined;
+  });
+  const midway: Fetch = async (url, init) => {
+    broken += 1;
+    const stream = new ReadableStream({ pull: (to) => (broken === 1 ? to.error(new TypeError('cut')) : (to.enqueue(bytes), to.close())) });
+    return broken === 1 || broken === 2 ? new Response(stream) : await fetch(url, init);
+  };
+  expect(await fetchBytes(URL_A, { fetch, signal, backoffMs })).toEqual(bytes);
+  expect(asked).toHaveLength(3);
+  expect(await fetchBytes(URL_A, { fetch: midway, signal, backoffMs })).toEqual(bytes);
+  expect(broken).toBe(2);
+});
+
+test('gives up with NETWORK after the last attempt', async () => {
+  const { fetch, asked } = fakeFetch(contents, () => new Response('', { status: 500 }));
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({
+    code: 'NETWORK',
+    details: { url: URL_A, status: 500, attempts: 4 },
+  });
+  expect(asked).toHaveLength(4);
+});
+
+test('does not try again after 4xx', async () => {
+  const { fetch, asked } = fakeFetch(new Map());
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({ code: 'NETWORK', details: { status: 404, attempts: 1 } });
+  expect(asked).toHaveLength(1);
+});
+
+test('an HTML page is an error, not data', async () => {
+  const { fetch, asked } = fakeFetch(contents, () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html; charset=utf-8' } }));
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({ code: 'NETWORK', message: /HTML/ });
+  expect(asked).toHaveLength(1);
+});
+
+test('a reply longer than expected is cut one byte beyond', async () => {
+  const { fetch } = fakeFetch(contents);
+  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 10 })).toHaveLength(11);
+});
+
+test('asks past the HTTP cache only when told to', async () => {
+  const { fetch, inits } = fakeFetch(contents);
+  await fetchBytes(URL_A, { fetch, signal });
+  await fetchBytes(URL_A, { fetch, signal, fresh: true });
+  expect(inits.map((init) => init.cache)).toEqual([undefined, 'reload']);
+});
+
+test('an abort ends a reply that never comes, a body that never ends, and a wait', async () => {
+  const hang: Fetch = () => new Promise(() => {});
+  const drip: Fetch = async () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
+  const down: Fetch = async () => new Response('', { status: 503 });
+  for (const fetch of [hang, drip, down]) {
+    const controller = new AbortController();
+    const got = fetchBytes(URL_A, { fetch, signal: controller.signal, backoffMs: [60_000] });
+    setTimeout(() => controller.abort(), 5);
+    await expect(got).rejects.toMatchObject({ name: 'AbortError' });
+  }
+});
