@@ -1,0 +1,8 @@
+//! The real binary on real files: what it writes, what it refuses, and what it says.
+
+mod convert;
+mod interrupt;
+mod refuse;
+mod sources;
+mod support;
+mod verify;
