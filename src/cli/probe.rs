@@ -42,7 +42,7 @@ pub struct ProbeArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ProbePart {
-    /// `latents`, `context`, `mask`, `timestep` to `output`.
+    /// `latents`, `context`, `mask`, `timestep` to `output`, and what a routed model chose; several cases as `0.latents`, ….
     Transformer,
     /// `input_ids` and `attention_mask`, or prompts, to `states`.
     TextEncoder,
@@ -59,7 +59,14 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
         None => Err(Error::input("inputs", "this part reads a file of inputs")),
     };
     let outputs = match args.part {
-        ProbePart::Transformer => transformer(&pipeline, &inputs()?, &args.compression)?,
+        ProbePart::Transformer => {
+            let mut outputs = Vec::new();
+            for (prefix, case) in inputs()?.cases("latents") {
+                let case = transformer(&pipeline, &case, &args.compression)?;
+                outputs.extend(case.into_iter().map(|(name, output)| (format!("{prefix}{name}"), output)));
+            }
+            outputs
+        }
         ProbePart::TextEncoder => {
             let rows = match &args.prompts {
                 Some(path) => prompt_ids(&pipeline, path)?,
@@ -90,8 +97,16 @@ fn transformer(pipeline: &Pipeline, inputs: &TensorFile, compression: &Compressi
     };
     let captions = pipeline.transformer().captions(states, &lengths)?;
     let table = pipeline.keep_table(compression)?;
-    let routing = table.zip(pipeline.score_gain()).zip(timesteps.first());
-    let routing = routing.map(|((table, gain), &t)| StepRouting { keep: table.ratios(t as f64).to_vec(), gain });
+    let routing = match (table, pipeline.score_gain(), timesteps.split_first()) {
+        (Some(table), Some(gain), Some((&first, others))) => {
+            let keep = table.ratios(first as f64).to_vec();
+            if others.iter().any(|&t| table.ratios(t as f64) != keep) {
+                return Err(Error::input("timestep", "the batch spans regions with different keep ratios: probe them apart"));
+            }
+            Some(StepRouting { keep, gain })
+        }
+        _ => None,
+    };
     let (output, routed) = pipeline.transformer().forward(latents, timesteps, &captions, routing.as_ref())?;
     let mut outputs = vec![("output".to_owned(), floats(output)?)];
     for (i, choice) in routed.into_iter().enumerate() {

@@ -31,6 +31,31 @@ impl TensorFile {
         Ok(Self { path: path.to_path_buf(), tensors })
     }
 
+    /// The cases of a file that holds several sets of inputs as `0.NAME`, `1.NAME`, …: the prefix of each and its tensors. A file
+    /// with plain names is one case with an empty prefix.
+    pub fn cases(self, name: &str) -> Vec<(String, Self)> {
+        if self.tensors.contains_key(name) {
+            return vec![(String::new(), self)];
+        }
+        let Self { path, mut tensors } = self;
+        let mut cases = Vec::new();
+        for i in 0.. {
+            let prefix = format!("{i}.");
+            if !tensors.contains_key(&format!("{prefix}{name}")) {
+                break;
+            }
+            let (mine, rest) = tensors.into_iter().partition(|(key, _)| key.starts_with(&prefix));
+            tensors = rest;
+            let mine: BTreeMap<_, _> = mine;
+            let case = mine.into_iter().map(|(key, values)| (key[prefix.len()..].to_owned(), values)).collect();
+            cases.push((prefix, Self { path: path.clone(), tensors: case }));
+        }
+        if cases.is_empty() {
+            cases.push((String::new(), Self { path, tensors })); // the missing tensor is named when it is asked for
+        }
+        cases
+    }
+
     pub fn find(&self, name: &str) -> Option<&Values> {
         self.tensors.get(name)
     }

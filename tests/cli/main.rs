@@ -2,6 +2,7 @@
 
 mod convert;
 mod interrupt;
+mod parity;
 mod refuse;
 mod sources;
 mod support;

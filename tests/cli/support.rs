@@ -60,9 +60,14 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A file or folder of the Sigma fixture.
+/// A file or folder of the fixtures.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The same, of the Sigma fixture.
 pub fn sigma(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sigma").join(name)
+    fixture("sigma").join(name)
 }
 
 /// The binary, before it runs.
@@ -139,6 +144,22 @@ pub fn tensors(path: &Path) -> Tensors {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let own = |(name, view): (String, TensorView)| (name, (view.shape().to_vec(), view.data().to_vec()));
     file.tensors().into_iter().map(own).collect()
+}
+
+/// Shape and values of the f32 and i32 tensors of a file, widened to f32.
+pub fn read_tensors(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let widen = |(name, view): (String, TensorView)| {
+        let words = view.data().chunks_exact(4).map(|w| [w[0], w[1], w[2], w[3]]);
+        let values = match view.dtype() {
+            Dtype::F32 => words.map(f32::from_le_bytes).collect(),
+            Dtype::I32 => words.map(|w| i32::from_le_bytes(w) as f32).collect(),
+            other => panic!("{name} is {other:?}"),
+        };
+        (name, (view.shape().to_vec(), values))
+    };
+    file.tensors().into_iter().map(widen).collect()
 }
 
 pub fn write_tensors(path: &Path, tensors: &Tensors) {
