@@ -29,4 +29,7 @@ pub mod convert;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+#[cfg(feature = "train")]
+pub mod train;
+
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::error::{Error, Result};
@@ -57,6 +58,12 @@ impl Weights {
     /// Adds `values` (row-major, `shape`) on the device under `name`.
     pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f32>) {
         let flat = Tensor::from_data(TensorData::new(values, [shape.iter().product::<usize>()]), &self.device);
+        self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
+    }
+
+    /// Adds a tensor that is on the device already, flat. One that is part of a graph stays part of it: its gradient reaches
+    /// whatever it was made from.
+    pub fn insert_tensor(&mut self, name: impl Into<String>, shape: &[usize], flat: Tensor<1>) {
         self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
     }
 
@@ -133,6 +140,11 @@ impl Scope<'_> {
             Stored::Device { .. } => Err(Error::internal(format!("{name} is not a host table"))),
         }
     }
+}
+
+/// A layer's parameter, as it was given: [`Param::from_tensor`] would refuse a tensor that is already part of a graph.
+pub fn param<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(ParamId::new(), tensor)
 }
 
 fn check_shape(name: &str, found: &[usize], wanted: &[usize]) -> Result<()> {

@@ -9,6 +9,7 @@ use super::config::TransformerConfig;
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::error::Result;
 
 /// Self-attention, cross-attention to the caption and an MLP, modulated by the timestep.
@@ -34,7 +35,7 @@ impl Block {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let width = config.width();
         Ok(Self {
-            scale_shift_table: Param::from_tensor(scope.take("scale_shift_table", [6, width])?),
+            scale_shift_table: param(scope.take("scale_shift_table", [6, width])?),
             attn1: Attention::load(&mut scope.enter("attn1"), width, config.heads)?,
             attn2: Attention::load(&mut scope.enter("attn2"), width, config.heads)?,
             ff_in: Linear::load(&mut scope.enter("ff.net.0.proj"), width, 4 * width, true)?,

@@ -42,11 +42,24 @@ impl Layer {
             return (tokens + branch, None);
         };
         let score = router.score(x.clone()); // [B, N]
+        let (x, index) = self.forward_best(x, score.clone(), caption, six, k, gain); // [B, N, D]
+        (x, Some(Routed { index, score }))
+    }
+
+    /// The routed layer on scores `[B, N]` that are there already: `x` after it, and the indices `[B, k]` of the kept tokens.
+    pub fn forward_best(
+        &self,
+        x: Tensor<3>,
+        score: Tensor<2>,
+        caption: Caption,
+        six: Tensor<3>,
+        k: usize,
+        gain: f64,
+    ) -> (Tensor<3>, Tensor<2, Int>) {
         let selection = Selection::top(score.clone(), k);
         let kept = selection.gather(x.clone()); // [B, k, D]
-        let weight = selection.gather_scores(score.clone()).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
+        let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
         let (tokens, branch) = self.block.forward(kept, caption, six);
-        let x = selection.merge(x, tokens + branch * weight); // [B, N, D]
-        (x, Some(Routed { index: selection.index, score }))
+        (selection.merge(x, tokens + branch * weight), selection.index) // [B, N, D]
     }
 }

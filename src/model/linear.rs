@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::error::Result;
 
 /// `y = x Wᵀ + b`.
@@ -25,7 +26,7 @@ impl Linear {
 
     /// From a weight `[out, in]` and a bias `[out]`.
     pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight: Param::from_tensor(weight), bias: bias.map(Param::from_tensor) }
+        Self { weight: param(weight), bias: bias.map(param) }
     }
 
     /// `[.., in]` to `[.., out]`, as one matrix product over all leading dimensions.

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::error::Result;
 
 /// Epsilon of PixArt's LayerNorms.
@@ -30,7 +31,7 @@ pub struct RmsNorm {
 
 impl RmsNorm {
     pub fn load(scope: &mut Scope, width: usize, eps: f64) -> Result<Self> {
-        Ok(Self { weight: Param::from_tensor(scope.take("weight", [width])?), eps })
+        Ok(Self { weight: param(scope.take("weight", [width])?), eps })
     }
 
     /// `[B, S, E]` to the same.

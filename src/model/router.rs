@@ -7,6 +7,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::device;
 use crate::error::Result;
 
@@ -24,7 +25,7 @@ impl Router {
 
     /// From a weight `[1, D]`.
     pub fn new(weight: Tensor<2>) -> Self {
-        Self { weight: Param::from_tensor(weight) }
+        Self { weight: param(weight) }
     }
 
     /// Scores in (0, 1) of the tokens `x` `[B, N, D]`: `[B, N]`.

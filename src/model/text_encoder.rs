@@ -11,7 +11,7 @@ use super::config::{FeedForward, TextEncoderConfig};
 use super::linear::Linear;
 use super::norm::RmsNorm;
 use crate::bundle::Scope;
-use crate::bundle::weights::HostTable;
+use crate::bundle::weights::{HostTable, param};
 use crate::error::{Error, Result};
 
 /// The encoder with its embedding table in host memory: a table of millions of values is read a few rows at a time.
@@ -81,7 +81,7 @@ impl TextLayers {
     pub fn load(scope: &mut Scope, config: &TextEncoderConfig) -> Result<Self> {
         let bias = "block.0.layer.0.SelfAttention.relative_attention_bias.weight";
         Ok(Self {
-            relative_bias: Param::from_tensor(scope.take(bias, [config.relative_buckets, config.heads])?),
+            relative_bias: param(scope.take(bias, [config.relative_buckets, config.heads])?),
             layers: (0..config.layers)
                 .map(|i| TextLayer::load(&mut scope.enter(format_args!("block.{i}")), config))
                 .collect::<Result<_>>()?,

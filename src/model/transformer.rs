@@ -12,6 +12,7 @@ use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use super::ratios::tokens;
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::error::{Error, Result};
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
@@ -60,7 +61,7 @@ impl Transformer {
             modulation: TimestepModulation::load(&mut scope.enter("adaln_single"), config)?,
             caption_projection: CaptionProjection::load(&mut scope.enter("caption_projection"), config)?,
             layers,
-            scale_shift_table: Param::from_tensor(scope.take("scale_shift_table", [2, width])?),
+            scale_shift_table: param(scope.take("scale_shift_table", [2, width])?),
             proj_out: Linear::load(&mut scope.enter("proj_out"), width, patch * patch * config.out_channels, true)?,
             config: config.clone(),
         })
@@ -109,31 +110,45 @@ impl Transformer {
         captions: &Captions,
         routing: Option<&StepRouting>,
     ) -> Result<(Tensor<4>, Vec<Option<Routed>>)> {
-        self.check(&latents, timesteps)?;
         let gain = routing.map_or(1.0, |r| r.gain);
         let keep = routing.map_or(&[][..], |r| &r.keep);
         if !keep.is_empty() && keep.len() != self.layers.len() {
             return Err(Error::input("keep", format!("{} ratios for {} layers", keep.len(), self.layers.len())));
         }
+        let mut routed = Vec::with_capacity(self.layers.len());
+        let output = self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
+            let n = x.dims()[1];
+            let k = keep.get(i).map_or(n, |&keep| tokens(keep, n));
+            let (x, choice) = layer.forward(x, caption, six, k, gain);
+            routed.push(choice);
+            x
+        })?;
+        Ok((output, routed))
+    }
+
+    /// As [`Transformer::forward`], with layer `i` run by `run(i, layer, x, caption, six)`: `x` `[B, N, D]` to the same.
+    pub fn forward_with(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        captions: &Captions,
+        mut run: impl FnMut(usize, &Layer, Tensor<3>, Caption, Tensor<3>) -> Tensor<3>,
+    ) -> Result<Tensor<4>> {
+        self.check(&latents, timesteps)?;
         let [_, _, height, width] = latents.dims();
         let device = latents.device();
         let pixels = (height * SIZE_CONDITION_SCALE, width * SIZE_CONDITION_SCALE);
         let modulation = self.modulation.forward(timesteps, pixels, &device);
 
         let mut x = self.embed(latents); // [B, N, D]
-        let n = x.dims()[1];
-        let mut routed = Vec::with_capacity(self.layers.len());
         for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
             let caption = Caption { key_value, bias: captions.bias.as_ref() };
-            let k = keep.get(i).map_or(n, |&keep| tokens(keep, n));
-            let (next, choice) = layer.forward(x, caption, modulation.six.clone(), k, gain);
-            x = next; // [B, N, D]
-            routed.push(choice);
+            x = run(i, layer, x, caption, modulation.six.clone()); // [B, N, D]
         }
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
         let x = modulated_layer_norm(x, table.clone().narrow(1, 0, 1), table.narrow(1, 1, 1));
-        Ok((self.unpatchify(self.proj_out.forward(x), height, width), routed))
+        Ok(self.unpatchify(self.proj_out.forward(x), height, width))
     }
 
     fn check(&self, latents: &Tensor<4>, timesteps: &[f32]) -> Result<()> {

@@ -4,6 +4,8 @@ mod routed;
 mod schedulers;
 mod support;
 mod text_encoder;
+#[cfg(feature = "train")]
+mod train;
 mod transformer;
 mod tokenizer;
 mod vae;
