@@ -26,6 +26,9 @@ pub mod wasm;
 #[cfg(feature = "cli")]
 pub mod convert;
 
+#[cfg(feature = "train")]
+pub mod train;
+
 #[cfg(feature = "cli")]
 pub mod cli;
 
