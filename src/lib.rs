@@ -26,10 +26,10 @@ pub mod wasm;
 #[cfg(feature = "cli")]
 pub mod convert;
 
-#[cfg(feature = "cli")]
-pub mod cli;
-
 #[cfg(feature = "train")]
 pub mod train;
+
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use error::{Error, Result};

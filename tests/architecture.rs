@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the flow, and those beside it that a room may also use.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("error", &[]),
     ("device", &["error"]),
     ("bundle", &["error", "device", "model::config"]),
@@ -13,6 +13,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "model", "sampler", "pipeline"]),
     ("convert", &["error", "bundle", "model"]),
+    ("train", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert"]),
     ("cli", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert", "train"]),
 ];
 

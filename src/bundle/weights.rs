@@ -82,6 +82,22 @@ impl Weights {
         self.tensors.keys().map(String::as_str)
     }
 
+    /// Shape and values of every tensor still here, read back from the device.
+    ///
+    /// # Errors
+    /// `Internal` where a tensor cannot be read.
+    #[cfg(feature = "train")]
+    pub fn into_values(self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+        let read = |stored: Stored| match stored {
+            Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
+            Stored::Device { shape, flat } => {
+                let values = flat.into_data().convert::<f32>().try_to_vec::<f32>();
+                values.map(|values| (shape, values)).map_err(|e| Error::internal(e.to_string()))
+            }
+        };
+        self.tensors.into_iter().map(|(name, stored)| Ok((name, read(stored)?))).collect()
+    }
+
     /// Ends the taking: a tensor that no layer took is unknown to the model.
     pub fn finish(self) -> Result<()> {
         match self.tensors.keys().next() {

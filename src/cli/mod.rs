@@ -8,6 +8,8 @@ mod generate;
 mod inspect;
 mod probe;
 mod tensors;
+#[cfg(feature = "train")]
+mod train;
 mod verify;
 
 use std::process::ExitCode;
@@ -40,6 +42,9 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// A prompt becomes a picture.
     Generate(generate::GenerateArgs),
+    /// A dense model, or routers and keep ratios, from captioned pictures.
+    #[cfg(feature = "train")]
+    Train(train::TrainArgs),
 }
 
 /// The flags of every subcommand.
@@ -94,6 +99,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(args, &cli.shared),
     }
 }
 

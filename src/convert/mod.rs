@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use foreign::Tensors;
 use output::Output;
 use shard::{Policy, Watch};
-use source::Model;
+pub use source::Model;
 
 /// What to convert, and how.
 #[derive(Debug, Clone)]
@@ -87,6 +87,16 @@ pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
     if watch.cancelled() {
         return Err(Error::Cancelled);
     }
+    output.finish()?;
+    Ok(manifest)
+}
+
+/// Writes `model` as the bundle `options.out`; of the other options, those about sources are not read.
+///
+/// Fails as [`convert`] does.
+pub fn bundle(model: &Model, options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
+    let output = Output::create(&options.out, options.force)?;
+    let manifest = write(model, options, &output, watch)?;
     output.finish()?;
     Ok(manifest)
 }

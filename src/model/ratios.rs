@@ -86,6 +86,11 @@ impl KeepTable {
         &self.keep[region(timestep, self.keep.len(), self.train_timesteps)]
     }
 
+    /// The ratios, `[regions][layers]`.
+    pub fn table(&self) -> &[Vec<f64>] {
+        &self.keep
+    }
+
     /// Mean keep ratio of the table.
     pub fn mean(&self) -> f64 {
         mean(&self.keep)

@@ -1,0 +1,77 @@
+//! `diffcr train base|diffcr`: the lines of progress and Ctrl-C around the trainer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::{Shared, size};
+use crate::convert::shard::Watch;
+use crate::error::{Error, Result};
+use crate::train::config::{Kind, TrainConfig};
+use crate::train::run::{Monitor, run as train};
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    what: What,
+    /// The run's settings, in TOML.
+    config: PathBuf,
+    /// Go on from the checkpoint in the run's folder.
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// A dense model, from nothing or from a dense bundle.
+    Base,
+    /// Routers, keep ratios and weights, from a dense bundle.
+    Diffcr,
+}
+
+pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
+    let kind = match args.what {
+        What::Base => Kind::Base,
+        What::Diffcr => Kind::Diffcr,
+    };
+    let config = TrainConfig::read(&args.config, kind)?;
+    let mut terminal = Terminal { quiet: shared.quiet, stop: Arc::default() };
+    let stop = terminal.stop.clone();
+    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
+    let done = train(&config, kind, args.resume, &mut terminal)?;
+    let bytes = done.manifest.total_bytes();
+    shared.result(
+        &json!({
+            "out": config.out, "name": done.manifest.name, "version": done.manifest.version, "steps": done.steps,
+            "images": done.images, "seconds": done.seconds, "loss": done.loss, "meanKeep": done.mean_keep, "bytes": bytes,
+        }),
+        &format!(
+            "{}: {} steps, {} images in {:.0} s, loss {:.4}, mean keep {:.3}, {}",
+            config.out.display(), done.steps, done.images, done.seconds, done.loss, done.mean_keep, size(bytes)
+        ),
+    );
+    Ok(())
+}
+
+struct Terminal {
+    quiet: bool,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watch for Terminal {
+    fn progress(&mut self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Monitor for Terminal {
+    fn line(&mut self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The TOML file of a training run: every setting with its default, checked by name before anything starts.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::config::Prediction;
+
+/// What a run trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A dense model, from nothing or from a dense bundle.
+    Base,
+    /// Routers, ratios and weights, from a dense bundle.
+    Diffcr,
+}
+
+/// A run. Paths are relative to the folder the command is given in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The bundle that is written at the end.
+    pub out: PathBuf,
+    /// Where checkpoint, log and plots go.
+    pub work: PathBuf,
+    pub name: Option<String>,
+    pub license: Option<String>,
+    /// The dense bundle to start from; without it `train base` starts from nothing.
+    pub from: Option<PathBuf>,
+    #[serde(default)]
+    pub seed: u64,
+    /// `scenes`, or a folder of captioned pictures.
+    #[serde(default = "scenes")]
+    pub source: String,
+    /// `SIZE:SCALE:BATCH:STEPS:LR`, one after the other; each starts from the average of the one before.
+    pub stages: Vec<String>,
+    /// The shape of a model that starts from nothing.
+    pub model: Option<ModelConfig>,
+    #[serde(default)]
+    pub loss: LossConfig,
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    #[serde(default)]
+    pub routing: RoutingConfig,
+    /// Rank of the adapters on the blocks' linear layers; everything else but routers and ratios is then frozen.
+    pub lora: Option<usize>,
+    #[serde(default)]
+    pub progress: ProgressConfig,
+}
+
+/// A new model: a T5 encoder and a PixArt that draws pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelConfig {
+    /// `tokenizer.json`; its vocabulary sizes the encoder.
+    pub tokenizer: PathBuf,
+    #[serde(default = "d20")]
+    pub max_tokens: usize,
+    #[serde(default = "d8")]
+    pub layers: usize,
+    #[serde(default = "d4")]
+    pub heads: usize,
+    #[serde(default = "d32")]
+    pub head_dim: usize,
+    #[serde(default = "d8")]
+    pub patch: usize,
+    #[serde(default = "d128")]
+    pub text_width: usize,
+    #[serde(default = "d2")]
+    pub text_layers: usize,
+    #[serde(default = "d4")]
+    pub text_heads: usize,
+    #[serde(default = "d256")]
+    pub text_mlp: usize,
+    #[serde(default = "sample")]
+    pub prediction: Prediction,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Share of captions replaced by the empty one, for guidance.
+    pub empty_captions: f64,
+    /// Largest weight `1 / (1 − ᾱ)` of a sample-predicting model's error.
+    pub weight_cap: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct OptimizerConfig {
+    pub betas: [f64; 2],
+    /// Of matrices; vectors, modulation tables and ratios do not decay.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient, ratios apart.
+    pub clip: f64,
+    /// Steps of linear warmup in every stage.
+    pub warmup: u64,
+    /// Share of a stage before the cosine sets in.
+    pub hold: f64,
+    /// Where the cosine ends, as a share of the rate.
+    pub floor: f64,
+    /// Decay of the average of the weights, at most.
+    pub ema: f64,
+    /// Images of a micro-batch, at most: what one core works on at a time.
+    pub micro_batch: usize,
+    /// Threads; 0 for one a core. The result does not depend on it.
+    pub threads: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Variant {
+    /// No routers: the dense model, fine-tuned as long as the others.
+    Dense,
+    /// Routers at one ratio for all layers.
+    Mod,
+    /// A learned ratio per layer.
+    L,
+    /// A learned ratio per layer and region of the timesteps.
+    Lt,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RoutingConfig {
+    pub variant: Variant,
+    /// Share of the tokens that layers skip on average.
+    pub compression: f64,
+    pub bins: Vec<f64>,
+    /// Regions of the timesteps; 1 unless the variant is `lt`.
+    pub regions: usize,
+    pub score_gain: f64,
+    /// Learning rate of the ratios.
+    pub ratio_rate: f64,
+    /// λ at the start.
+    pub lambda: f64,
+    /// Share of the run over which the target moves from no compression to `compression`.
+    pub ramp: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ProgressConfig {
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// Steps between two lines.
+    pub log_every: u64,
+}
+
+/// A stage of the curriculum.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stage {
+    /// Pixels along a side.
+    pub size: usize,
+    /// Interpolation scale of the positions.
+    pub scale: f64,
+    pub batch: usize,
+    pub steps: u64,
+    pub rate: f64,
+}
+
+macro_rules! defaults {
+    ($($name:ident: $type:ty = $value:expr;)*) => { $(fn $name() -> $type { $value })* };
+}
+defaults! {
+    scenes: String = "scenes".into();
+    sample: Prediction = Prediction::Sample;
+    d2: usize = 2;
+    d4: usize = 4;
+    d8: usize = 8;
+    d20: usize = 20;
+    d32: usize = 32;
+    d128: usize = 128;
+    d256: usize = 256;
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self { empty_captions: 0.1, weight_cap: 4.0 }
+    }
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            betas: [0.9, 0.98],
+            weight_decay: 0.0,
+            clip: 1.0,
+            warmup: 60,
+            hold: 0.4,
+            floor: 0.15,
+            ema: 0.998,
+            micro_batch: 16,
+            threads: 0,
+        }
+    }
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        Self {
+            variant: Variant::Lt,
+            compression: 0.3,
+            bins: (0..10).map(|i| f64::from(10 - i) / 10.0).collect(),
+            regions: 4,
+            score_gain: 1.0,
+            ratio_rate: 2e-3,
+            lambda: 0.3,
+            ramp: 0.5,
+        }
+    }
+}
+
+impl Default for ProgressConfig {
+    fn default() -> Self {
+        Self { checkpoint_every: 200, log_every: 20 }
+    }
+}
+
+impl TrainConfig {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting; `Io` where the file cannot be read.
+    pub fn read(path: &Path, kind: Kind) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        Self::parse(&text, kind)
+    }
+
+    /// As [`TrainConfig::read`], from the file's text.
+    pub fn parse(text: &str, kind: Kind) -> Result<Self> {
+        let config = toml::Deserializer::parse(text).map_err(|e| Error::input("config", e.message().to_owned()))?;
+        let mut config: Self = serde_path_to_error::deserialize(config).map_err(|e| {
+            let path = e.path().to_string();
+            Error::input(if path == "." { "config".into() } else { path }, e.inner().message().to_owned())
+        })?;
+        if config.routing.variant != Variant::Lt {
+            config.routing.regions = 1;
+        }
+        config.check(kind)?;
+        Ok(config)
+    }
+
+    /// The stages, read.
+    pub fn stages(&self) -> Result<Vec<Stage>> {
+        self.stages.iter().enumerate().map(|(i, text)| Stage::parse(text, i)).collect()
+    }
+
+    /// Whether the run has routers.
+    pub fn is_routed(&self, kind: Kind) -> bool {
+        kind == Kind::Diffcr && self.routing.variant != Variant::Dense
+    }
+
+    fn check(&self, kind: Kind) -> Result<()> {
+        let stages = self.stages()?;
+        let r = &self.routing;
+        let o = &self.optimizer;
+        let unit = |v: f64| (0.0..=1.0).contains(&v);
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let model = self.model.as_ref();
+        let counts = model.map_or_else(Vec::new, |m| {
+            vec![m.max_tokens, m.layers, m.heads, m.head_dim, m.patch, m.text_width, m.text_layers, m.text_heads, m.text_mlp]
+        });
+        let descending = !r.bins.is_empty()
+            && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0)
+            && r.bins.is_sorted_by(|a, b| a > b);
+        let lowest = r.bins.last().copied().unwrap_or(1.0);
+        let rules: [(bool, &str, &str); 22] = [
+            (stages.is_empty(), "stages", "there is none"),
+            (kind == Kind::Diffcr && self.from.is_none(), "from", "name the dense bundle to start from"),
+            (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
+            (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
+            (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
+            (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
+            (model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0), "model.textHeads", "must divide textWidth"),
+            (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
+            (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
+            (!o.betas.iter().all(|b| (0.0..1.0).contains(b)), "optimizer.betas", "are outside 0..1"),
+            (!(o.weight_decay.is_finite() && o.weight_decay >= 0.0), "optimizer.weightDecay", "is negative"),
+            (!positive(o.clip), "optimizer.clip", "must be positive"),
+            (!unit(o.hold) || !unit(o.floor), "optimizer.hold", "and `floor` are shares in 0..1"),
+            (!(0.0..1.0).contains(&o.ema), "optimizer.ema", "is outside 0..1"),
+            (o.micro_batch == 0, "optimizer.microBatch", "must be at least 1"),
+            (!descending, "routing.bins", "must be ratios in (0, 1], descending"),
+            (!(1..=100).contains(&r.regions), "routing.regions", "is outside 1..100"),
+            (!(positive(r.score_gain)), "routing.scoreGain", "must be positive"),
+            (!(r.compression >= 0.0 && r.compression <= 1.0 - lowest), "routing.compression", "is not within the bins"),
+            (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
+            (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
+            (self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base), "lora", "is a rank of `train diffcr`, at least 1"),
+        ];
+        if let Some((_, field, reason)) = rules.iter().find(|(broken, ..)| *broken) {
+            return Err(Error::input(*field, *reason));
+        }
+        if self.progress.checkpoint_every == 0 || self.progress.log_every == 0 {
+            return Err(Error::input("progress", "the intervals must be at least 1"));
+        }
+        if self.is_routed(kind)
+            && let Some(i) = stages.iter().position(|s| s.batch % r.regions != 0)
+        {
+            let reason = format!("the batch of {} does not divide into {} regions", stages[i].batch, r.regions);
+            return Err(Error::input(format!("stages[{i}]"), reason));
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    fn parse(text: &str, index: usize) -> Result<Self> {
+        let fault = |reason: &str| Error::input(format!("stages[{index}]"), format!("{text:?}: {reason}"));
+        let fields: Vec<&str> = text.split(':').map(str::trim).collect();
+        let [size, scale, batch, steps, rate] = fields.as_slice() else {
+            return Err(fault("it is not SIZE:SCALE:BATCH:STEPS:LR"));
+        };
+        let stage = Self {
+            size: size.parse().map_err(|_| fault("SIZE is no count"))?,
+            scale: scale.parse().map_err(|_| fault("SCALE is no number"))?,
+            batch: batch.parse().map_err(|_| fault("BATCH is no count"))?,
+            steps: steps.parse().map_err(|_| fault("STEPS is no count"))?,
+            rate: rate.parse().map_err(|_| fault("LR is no number"))?,
+        };
+        let counts = (1..=4096).contains(&stage.size) && (1..=65536).contains(&stage.batch) && stage.steps >= 1;
+        let numbers = [stage.scale, stage.rate].iter().all(|v| v.is_finite() && *v > 0.0);
+        if counts && numbers { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "out = 'o'\nwork = 'w'\nstages = ['32:1:64:100:1e-3']\n";
+
+    #[test]
+    fn defaults_make_a_run() {
+        let config = TrainConfig::parse(&format!("{BASE}from = 'b'"), Kind::Diffcr).unwrap();
+        assert_eq!(config.stages().unwrap(), [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3 }]);
+        assert_eq!((config.routing.variant, config.routing.regions, config.routing.bins[9]), (Variant::Lt, 4, 0.1));
+        let l = TrainConfig::parse(&format!("{BASE}from = 'b'\n[routing]\nvariant = 'l'"), Kind::Diffcr).unwrap();
+        assert_eq!(l.routing.regions, 1);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let fault = |extra: &str, kind| TrainConfig::parse(&format!("{BASE}{extra}"), kind).unwrap_err().to_string();
+        assert!(fault("from = 'b'\nsteps = 3", Kind::Base).contains("unknown field `steps`"));
+        assert!(fault("from = 'b'\n[routing]\nregions = 'x'", Kind::Diffcr).starts_with("routing.regions: "));
+        assert!(fault("", Kind::Diffcr).starts_with("from: "));
+        assert!(fault("", Kind::Base).starts_with("model: "));
+        assert!(fault("from = 'b'\n[routing]\nbins = [0.1, 0.5]", Kind::Diffcr).starts_with("routing.bins: "));
+        assert!(fault("from = 'b'\n[routing]\ncompression = 0.95", Kind::Diffcr).starts_with("routing.compression: "));
+        assert!(fault("from = 'b'\n[routing]\nregions = 7", Kind::Diffcr).contains("stages[0]"));
+        assert!(fault("from = 'b'\nlora = 0", Kind::Diffcr).starts_with("lora: "));
+        let stage = TrainConfig::parse("out='o'\nwork='w'\nfrom='b'\nstages=['32:1:64:100']", Kind::Base);
+        assert!(stage.unwrap_err().to_string().starts_with("stages[0]: "));
+    }
+}

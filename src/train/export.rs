@@ -1,0 +1,145 @@
+//! The end of a run: its averaged weights, merged and with their routing, become a bundle.
+
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView, serialize};
+
+use super::config::{Kind, TrainConfig};
+use super::lora;
+use super::net::{Frame, RATIO};
+use super::parameters::Parameters;
+use crate::bundle::manifest::{Manifest, Preset, Routing, ScoreScale};
+use crate::convert::shard::{Policy, Watch};
+use crate::convert::{self, Model, Options, foreign};
+use crate::error::{Error, Result};
+use crate::model::ratios::{Compression, KeepTable};
+
+/// The preset that a run's own ratios become.
+const LEARNED: &str = "learned";
+/// Presets beside it: the learned table stretched to this share of its compression.
+const STRETCHED: [(&str, f64); 2] = [("quality", 0.5), ("fast", 1.5)];
+/// Bytes of a chunk, at most.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+/// Writes the bundle `config.out`; a bundle that is there is replaced. `weights` is left beside the checkpoint.
+///
+/// # Errors
+/// As the converter's.
+pub fn export(
+    config: &TrainConfig,
+    kind: Kind,
+    frame: &Frame,
+    average: &Parameters,
+    tokenizer: &[u8],
+    watch: &mut dyn Watch,
+) -> Result<Manifest> {
+    let merged = lora::merge(&frame.frozen, average)?;
+    let path = config.work.join("weights.safetensors");
+    let trained = average.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_"));
+    write(&path, trained.chain(merged.views()).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
+
+    let (text_encoder, transformer) =
+        foreign::open(&path)?.into_iter().partition(|(name, _)| name.starts_with("text_encoder."));
+    let model = Model {
+        source: "diffcr-train",
+        parts: frame.parts.clone(),
+        transformer,
+        text_encoder,
+        vae: Default::default(),
+        vae_tiny: Default::default(),
+        tokenizer: Some(tokenizer.to_vec()),
+        routing: config.is_routed(kind).then(|| routing(config, frame, average)).transpose()?,
+    };
+    let options = Options {
+        src: path,
+        out: config.out.clone(),
+        force: true,
+        name: config.name.clone().or_else(|| config.out.file_name().map(|n| n.to_string_lossy().into_owned())),
+        license: config.license.clone(),
+        policy: Policy::F16,
+        chunk_bytes: CHUNK_BYTES,
+        routers: None,
+        vae_tiny: None,
+        without_text_encoder: false,
+        without_vae: false,
+        heads: None,
+        sample_size: None,
+    };
+    convert::bundle(&model, &options, watch)
+}
+
+/// The table as it was learned, and its stretched presets.
+fn routing(config: &TrainConfig, frame: &Frame, average: &Parameters) -> Result<Routing> {
+    let r = &config.routing;
+    let layers = frame.parts.transformer.layers;
+    let keep: Vec<Vec<f64>> = match average.get(RATIO) {
+        Some(view) => view.values.chunks(layers).map(|row| row.iter().map(|&v| rounded(v)).collect()).collect(),
+        None => vec![vec![1.0 - r.compression; layers]; r.regions],
+    };
+    let mut bins = r.bins.clone();
+    if average.get(RATIO).is_none() {
+        // A uniform ratio is run as it was trained, whether it is a bin or not.
+        bins.push(1.0 - r.compression);
+        bins.sort_by(|a, b| b.total_cmp(a));
+        bins.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
+    }
+    let learned = Preset { name: LEARNED.into(), keep, dense_steps: 0.0 };
+    let mut routing = Routing {
+        bins,
+        regions: r.regions,
+        score_scale: ScoreScale::Mlp,
+        score_gain: r.score_gain,
+        presets: vec![learned],
+        default: LEARNED.into(),
+    };
+    let share = 1.0 - KeepTable::new(&routing, &Compression::Learned, 1)?.mean();
+    for (name, stretch) in STRETCHED {
+        let share = (share * stretch).min(0.9);
+        let keep = KeepTable::new(&routing, &Compression::Share(share), 1)?.table().to_vec();
+        routing.presets.push(Preset { name: name.into(), keep, dense_steps: 0.0 });
+    }
+    Ok(routing)
+}
+
+/// A ratio to four decimals: finer is noise.
+fn rounded(value: f32) -> f64 {
+    (f64::from(value) * 1e4).round() / 1e4
+}
+
+/// Writes f32 tensors, and `metadata`, under a temporary name, then gives the file its own.
+///
+/// # Errors
+/// `Io` naming the file.
+pub fn write<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (String, Vec<usize>, &'a [f32])>,
+    metadata: Option<std::collections::HashMap<String, String>>,
+) -> Result<()> {
+    let view = |(name, shape, values): (String, Vec<usize>, &'a [f32])| {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        TensorView::new(Dtype::F32, shape, bytes).map(|view| (name, view))
+    };
+    let views = tensors.map(view).collect::<Result<Vec<_>, _>>().map_err(|e| Error::internal(e.to_string()))?;
+    let bytes = serialize(views, metadata).map_err(|e| Error::internal(e.to_string()))?;
+    replace(path, &bytes)
+}
+
+/// Writes a file under a temporary name, then gives it its own.
+///
+/// # Errors
+/// `Io` naming the file.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let write = || {
+        let mut file = std::fs::File::create(&temporary)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().map_err(|e| {
+        let _ = std::fs::remove_file(&temporary); // what went wrong first is what is told
+        Error::io(path, e)
+    })
+}

@@ -1,0 +1,149 @@
+//! What a run starts from: a dense bundle or a fresh model, split into what is trained and what is frozen.
+
+use std::collections::BTreeMap;
+
+use super::config::{Kind, TrainConfig, Variant};
+use super::init;
+use super::lora;
+use super::net::{Frame, RATIO, Routing, is_table};
+use super::optimizer::{Group, Rate};
+use super::parameters::Parameters;
+use super::random::Random;
+use crate::bundle::folder::load_folder;
+use crate::bundle::manifest::Parts;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::config::{
+    FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
+};
+
+/// Streams of the run's seed.
+const INIT: u64 = 1;
+
+/// A run before its first step.
+#[derive(Debug)]
+pub struct Origin {
+    pub frame: Frame,
+    pub trained: Parameters,
+    /// The bytes of `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+}
+
+impl Origin {
+    /// # Errors
+    /// Those of the loader; `InvalidInput` on a setting where the model is not one that this trains.
+    pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
+        let mut random = Random::new(config.seed, INIT);
+        let (parts, tokenizer, mut trained) = match (&config.from, &config.model) {
+            (Some(dir), _) => {
+                let loaded = load_folder(dir, &device::cpu(), None)?;
+                if loaded.manifest.routing.is_some() {
+                    return Err(Error::input("from", "the bundle is routed already: start from a dense one"));
+                }
+                let tokenizer = loaded.tokenizer.ok_or_else(|| Error::input("from", "the bundle has no tokenizer"))?;
+                (loaded.manifest.parts, tokenizer, loaded.weights.into_values()?)
+            }
+            (None, _) => fresh(config, &mut random)?,
+        };
+        let t = &parts.transformer;
+        if parts.text_encoder.is_none() || parts.tokenizer.is_none() {
+            return Err(Error::input("from", "the bundle has no text encoder"));
+        }
+        if parts.vae.is_some() || parts.vae_tiny.is_some() || t.in_channels != 3 || t.out_channels < 3 {
+            return Err(Error::input("from", "only models that draw pixels are trained, not those behind an autoencoder"));
+        }
+        let layers = t.layers;
+        let mut frozen = BTreeMap::new();
+        if let Some(rank) = config.lora {
+            let adapters = lora::init(&Parameters::new(trained.clone())?, rank, &mut random);
+            frozen = std::mem::replace(&mut trained, adapters);
+        }
+        let mut routing = None;
+        if config.is_routed(kind) {
+            let r = &config.routing;
+            trained.extend(init::routers(&parts.transformer, &mut random));
+            let learned = r.variant != Variant::Mod;
+            if learned {
+                trained.insert(RATIO.into(), (vec![r.regions, layers], vec![1.0; r.regions * layers]));
+            }
+            let uniform = (!learned).then_some(1.0 - r.compression);
+            routing = Some(Routing { bins: r.bins.clone(), regions: r.regions, gain: r.score_gain, uniform });
+        }
+        let frame = Frame { parts, frozen: Parameters::new(frozen)?, routing };
+        Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
+    }
+}
+
+/// The optimizer's groups: ratios at a rate of their own, decay for matrices alone.
+pub fn groups(trained: &Parameters, config: &TrainConfig) -> Vec<Group> {
+    let group = |name: &str, shape: &[usize]| {
+        let range = trained.range(name).unwrap_or_default();
+        if name == RATIO {
+            return Group { range, rate: Rate::Own(config.routing.ratio_rate), weight_decay: 0.0, clipped: false };
+        }
+        let decays = shape.len() > 1 && !is_table(name);
+        let weight_decay = if decays { config.optimizer.weight_decay } else { 0.0 };
+        Group { range, rate: Rate::Stage, weight_decay, clipped: true }
+    };
+    trained.views().map(|v| group(v.name, v.shape)).collect()
+}
+
+type Fresh = (Parts, Vec<u8>, init::Tensors);
+
+/// A new model of the shape that `config.model` gives.
+fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
+    let m = config.model.as_ref().ok_or_else(|| Error::input("model", "give it, or a bundle in `from`"))?;
+    let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stages", "there is none"))?;
+    let bytes = std::fs::read(&m.tokenizer).map_err(|e| Error::io(&m.tokenizer, e))?;
+    let fault = |reason: String| Error::input("model.tokenizer", reason);
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| fault(e.to_string()))?;
+    let special = |content: &str| {
+        let added = json.get("added_tokens").and_then(|a| a.as_array()).into_iter().flatten();
+        let id = added.filter(|t| t.get("content").is_some_and(|c| c == content)).find_map(|t| t.get("id")?.as_u64());
+        id.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| fault(format!("it has no {content} token")))
+    };
+    let ids = json.pointer("/model/vocab").and_then(|v| v.as_object()).ok_or_else(|| fault("it has no word list".into()))?;
+    let highest = ids.values().filter_map(|id| id.as_u64()).max().unwrap_or(0);
+    let tokenizer = TokenizerConfig {
+        file: "tokenizer.json".into(),
+        max_length: m.max_tokens,
+        pad_id: special("<pad>")?,
+        eos_id: special("</s>")?,
+    };
+    let text_encoder = TextEncoderConfig {
+        vocab_size: highest as usize + 1,
+        d_model: m.text_width,
+        d_kv: m.text_width / m.text_heads,
+        heads: m.text_heads,
+        d_ff: m.text_mlp,
+        layers: m.text_layers,
+        relative_buckets: 32,
+        relative_max_distance: 128,
+        layer_norm_eps: 1e-6,
+        feed_forward: FeedForward::GatedGelu,
+    };
+    let transformer = TransformerConfig {
+        layers: m.layers,
+        heads: m.heads,
+        head_dim: m.head_dim,
+        in_channels: 3,
+        out_channels: 3,
+        patch_size: m.patch,
+        caption_channels: m.text_width,
+        sample_size: stage.size,
+        interpolation_scale: stage.scale,
+        size_conditions: false,
+    };
+    let scheduler = SchedulerConfig { prediction: m.prediction, solver: SolverKind::DpmSolver2M, ..Default::default() };
+    let mut tensors = init::transformer(&transformer, random);
+    tensors.extend(init::text_encoder(&text_encoder, random));
+    let parts = Parts {
+        transformer,
+        text_encoder: Some(text_encoder),
+        tokenizer: Some(tokenizer),
+        vae: None,
+        vae_tiny: None,
+        scheduler,
+    };
+    Ok((parts, bytes, tensors))
+}

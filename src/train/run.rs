@@ -1,0 +1,335 @@
+//! The loop: stage by stage, step by step, with a checkpoint at intervals and a bundle at the end.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::checkpoint::{self, State, Tensors};
+use super::config::{Kind, Stage, TrainConfig};
+use super::controller::{Controller, target_at};
+use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
+use super::net::{Frame, RATIO};
+use super::noise::{MicroBatch, timesteps};
+use super::optimizer::{AdamW, Group, clip, rate_shape};
+use super::origin::{Origin, groups};
+use super::parameters::Parameters;
+use super::progress::{Log, Row};
+use super::random::Random;
+use super::step::{Terms, Workers};
+use super::{ema, export};
+use crate::bundle::manifest::Manifest;
+use crate::convert::shard::Watch;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::ratios::region;
+use crate::model::tokenizer::Tokenizer;
+use crate::sampler::schedule::Schedule;
+
+/// Streams of the run's seed: one a step for its choices, a thousand a step for its noise.
+const CHOICES: u64 = 1 << 32;
+const NOISE: u64 = 1 << 48;
+const NOISE_OF_STEP: u64 = 1 << 16;
+/// Batches that wait for the loop.
+const AHEAD: usize = 2;
+/// Share of the newest loss in the smoothed one.
+const NEWEST: f64 = 0.02;
+
+/// Who watches a run.
+pub trait Monitor: Watch {
+    /// A line of progress.
+    fn line(&mut self, line: &str);
+}
+
+/// What a finished run has to say.
+#[derive(Debug)]
+pub struct Summary {
+    pub manifest: Manifest,
+    pub steps: u64,
+    pub images: u64,
+    pub seconds: f64,
+    /// Smoothed.
+    pub loss: f64,
+    /// Of the exported table; 1 without routers.
+    pub mean_keep: f64,
+}
+
+/// A run under way.
+struct Run<'a> {
+    config: &'a TrainConfig,
+    kind: Kind,
+    stages: Vec<Stage>,
+    frame: Frame,
+    tokenizer: Tokenizer,
+    tokenizer_bytes: Vec<u8>,
+    tensors: Tensors,
+    state: State,
+    groups: Vec<Group>,
+    schedule: Schedule,
+    workers: Workers,
+    log: Log,
+}
+
+/// Trains what `config` says, or goes on with it, and writes its bundle.
+///
+/// # Errors
+/// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
+pub fn run(config: &TrainConfig, kind: Kind, resume: bool, monitor: &mut dyn Monitor) -> Result<Summary> {
+    let mut run = Run::new(config, kind, resume)?;
+    while let Some(stage) = run.stages.get(run.state.stage).copied() {
+        run.stage(stage, monitor)?;
+    }
+    let (average, frame) = (&run.tensors.average, &run.frame);
+    let manifest = export::export(config, kind, frame, average, &run.tokenizer_bytes, monitor)?;
+    Ok(Summary {
+        manifest,
+        steps: run.state.step,
+        images: run.state.images,
+        seconds: run.state.seconds,
+        loss: run.state.loss.unwrap_or(f64::NAN),
+        mean_keep: run.mean_keep(average),
+    })
+}
+
+impl<'a> Run<'a> {
+    fn new(config: &'a TrainConfig, kind: Kind, resume: bool) -> Result<Self> {
+        let stages = config.stages()?;
+        let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind)?;
+        let patch = frame.parts.transformer.patch_size;
+        if let Some(i) = stages.iter().position(|s| s.size % patch != 0) {
+            let reason = format!("{} pixels are no multiple of the patch {patch}", stages[i].size);
+            return Err(Error::input(format!("stages[{i}]"), reason));
+        }
+        let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
+        let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
+        std::fs::create_dir_all(&config.work).map_err(|e| Error::io(&config.work, e))?;
+        let there = config.work.join(checkpoint::FILE).is_file();
+        let (tensors, state) = match (resume, there) {
+            (true, true) => checkpoint::load(&config.work, config, &trained)?,
+            (true, false) => return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display()))),
+            (false, true) => {
+                return Err(Error::input("work", format!("{} holds a run: give --resume", config.work.display())));
+            }
+            (false, false) => {
+                let adam = AdamW::new(trained.values().len(), config.optimizer.betas);
+                let state = State {
+                    config: checkpoint::fingerprint(config)?,
+                    stage: 0,
+                    stage_step: 0,
+                    step: 0,
+                    images: 0,
+                    seconds: 0.0,
+                    updates: 0,
+                    controller: Controller::new(config.routing.lambda),
+                    loss: None,
+                };
+                (Tensors { average: trained.clone(), values: trained.clone(), adam }, state)
+            }
+        };
+        Ok(Self {
+            config,
+            kind,
+            stages,
+            groups: groups(&trained, config),
+            schedule: Schedule::new(&frame.parts.scheduler)?,
+            workers: Workers::new(config.optimizer.threads, &device::cpu())?,
+            log: Log::open(&config.work, state.step),
+            frame,
+            tokenizer,
+            tokenizer_bytes,
+            tensors,
+            state,
+        })
+    }
+
+    fn stage(&mut self, stage: Stage, monitor: &mut dyn Monitor) -> Result<()> {
+        self.frame.parts.transformer.sample_size = stage.size;
+        self.frame.parts.transformer.interpolation_scale = stage.scale;
+        let total: u64 = self.stages.iter().map(|s| s.steps).sum();
+        let mut data = prefetch(self.config, &self.state, &stage)?;
+        let (mut since, mut images) = (Instant::now(), 0u64);
+        while self.state.stage_step < stage.steps {
+            if monitor.cancelled() {
+                self.save()?;
+                let step = self.state.step;
+                monitor.line(&format!("stopped after step {step}: go on with --resume"));
+                return Err(Error::Cancelled);
+            }
+            let started = Instant::now();
+            let rate = self.step(&stage, data.next_batch()?, total)?;
+            images += stage.batch as u64;
+            self.state.seconds += started.elapsed().as_secs_f64();
+            if self.state.step % self.config.progress.log_every == 0 || self.state.step == total {
+                let row = self.row(&stage, rate, images as f64 / since.elapsed().as_secs_f64().max(1e-9), total);
+                let left = self.images_left() / row.images_per_second.max(1e-9);
+                monitor.line(&row.line(total, self.config.is_routed(self.kind), left));
+                self.log.add(row);
+                (since, images) = (Instant::now(), 0);
+            }
+            if self.state.stage_step == stage.steps {
+                self.next_stage();
+            }
+            if self.state.step % self.config.progress.checkpoint_every == 0 || self.state.stage_step == 0 {
+                self.save()?;
+            }
+            if self.state.stage_step == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One step; returns its learning rate.
+    fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<f64> {
+        let (config, done) = (self.config, self.state.step as f64 / total as f64);
+        let parts = self.split(stage, batch)?;
+        let shape = rate_shape(&config.optimizer, stage, self.state.stage_step);
+        let target = target_at(config.routing.compression, config.routing.ramp, done);
+        let terms = Terms {
+            schedule: &self.schedule,
+            prediction: self.frame.parts.scheduler.prediction,
+            weight_cap: config.loss.weight_cap,
+            lambda: self.state.controller.lambda,
+            target,
+        };
+        let mut outcome = self.workers.step(&self.frame, &self.tensors.values, &parts, terms)?;
+        let norm = clip(&mut outcome.gradient, &self.groups, config.optimizer.clip);
+        if !norm.is_finite() || !outcome.denoise.is_finite() {
+            let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
+            return Err(Error::model("loss", reason));
+        }
+        let Tensors { values, average, adam } = &mut self.tensors;
+        adam.update(values.values_mut(), &outcome.gradient, &self.groups, stage.rate * shape, shape);
+        if let Some(range) = values.range(RATIO) {
+            let bins = &config.routing.bins;
+            let (most, least) = (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0));
+            values.values_mut()[range].iter_mut().for_each(|r| *r = r.clamp(least as f32, most as f32));
+        }
+        self.state.stage_step += 1;
+        ema::update(average.values_mut(), values.values(), self.state.stage_step, config.optimizer.ema);
+        self.state.updates = adam.count;
+        self.state.step += 1;
+        self.state.images += stage.batch as u64;
+        let smooth = self.state.loss.unwrap_or(outcome.denoise);
+        self.state.loss = Some(smooth + NEWEST * (outcome.denoise - smooth));
+        if self.tensors.values.get(RATIO).is_some() {
+            let mean = self.mean_keep(&self.tensors.values);
+            self.state.controller.update(mean, target);
+        }
+        Ok(stage.rate * shape)
+    }
+
+    /// A batch as micro-batches of one region each.
+    fn split(&self, stage: &Stage, batch: Batch) -> Result<Vec<MicroBatch>> {
+        let (config, step) = (self.config, self.state.step);
+        let mut random = Random::new(config.seed, CHOICES + step);
+        let regions = self.frame.routing.as_ref().map_or(1, |r| r.regions);
+        let train_timesteps = self.schedule.timesteps();
+        let timesteps = timesteps(&mut random, stage.batch, regions, train_timesteps);
+        let empty = config.loss.empty_captions;
+        let mut ids = Vec::with_capacity(stage.batch);
+        for caption in &batch.captions {
+            let dropped = random.unit() < empty;
+            ids.push(self.tokenizer.encode(if dropped { "" } else { caption })?);
+        }
+        let picture = 3 * stage.size * stage.size;
+        if batch.images.len() != picture * stage.batch || ids.len() != stage.batch {
+            return Err(Error::internal("the source gave a batch of another size"));
+        }
+        let of = |t: usize| region(t as f64, regions, train_timesteps);
+        let mut parts: Vec<MicroBatch> = Vec::new();
+        for ((t, ids), image) in timesteps.into_iter().zip(ids).zip(batch.images.chunks(picture)) {
+            let full = |p: &MicroBatch| p.region != of(t) || p.timesteps.len() >= config.optimizer.micro_batch;
+            if parts.last().is_none_or(full) {
+                let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
+                let noise = (config.seed, stream);
+                parts.push(MicroBatch { region: of(t), size: stage.size, timesteps: vec![], images: vec![], ids: vec![], noise });
+            }
+            if let Some(part) = parts.last_mut() {
+                part.timesteps.push(t);
+                part.images.extend(image);
+                part.ids.push(ids);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The next stage starts from the average, with an optimizer that remembers nothing.
+    fn next_stage(&mut self) {
+        self.state.stage += 1;
+        if self.state.stage < self.stages.len() {
+            self.state.stage_step = 0;
+            self.state.updates = 0;
+            self.tensors.values = self.tensors.average.clone();
+            self.tensors.adam = AdamW::new(self.tensors.values.values().len(), self.config.optimizer.betas);
+        } else {
+            self.state.stage_step = 0;
+        }
+    }
+
+    fn row(&self, stage: &Stage, rate: f64, images_per_second: f64, total: u64) -> Row {
+        let routed = self.config.is_routed(self.kind);
+        let r = &self.config.routing;
+        Row {
+            step: self.state.step,
+            stage: self.state.stage,
+            size: stage.size,
+            images: self.state.images,
+            loss: self.state.loss.unwrap_or(f64::NAN),
+            mean_keep: self.mean_keep(&self.tensors.values),
+            target: if routed { target_at(r.compression, r.ramp, self.state.step as f64 / total as f64) } else { 1.0 },
+            lambda: self.state.controller.lambda,
+            rate,
+            images_per_second,
+            seconds: self.state.seconds,
+        }
+    }
+
+    /// Pictures still to come, in units of the present stage's cost: a picture's cost goes with its tokens.
+    fn images_left(&self) -> f64 {
+        let Some(now) = self.stages.get(self.state.stage) else { return 0.0 };
+        let tokens = |s: &Stage| (s.size * s.size) as f64;
+        let cost = |s: &Stage, steps: u64| steps as f64 * s.batch as f64 * tokens(s) / tokens(now);
+        let rest = self.stages.iter().skip(self.state.stage + 1).map(|s| cost(s, s.steps)).sum::<f64>();
+        cost(now, now.steps.saturating_sub(self.state.stage_step)) + rest
+    }
+
+    fn mean_keep(&self, parameters: &Parameters) -> f64 {
+        if let Some(view) = parameters.get(RATIO) {
+            return view.values.iter().map(|&v| f64::from(v)).sum::<f64>() / view.values.len().max(1) as f64;
+        }
+        self.frame.routing.as_ref().and_then(|r| r.uniform).unwrap_or(1.0)
+    }
+
+    fn save(&self) -> Result<()> {
+        let layers = self.frame.parts.transformer.layers;
+        let table = self.tensors.values.get(RATIO).map(|view| {
+            view.values.chunks(layers).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect::<Vec<_>>()
+        });
+        self.log.write(table.as_deref())?;
+        checkpoint::save(&self.config.work, &self.tensors, &self.state)
+    }
+}
+
+/// The source of a stage on its thread, at the batch that comes next.
+fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefetch> {
+    let seed = Random::new(config.seed, state.stage as u64 + 2).below(1 << 32) as u64;
+    let start = |mut source: Box<dyn Source>| {
+        source.seek(state.stage_step);
+        Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
+    };
+    Ok(match config.source.as_str() {
+        "scenes" => start(Box::new(ScenesSource::new(seed))),
+        folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?)),
+    })
+}
+
+struct Boxed(Box<dyn Source>);
+
+impl Source for Boxed {
+    fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
+        self.0.batch(count, size)
+    }
+
+    fn seek(&mut self, index: u64) {
+        self.0.seek(index);
+    }
+}
