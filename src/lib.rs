@@ -14,6 +14,9 @@ pub mod device;
 
 pub mod bundle;
 
+#[cfg(feature = "train")]
+pub mod kernels;
+
 pub mod model;
 
 pub mod sampler;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the flow, and those beside it that a room may also use.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("device", &["error"]),
     ("bundle", &["error", "device", "model::config"]),
-    ("model", &["error", "device", "bundle"]),
+    ("kernels", &["error", "device"]),
+    ("model", &["error", "device", "bundle", "kernels"]),
     ("sampler", &["error", "device", "model::config"]),
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "model", "sampler", "pipeline"]),

@@ -1,11 +1,12 @@
 //! What enters a PixArt transformer beside the tokens' content: positions, timesteps, sizes and captions.
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu_approximate, silu};
+use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::TransformerConfig;
 use super::linear::Linear;
+use super::norm::gelu;
 use crate::bundle::Scope;
 use crate::error::Result;
 
@@ -143,6 +144,6 @@ impl CaptionProjection {
 
     /// `[B, S, E]` to `[B, S, D]`.
     pub fn forward(&self, states: Tensor<3>) -> Tensor<3> {
-        self.linear_2.forward(gelu_approximate(self.linear_1.forward(states)))
+        self.linear_2.forward(gelu(self.linear_1.forward(states)))
     }
 }

@@ -1,7 +1,8 @@
-//! Normalisation over the channels of a token: LayerNorm without affine (PixArt) and RMSNorm (T5).
+//! Normalisation over the channels of a token, LayerNorm without affine (PixArt) and RMSNorm (T5), and the activation GELU.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::gelu_approximate;
 
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
@@ -19,7 +20,20 @@ pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
 
 /// adaLN: `LN(x) (1 + scale) + shift`, with `shift` and `scale` `[B, 1, D]`.
 pub fn modulated_layer_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
+    #[cfg(feature = "train")]
+    if crate::kernels::is_fused(&x) {
+        return crate::kernels::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
+    }
     layer_norm(x) * (scale + 1.0) + shift
+}
+
+/// GELU by tanh, element by element.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    #[cfg(feature = "train")]
+    if crate::kernels::is_fused(&x) {
+        return crate::kernels::gelu_tanh(x);
+    }
+    gelu_approximate(x)
 }
 
 /// `weight · x / sqrt(mean(x²) + eps)`: T5's layer norm.
@@ -38,5 +52,52 @@ impl RmsNorm {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let power = (x.clone() * x.clone()).mean_dim(2); // [B, S, 1]
         x * (power + self.eps).sqrt().recip() * self.weight.val().unsqueeze()
+    }
+}
+
+#[cfg(all(test, feature = "train"))]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    fn values(count: usize, seed: f32) -> Vec<f32> {
+        (0..count).map(|i| ((i as f32 * 0.7311 + seed).sin() * 43.7).fract() * 3.0).collect()
+    }
+
+    /// Output and gradients of `run` on leaves of the given shapes, for a loss that weighs every output differently.
+    fn traced(shapes: &[[usize; 3]], run: impl Fn(&[Tensor<3>]) -> Tensor<3>) -> Vec<Vec<f32>> {
+        let device = Device::flex().autodiff();
+        let leaf = |(i, shape): (usize, &[usize; 3])| {
+            let data = TensorData::new(values(shape.iter().product(), i as f32), *shape);
+            Tensor::<3>::from_data(data, &device).require_grad()
+        };
+        let leaves: Vec<Tensor<3>> = shapes.iter().enumerate().map(leaf).collect();
+        let y = run(&leaves);
+        let weights = Tensor::from_data(TensorData::new(values(y.shape().num_elements(), 9.0), y.dims()), &device);
+        let gradients = (y.clone() * weights).sum().backward();
+        let all = std::iter::once(y.inner()).chain(leaves.iter().map(|l| l.grad(&gradients).unwrap()));
+        all.map(|t| t.into_data().try_to_vec().unwrap()).collect()
+    }
+
+    fn check(fused: Vec<Vec<f32>>, plain: Vec<Vec<f32>>) {
+        for (i, (a, b)) in fused.iter().zip(&plain).enumerate() {
+            let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest;
+            assert!(a.len() == b.len() && worst < 1e-5, "tensor {i}: {worst}");
+        }
+    }
+
+    #[test]
+    fn fused_norm_and_gelu_are_the_plain_ones() {
+        for (b, n, d) in [(2, 5, 24), (3, 1, 7), (1, 64, 128)] {
+            let shapes = [[b, n, d], [b, 6, d]];
+            let rows = |t: &Tensor<3>| (t.clone().narrow(1, 2, 1), t.clone().narrow(1, 4, 1));
+            let fused = traced(&shapes, |l| modulated_layer_norm(l[0].clone(), rows(&l[1]).0, rows(&l[1]).1));
+            let plain = traced(&shapes, |l| layer_norm(l[0].clone()) * (rows(&l[1]).1 + 1.0) + rows(&l[1]).0);
+            check(fused, plain);
+            // Through a transpose, so that the memory is not in order.
+            let turned = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
+            check(traced(&shapes[..1], |l| gelu(turned(l))), traced(&shapes[..1], |l| gelu_approximate(turned(l))));
+        }
     }
 }

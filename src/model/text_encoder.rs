@@ -1,7 +1,7 @@
 //! T5 encoder: token ids to the states that a transformer's cross-attention reads.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::{gelu_approximate, relu};
+use burn::tensor::activation::relu;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::attention::{join_heads, split_heads};
 use super::config::{FeedForward, TextEncoderConfig};
 use super::linear::Linear;
-use super::norm::RmsNorm;
+use super::norm::{RmsNorm, gelu};
 use crate::bundle::Scope;
 use crate::bundle::weights::{HostTable, param};
 use crate::error::{Error, Result};
@@ -146,7 +146,7 @@ impl TextLayer {
 
         let h = self.mlp_norm.forward(x.clone());
         let hidden = match &self.wi_linear {
-            Some(linear) => gelu_approximate(self.wi.forward(h.clone())) * linear.forward(h), // [B, S, F]
+            Some(linear) => gelu(self.wi.forward(h.clone())) * linear.forward(h), // [B, S, F]
             None => relu(self.wi.forward(h)),
         };
         x + self.wo.forward(hidden) // [B, S, E]
