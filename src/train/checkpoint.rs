@@ -24,20 +24,35 @@ const KINDS: [&str; 4] = ["value", "average", "first", "second"];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
-    /// The settings it was made with.
-    pub config: Value,
+    /// The settings it was made with, as JSON.
+    pub config: String,
     /// Index of the stage, and steps done in it.
     pub stage: usize,
     pub stage_step: u64,
     /// Steps done in all.
     pub step: u64,
     pub images: u64,
+    #[serde(with = "exact")]
     pub seconds: f64,
     /// Updates the optimizer made in this stage.
     pub updates: u64,
     pub controller: Controller,
-    /// Smoothed loss.
-    pub loss: Option<f64>,
+    /// Smoothed loss; not a number before the first step.
+    #[serde(with = "exact")]
+    pub loss: f64,
+}
+
+/// Numbers as the shortest text that is exactly them: JSON numbers may lose their last bit on the way back.
+pub mod exact {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&value.to_string())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// The tensors of a run.
@@ -52,7 +67,7 @@ pub struct Tensors {
 const FREE: [&str; 5] = ["out", "work", "name", "license", "progress"];
 
 /// The settings that decide what a run computes.
-pub fn fingerprint(config: &TrainConfig) -> Result<Value> {
+pub fn fingerprint(config: &TrainConfig) -> Result<String> {
     let mut value = serde_json::to_value(config).map_err(|e| Error::internal(e.to_string()))?;
     if let Some(object) = value.as_object_mut() {
         FREE.iter().for_each(|field| drop(object.remove(*field)));
@@ -60,7 +75,7 @@ pub fn fingerprint(config: &TrainConfig) -> Result<Value> {
             optimizer.remove("threads");
         }
     }
-    Ok(value)
+    Ok(value.to_string())
 }
 
 /// Writes the checkpoint of `dir`.
@@ -90,7 +105,8 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(Tens
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let state = header.metadata().as_ref().and_then(|m| m.get(STATE)).ok_or_else(|| damaged("it has no state".into()))?;
     let state: State = serde_json::from_str(state).map_err(|e| damaged(e.to_string()))?;
-    if let Some(field) = first_difference(&state.config, &fingerprint(config)?) {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| damaged(e.to_string()));
+    if let Some(field) = first_difference(&parse(&state.config)?, &parse(&fingerprint(config)?)?) {
         return Err(Error::input("resume", format!("{} was made with another `{field}`", path.display())));
     }
     let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::exact;
+
 /// The mean keep ratio is held within this of its target; λ aims at half of it.
 pub const BAND: f64 = 0.005;
 /// Largest change of ln λ in a step.
@@ -19,9 +21,12 @@ const RANGE: f64 = 1e5;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Controller {
+    #[serde(with = "exact")]
     pub lambda: f64,
+    #[serde(with = "exact")]
     first: f64,
     /// Smoothed `mean − target`.
+    #[serde(with = "exact")]
     error: f64,
 }
 

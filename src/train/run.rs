@@ -77,6 +77,9 @@ pub fn run(config: &TrainConfig, kind: Kind, resume: bool, monitor: &mut dyn Mon
     while let Some(stage) = run.stages.get(run.state.stage).copied() {
         run.stage(stage, monitor)?;
     }
+    if let Some(last) = run.stages.last().copied() {
+        run.enter(&last);
+    }
     let (average, frame) = (&run.tensors.average, &run.frame);
     let manifest = export::export(config, kind, frame, average, &run.tokenizer_bytes, monitor)?;
     Ok(Summary {
@@ -84,7 +87,7 @@ pub fn run(config: &TrainConfig, kind: Kind, resume: bool, monitor: &mut dyn Mon
         steps: run.state.step,
         images: run.state.images,
         seconds: run.state.seconds,
-        loss: run.state.loss.unwrap_or(f64::NAN),
+        loss: run.state.loss,
         mean_keep: run.mean_keep(average),
     })
 }
@@ -119,7 +122,7 @@ impl<'a> Run<'a> {
                     seconds: 0.0,
                     updates: 0,
                     controller: Controller::new(config.routing.lambda),
-                    loss: None,
+                    loss: f64::NAN,
                 };
                 (Tensors { average: trained.clone(), values: trained.clone(), adam }, state)
             }
@@ -140,9 +143,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn stage(&mut self, stage: Stage, monitor: &mut dyn Monitor) -> Result<()> {
+    /// Positions are those of the stage's size.
+    fn enter(&mut self, stage: &Stage) {
         self.frame.parts.transformer.sample_size = stage.size;
         self.frame.parts.transformer.interpolation_scale = stage.scale;
+    }
+
+    fn stage(&mut self, stage: Stage, monitor: &mut dyn Monitor) -> Result<()> {
+        self.enter(&stage);
         let total: u64 = self.stages.iter().map(|s| s.steps).sum();
         let mut data = prefetch(self.config, &self.state, &stage)?;
         let (mut since, mut images) = (Instant::now(), 0u64);
@@ -208,8 +216,8 @@ impl<'a> Run<'a> {
         self.state.updates = adam.count;
         self.state.step += 1;
         self.state.images += stage.batch as u64;
-        let smooth = self.state.loss.unwrap_or(outcome.denoise);
-        self.state.loss = Some(smooth + NEWEST * (outcome.denoise - smooth));
+        let smooth = if self.state.loss.is_nan() { outcome.denoise } else { self.state.loss };
+        self.state.loss = smooth + NEWEST * (outcome.denoise - smooth);
         if self.tensors.values.get(RATIO).is_some() {
             let mean = self.mean_keep(&self.tensors.values);
             self.state.controller.update(mean, target);
@@ -255,13 +263,11 @@ impl<'a> Run<'a> {
     /// The next stage starts from the average, with an optimizer that remembers nothing.
     fn next_stage(&mut self) {
         self.state.stage += 1;
+        self.state.stage_step = 0;
         if self.state.stage < self.stages.len() {
-            self.state.stage_step = 0;
             self.state.updates = 0;
             self.tensors.values = self.tensors.average.clone();
             self.tensors.adam = AdamW::new(self.tensors.values.values().len(), self.config.optimizer.betas);
-        } else {
-            self.state.stage_step = 0;
         }
     }
 
@@ -273,7 +279,7 @@ impl<'a> Run<'a> {
             stage: self.state.stage,
             size: stage.size,
             images: self.state.images,
-            loss: self.state.loss.unwrap_or(f64::NAN),
+            loss: self.state.loss,
             mean_keep: self.mean_keep(&self.tensors.values),
             target: if routed { target_at(r.compression, r.ramp, self.state.step as f64 / total as f64) } else { 1.0 },
             lambda: self.state.controller.lambda,

@@ -6,4 +6,6 @@ mod parity;
 mod refuse;
 mod sources;
 mod support;
+#[cfg(feature = "train")]
+mod train;
 mod verify;

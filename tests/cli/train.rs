@@ -1,0 +1,160 @@
+//! `diffcr train`: a run that is killed, interrupted and resumed ends as one that was not; its bundle verifies and draws.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// A model of two narrow layers over 4, then 16 tokens.
+fn base(scratch: &Scratch, name: &str, steps: u64, threads: usize) -> std::path::PathBuf {
+    let tokenizer = fixture("scenes/tokenizer/tokenizer.json");
+    let text = format!(
+        "out = {out:?}\nwork = {work:?}\nseed = 7\nstages = ['16:1:8:{steps}:1e-3', '32:1:8:{steps}:1e-3']\n\
+         [model]\ntokenizer = {tokenizer:?}\nlayers = 2\nheads = 2\nheadDim = 8\ntextWidth = 16\ntextLayers = 1\ntextHeads = 2\n\
+         textMlp = 32\n[optimizer]\nmicroBatch = 4\nwarmup = 5\nthreads = {threads}\n[progress]\ncheckpointEvery = 5\nlogEvery = 5\n",
+        out = scratch.path(&format!("{name}-bundle")),
+        work = scratch.path(&format!("{name}-work")),
+    );
+    let path = scratch.path(&format!("{name}.toml"));
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn train(kind: &str, config: &Path, flags: &[&str]) -> Output {
+    diffcr().args(["--quiet", "train", kind]).arg(config).args(flags).output().unwrap()
+}
+
+fn trained(kind: &str, config: &Path, flags: &[&str]) {
+    let output = train(kind, config, flags);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// Starts a run and sends it a signal after its next checkpoint.
+fn stopped(config: &Path, work: &Path, flags: &[&str], signal: &str) -> Output {
+    let checkpoint = work.join("checkpoint.safetensors");
+    let before = std::fs::metadata(&checkpoint).and_then(|m| m.modified()).ok();
+    let mut child = diffcr()
+        .args(["--quiet", "train", "base"])
+        .arg(config)
+        .args(flags)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while std::fs::metadata(&checkpoint).and_then(|m| m.modified()).ok() == before {
+        assert!(started.elapsed() < Duration::from_secs(60), "no checkpoint was written");
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+    child.wait_with_output().unwrap()
+}
+
+fn verified(bundle: &Path) {
+    let output = diffcr().arg("verify").arg(bundle).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+fn drawn(bundle: &Path, image: &Path, compression: &str) {
+    let output = diffcr()
+        .arg("generate")
+        .arg(bundle)
+        .args(["--prompt", "a red circle on a blue background", "--steps", "3", "--compression", compression, "--out"])
+        .arg(image)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(image.is_file());
+}
+
+#[test]
+fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
+    let scratch = Scratch::new();
+    let whole = base(&scratch, "whole", 150, 1);
+    trained("base", &whole, &[]);
+    let parts = base(&scratch, "parts", 150, 2);
+    let work = scratch.path("parts-work");
+    stopped(&parts, &work, &[], "-KILL");
+    let interrupted = stopped(&parts, &work, &["--resume"], "-INT");
+    assert_eq!(interrupted.status.code(), Some(1), "it was not interrupted in time");
+    assert_eq!(error_line(&interrupted), "error: cancelled");
+    trained("base", &parts, &["--resume"]);
+    let (a, b) = (scratch.path("whole-bundle"), scratch.path("parts-bundle"));
+    verified(&b);
+    for part in ["transformer", "text_encoder"] {
+        assert_eq!(files(&a, part), files(&b, part), "every byte of the weights");
+    }
+    let rows = |name: &str| {
+        let log = std::fs::read_to_string(scratch.path(name).join("log.csv")).unwrap();
+        log.lines().map(|l| l.split(',').take(9).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+    };
+    assert_eq!(rows("whole-work"), rows("parts-work"), "but for the times");
+    assert!(rows("whole-work").len() == 61 && scratch.path("parts-work").join("loss.svg").is_file());
+    drawn(&b, &scratch.path("x.png"), "off");
+    assert_eq!(manifest(&b)["parts"]["transformer"]["sampleSize"], 32);
+}
+
+#[test]
+fn a_dense_bundle_becomes_a_routed_one() {
+    let scratch = Scratch::new();
+    trained("base", &base(&scratch, "base", 20, 0), &[]);
+    let diffcr = |name: &str, routing: &str, top: &str, steps: u64| {
+        let text = format!(
+            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:{steps}:1e-4']\n{top}\n[routing]\nregions = 2\n{routing}\n\
+             [optimizer]\nmicroBatch = 4\nwarmup = 5\n[progress]\ncheckpointEvery = 50\nlogEvery = 5\n",
+            scratch.path(name), scratch.path(&format!("{name}-work")), scratch.path("base-bundle"),
+        );
+        let path = scratch.path(&format!("{name}.toml"));
+        std::fs::write(&path, text).unwrap();
+        trained("diffcr", &path, &[]);
+        verified(&scratch.path(name));
+        manifest(&scratch.path(name))
+    };
+    let lt = diffcr("lt", "ratioRate = 5e-3\ncompression = 0.3", "", 250);
+    assert_eq!(lt["routing"]["presets"].as_array().unwrap().len(), 3);
+    let log = std::fs::read_to_string(scratch.path("lt-work").join("log.csv")).unwrap();
+    let keep: Vec<f64> = log.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect();
+    assert!(keep[0] > 0.95, "it begins with every token: {}", keep[0]);
+    for keep in &keep[keep.len() * 4 / 5..] {
+        assert!((keep - 0.7).abs() < 0.01, "held in the last fifth: {keep}");
+    }
+    assert!(scratch.path("lt-work").join("ratios.svg").is_file());
+    drawn(&scratch.path("lt"), &scratch.path("lt.png"), "learned");
+    drawn(&scratch.path("lt"), &scratch.path("fast.png"), "fast");
+
+    let uniform = diffcr("mod", "variant = 'mod'\ncompression = 0.25", "", 6);
+    assert_eq!(uniform["routing"]["presets"][0]["keep"], serde_json::json!([[0.75, 0.75]]));
+    assert!(diffcr("dense", "variant = 'dense'", "", 6)["routing"].is_null());
+    let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = 2", 6);
+    assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
+    drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let scratch = Scratch::new();
+    let config = base(&scratch, "run", 2, 0);
+    let fault = |kind: &str, flags: &[&str]| {
+        let output = train(kind, &config, flags);
+        assert_eq!(output.status.code(), Some(1));
+        error_line(&output)
+    };
+    assert!(fault("base", &["--resume"]).contains("resume: "));
+    assert!(fault("diffcr", &[]).contains("from: name the dense bundle"));
+    trained("base", &config, &[]);
+    assert!(fault("base", &[]).contains("holds a run: give --resume"));
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("seed = 7", "seed = 8")).unwrap();
+    assert!(fault("base", &["--resume"]).contains("was made with another `seed`"));
+    std::fs::write(&config, text.replace("warmup = 5", "warmup = 'x'")).unwrap();
+    assert!(fault("base", &[]).contains("optimizer.warmup: "));
+    std::fs::write(&config, text.replace("16:1:8", "20:1:8")).unwrap();
+    assert!(fault("base", &[]).contains("stages[0]: 20 pixels are no multiple of the patch 8"));
+    let checkpoint = scratch.path("run-work").join("checkpoint.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    std::fs::write(&config, &text).unwrap();
+    assert!(fault("base", &["--resume"]).contains("checkpoint.safetensors"));
+}
