@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+#[cfg(any(feature = "webgpu", not(target_arch = "wasm32")))]
 use crate::error::Result;
 
 /// The backends a caller can ask for.
@@ -46,4 +47,15 @@ pub fn gpu() -> Result<Device> {
 /// Fails: this build has no GPU backend.
 pub fn gpu() -> Result<Device> {
     Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
+}
+
+/// Whether tensors of this device are in host memory, so that reading one costs nothing.
+pub fn is_host(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return device.clone().inner() == cpu();
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
 }

@@ -1,3 +1,7 @@
 //! `diffcr`: the native binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    diffcr::cli::main()
+}

@@ -1,1 +1,211 @@
-//! The browser shell.
+//! The browser's shell: converts types between JavaScript and the pipeline, nothing else.
+//!
+//! The same exports in both builds, WebGPU and CPU. Everything thrown is an `Error` with the properties `code` and `details`.
+
+use std::rc::Rc;
+
+use burn::tensor::Device;
+use js_sys::{Float32Array, Object, Reflect, Uint8ClampedArray};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use crate::bundle::{self, Manifest};
+use crate::error::{Error, Result};
+use crate::pipeline::image::Image;
+use crate::pipeline::options::Values;
+use crate::pipeline::{self, GenerateOptions, Pipeline};
+
+/// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
+#[wasm_bindgen(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+    let _ = console_log::init_with_level(log::Level::Warn);
+}
+
+/// The backend compiled in, with its device acquired.
+#[wasm_bindgen]
+pub struct Engine {
+    device: Device,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    pub async fn create() -> Result<Engine, JsValue> {
+        Ok(Self { device: device().await.map_err(throw)? })
+    }
+
+    #[wasm_bindgen(getter)]
+    pub fn backend(&self) -> String {
+        BACKEND.into()
+    }
+
+    /// Checks `diffcr.json` and says what it holds.
+    pub fn manifest(&self, json: &str) -> Result<JsValue, JsValue> {
+        let manifest = Manifest::parse(json).map_err(throw)?;
+        to_js(&json!({
+            "name": manifest.name,
+            "version": manifest.version,
+            "totalBytes": manifest.total_bytes(),
+            "files": manifest.files,
+            "parts": manifest.parts,
+            "routing": manifest.routing,
+        }))
+    }
+
+    pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {
+        let loader = Manifest::parse(json).and_then(|m| bundle::Loader::new(m, &self.device));
+        Ok(Loader { inner: loader.map_err(throw)? })
+    }
+}
+
+/// A bundle on its way in.
+#[wasm_bindgen]
+pub struct Loader {
+    inner: bundle::Loader,
+}
+
+#[wasm_bindgen]
+impl Loader {
+    #[wasm_bindgen(js_name = addFile)]
+    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        self.inner.add_file(path, bytes).map_err(throw)
+    }
+
+    pub fn finish(self) -> Result<Model, JsValue> {
+        let pipeline = self.inner.finish().and_then(Pipeline::new).map_err(throw)?;
+        Ok(Model { pipeline: Rc::new(pipeline) })
+    }
+}
+
+/// A loaded bundle.
+#[wasm_bindgen]
+pub struct Model {
+    pipeline: Rc<Pipeline>,
+}
+
+#[wasm_bindgen]
+impl Model {
+    pub fn info(&self) -> Result<JsValue, JsValue> {
+        let pipeline = &self.pipeline;
+        let manifest = pipeline.manifest();
+        let transformer = &manifest.parts.transformer;
+        let side = pipeline.default_side();
+        let grid = transformer.sample_size / transformer.patch_size;
+        to_js(&json!({
+            "name": manifest.name,
+            "version": manifest.version,
+            "width": side,
+            "height": side,
+            "sideMultiple": pipeline.side_multiple(),
+            "pixelScale": pipeline.pixel_scale(),
+            "latentChannels": pipeline.latent_channels(),
+            "defaultSolver": manifest.parts.scheduler.solver,
+            "layers": transformer.layers,
+            "tokens": grid * grid,
+            "parts": manifest.parts,
+            "routing": manifest.routing,
+        }))
+    }
+
+    /// Checks the options and encodes the prompts.
+    pub async fn generate(&self, options: JsValue) -> Result<Run, JsValue> {
+        let options: GenerateOptions = from_js(options)?;
+        let inner = pipeline::Run::new(self.pipeline.clone(), &options).map_err(throw)?;
+        Ok(Run { inner })
+    }
+}
+
+/// One image on its way.
+#[wasm_bindgen]
+pub struct Run {
+    inner: pipeline::Run,
+}
+
+#[wasm_bindgen]
+impl Run {
+    #[wasm_bindgen(getter)]
+    pub fn total(&self) -> usize {
+        self.inner.total()
+    }
+
+    #[wasm_bindgen(getter)]
+    pub fn seed(&self) -> f64 {
+        self.inner.settings().seed as f64
+    }
+
+    /// One denoising step, waited for; undefined once all are done.
+    pub async fn step(&mut self) -> Result<JsValue, JsValue> {
+        let Some(report) = self.inner.step().map_err(throw)? else { return Ok(JsValue::UNDEFINED) };
+        self.inner.wait().await.map_err(throw)?;
+        to_js(&json!({ "step": report.step, "total": report.total, "timestep": report.timestep }))
+    }
+
+    pub async fn preview(&self) -> Result<JsValue, JsValue> {
+        image_to_js(&self.inner.preview().await.map_err(throw)?)
+    }
+
+    pub async fn finish(&self) -> Result<JsValue, JsValue> {
+        let output = self.inner.finish().await.map_err(throw)?;
+        object(&[("image", image_to_js(&output.image)?), ("latents", values_to_js(&output.latents)?)])
+    }
+}
+
+#[cfg(feature = "webgpu")]
+const BACKEND: &str = "webgpu";
+#[cfg(not(feature = "webgpu"))]
+const BACKEND: &str = "cpu";
+
+#[cfg(feature = "webgpu")]
+async fn device() -> Result<Device> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap_or(JsValue::UNDEFINED);
+    let gpu = Reflect::get(&navigator, &"gpu".into()).unwrap_or(JsValue::UNDEFINED);
+    if gpu.is_undefined() || gpu.is_null() {
+        return Err(Error::WebgpuUnavailable { reason: "this browser has no `navigator.gpu` here".into() });
+    }
+    crate::device::webgpu().await
+}
+
+#[cfg(not(feature = "webgpu"))]
+async fn device() -> Result<Device> {
+    Ok(crate::device::cpu())
+}
+
+fn throw(error: Error) -> JsValue {
+    let thrown = js_sys::Error::new(&error.to_string());
+    let details = to_js(&error.details()).unwrap_or(JsValue::UNDEFINED);
+    for (key, value) in [("code", JsValue::from_str(error.code())), ("details", details)] {
+        let _ = Reflect::set(&thrown, &key.into(), &value);
+    }
+    thrown.into()
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|e| throw(Error::internal(e.to_string())))
+}
+
+/// Reads an options object; the path of the property at fault is the error's field.
+fn from_js<T: DeserializeOwned>(value: JsValue) -> Result<T, JsValue> {
+    serde_path_to_error::deserialize(serde_wasm_bindgen::Deserializer::from(value))
+        .map_err(|e| throw(Error::input(e.path().to_string(), e.inner().to_string())))
+}
+
+fn object(entries: &[(&str, JsValue)]) -> Result<JsValue, JsValue> {
+    let object = Object::new();
+    for (key, value) in entries {
+        Reflect::set(&object, &(*key).into(), value)?;
+    }
+    Ok(object.into())
+}
+
+fn image_to_js(image: &Image) -> Result<JsValue, JsValue> {
+    let data = Uint8ClampedArray::from(&image.data[..]);
+    object(&[("width", image.width.into()), ("height", image.height.into()), ("data", data.into())])
+}
+
+fn values_to_js(values: &Values) -> Result<JsValue, JsValue> {
+    object(&[("shape", to_js(&values.shape)?), ("data", Float32Array::from(&values.data[..]).into())])
+}

@@ -1,6 +1,6 @@
 //! `diffcr.json`: the only schema of a bundle, parsed and checked before any file of it is fetched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub struct Parts {
 pub struct TensorEntry {
     pub shape: Vec<usize>,
     pub encoding: Encoding,
-    /// Input values that share a scale; only where the encoding is quantized.
+    /// Input values that share a scale: divides the width of a matrix; only where the encoding is quantized.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<usize>,
     /// The file that holds the tensor whole.
@@ -123,6 +123,8 @@ pub struct RowsEntry {
     pub file: String,
 }
 
+/// How values are stored. A quantized `NAME` is `NAME.qweight` (U32 words along the input dimension, low bits first, two's
+/// complement) and `NAME.scales` (F16, one per group of the input dimension).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -130,6 +132,21 @@ pub enum Encoding {
     F16,
     Q8,
     Q4,
+}
+
+/// A tensor as a file holds it: whole, or some of its rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// The tensor it belongs to.
+    pub tensor: String,
+    /// `NAME`, or `NAME.rows.START`.
+    pub name: String,
+    pub file: String,
+    /// Its first row.
+    pub start: usize,
+    pub shape: Vec<usize>,
+    pub encoding: Encoding,
+    pub group: Option<usize>,
 }
 
 /// Token routing: which layers keep how many tokens, by region of the timesteps.
@@ -178,7 +195,10 @@ impl Manifest {
     pub fn parse(json: &str) -> Result<Self> {
         let header: Header = serde_json::from_str(json).map_err(|e| Error::manifest(format!("not JSON: {e}")))?;
         if header.format.as_deref() != Some(FORMAT) {
-            return Err(Error::manifest(format!("`format` is {:?}, not {FORMAT:?}", header.format.unwrap_or_default())));
+            return Err(Error::manifest(format!(
+                "`format` is {:?}, not {FORMAT:?}",
+                header.format.unwrap_or_default()
+            )));
         }
         let found = header.format_version.ok_or_else(|| Error::manifest("`formatVersion` is missing"))?;
         if found != FORMAT_VERSION {
@@ -199,46 +219,106 @@ impl Manifest {
         self.files.iter().map(|f| f.bytes).sum()
     }
 
+    fn check_tokenizer(&self) -> Result<()> {
+        let wanted = self.parts.tokenizer.as_ref().map(|t| t.file.as_str());
+        let mut files = self.files.iter().filter(|f| f.part == Part::Tokenizer).map(|f| f.path.as_str());
+        match (wanted, files.next(), files.next()) {
+            (None, None, _) => Ok(()),
+            (Some(wanted), Some(file), None) if wanted == file => Ok(()),
+            (Some(wanted), None, _) => Err(Error::manifest(format!("the tokenizer's file {wanted:?} is not listed"))),
+            (_, Some(file), other) => {
+                let file = other.unwrap_or(file);
+                Err(Error::manifest(format!("file {file:?} is not the tokenizer's")))
+            }
+        }
+    }
+
     fn check(&self) -> Result<()> {
-        let mut paths = BTreeSet::new();
+        let mut files = BTreeMap::new();
         for file in &self.files {
             check_path(&file.path)?;
-            if !paths.insert(file.path.as_str()) {
+            if files.insert(file.path.as_str(), file).is_some() {
                 return Err(Error::manifest(format!("file {:?} is listed twice", file.path)));
             }
             if file.bytes > MAX_FILE_BYTES {
                 return Err(Error::manifest(format!("file {:?} claims {} bytes", file.path, file.bytes)));
             }
-            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            {
                 return Err(Error::manifest(format!("file {:?}: sha256 is not 64 lower-case hex digits", file.path)));
             }
         }
-        if let Some(tokenizer) = &self.parts.tokenizer
-            && !paths.contains(tokenizer.file.as_str())
-        {
-            return Err(Error::manifest(format!("the tokenizer's file {:?} is not listed", tokenizer.file)));
-        }
+        self.check_tokenizer()?;
+        let mut room: BTreeMap<&str, u64> = self.files.iter().map(|f| (f.path.as_str(), f.bytes)).collect();
         for (name, tensor) in &self.tensors {
-            tensor.check(name, &paths)?;
+            tensor.check(name, &files)?;
+            for piece in tensor.pieces(name) {
+                let left =
+                    room.get_mut(piece.file.as_str()).and_then(|left| Some((left.checked_sub(piece.bytes())?, left)));
+                let (rest, left) =
+                    left.ok_or_else(|| Error::manifest(format!("tensor {name:?} does not fit in {:?}", piece.file)))?;
+                *left = rest;
+            }
         }
+        self.parts.check()?;
         self.routing.as_ref().map_or(Ok(()), |r| r.check(self.parts.transformer.layers))
     }
 }
 
+impl Piece {
+    /// Bytes of its values, scales included.
+    pub fn bytes(&self) -> u64 {
+        let elements = self.shape.iter().product::<usize>() as u64;
+        let scales = 2 * elements / self.group.unwrap_or(1) as u64;
+        match self.encoding {
+            Encoding::F32 => 4 * elements,
+            Encoding::F16 => 2 * elements,
+            Encoding::Q8 => elements + scales,
+            Encoding::Q4 => elements / 2 + scales,
+        }
+    }
+}
+
 impl TensorEntry {
+    /// The stored tensors that make up tensor `name`.
+    pub fn pieces(&self, name: &str) -> Vec<Piece> {
+        let piece = |stored: String, file: &str, start: usize, shape: Vec<usize>| Piece {
+            tensor: name.to_owned(),
+            name: stored,
+            file: file.to_owned(),
+            start,
+            shape,
+            encoding: self.encoding,
+            group: self.group,
+        };
+        let whole = self.file.iter().map(|file| piece(name.to_owned(), file, 0, self.shape.clone()));
+        let split = self.rows.iter().map(|rows| {
+            let shape = [&[rows.count], self.shape.get(1..).unwrap_or_default()].concat();
+            piece(format!("{name}.rows.{}", rows.start), &rows.file, rows.start, shape)
+        });
+        whole.chain(split).collect()
+    }
+
     /// Values of the tensor.
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }
 
-    fn check(&self, name: &str, paths: &BTreeSet<&str>) -> Result<()> {
+    fn check(&self, name: &str, listed: &BTreeMap<&str, &FileEntry>) -> Result<()> {
         let fault = |reason: String| Err(Error::manifest(format!("tensor {name:?}: {reason}")));
         let elements = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if self.shape.len() > 6 || elements.is_none_or(|n| n == 0 || n > MAX_ELEMENTS) {
             return fault(format!("the shape {:?} is not possible", self.shape));
         }
-        if matches!(self.encoding, Encoding::Q8 | Encoding::Q4) != self.group.is_some() {
-            return fault("`group` goes with q8 and q4, and only with them".into());
+        match (self.encoding, self.group) {
+            (Encoding::F32 | Encoding::F16, None) => {}
+            (Encoding::Q8 | Encoding::Q4, Some(group)) => {
+                let fits = self.shape.len() == 2 && group >= 8 && group % 8 == 0 && self.shape[1] % group == 0;
+                if !fits {
+                    return fault(format!("groups of {group} do not fit the shape {:?}", self.shape));
+                }
+            }
+            _ => return fault("`group` goes with q8 and q4, and only with them".into()),
         }
         if self.file.is_some() == !self.rows.is_empty() {
             return fault("it needs either `file` or `rows`".into());
@@ -255,8 +335,11 @@ impl TensorEntry {
         }
         let files = self.file.iter().chain(self.rows.iter().map(|r| &r.file));
         for file in files {
-            if !paths.contains(file.as_str()) {
+            let Some(entry) = listed.get(file.as_str()) else {
                 return fault(format!("its file {file:?} is not listed"));
+            };
+            if entry.part == Part::Tokenizer || name.split('.').next() != Some(entry.part.prefix()) {
+                return fault(format!("its file {file:?} belongs to part {:?}", entry.part));
             }
         }
         Ok(())
@@ -303,3 +386,6 @@ fn check_path(path: &str) -> Result<()> {
     }
     Err(Error::manifest(format!("file path {path:?} is not allowed in a bundle")))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,13 +1,16 @@
 //! A model at rest: the manifest, its chunks, and the tensors they become.
 //!
-//! [`manifest`] is the only schema, [`chunk`] turns bytes into tensors without any I/O, [`load`] takes a bundle in file by file,
-//! and [`weights`] hands its tensors to the layers by name.
+//! [`manifest`] is the only schema, [`chunk`] turns bytes into tensors without any I/O, [`load`] takes a bundle in file by file
+//! (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
 
 pub mod chunk;
+#[cfg(feature = "cli")]
+pub mod folder;
 pub mod load;
 pub mod manifest;
+mod parts;
 pub mod weights;
 
-pub use load::Loader;
+pub use load::{Loaded, Loader};
 pub use manifest::Manifest;
 pub use weights::{Scope, Weights};

@@ -1,5 +1,21 @@
 //! The networks of a PixArt pipeline, as their checkpoints name them.
+//!
+//! [`tokenizer`] and [`text_encoder`] turn a prompt into states, [`transformer`] is the denoiser ([`embed`] around
+//! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule), [`vae`]
+//! goes between pixels and latents. [`config`] says what each is made of.
 
+pub mod attention;
+pub mod block;
+mod charsmap;
 pub mod config;
+pub mod conv;
+pub mod embed;
+pub mod layer;
+pub mod linear;
+pub mod norm;
+pub mod ratios;
+pub mod router;
+pub mod text_encoder;
 pub mod tokenizer;
+pub mod transformer;
 pub mod vae;

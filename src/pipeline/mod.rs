@@ -1,1 +1,174 @@
-//! A prompt becomes a picture.
+//! A prompt becomes a picture: the parts of a bundle put to work, one denoising step at a time.
+//!
+//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, and
+//! [`image`] turns its result into pixels.
+
+pub mod generate;
+pub mod image;
+pub mod options;
+
+use burn::tensor::{Device, Tensor};
+
+use crate::bundle::load::Loaded;
+use crate::bundle::manifest::Manifest;
+use crate::error::{Error, Result};
+use crate::model::ratios::{Compression, KeepTable};
+use crate::model::text_encoder::TextEncoder;
+use crate::model::tokenizer::Tokenizer;
+use crate::model::transformer::Transformer;
+use crate::model::vae::Vae;
+use crate::model::vae::kl::Kl;
+use crate::model::vae::tiled::TileConfig;
+use crate::model::vae::tiny::Tiny;
+
+pub use generate::Run;
+pub use options::GenerateOptions;
+
+/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere, and what main memory takes easily.
+const MAX_MAP_BYTES: u64 = if cfg!(feature = "cpu") { 1 << 30 } else { 128 << 20 };
+
+/// A loaded bundle, ready to run.
+#[derive(Debug)]
+pub struct Pipeline {
+    manifest: Manifest,
+    device: Device,
+    transformer: Transformer,
+    text_encoder: Option<TextEncoder>,
+    tokenizer: Option<Tokenizer>,
+    vae: Option<Vae>,
+    vae_tiny: Option<Vae>,
+}
+
+impl Pipeline {
+    /// Builds every part of the bundle.
+    ///
+    /// # Errors
+    /// `ModelInvalid` names the tensor that is missing, misshapen or unknown.
+    pub fn new(loaded: Loaded) -> Result<Self> {
+        let Loaded { manifest, mut weights, tokenizer } = loaded;
+        let device = weights.device().clone();
+        let parts = &manifest.parts;
+        let transformer = Transformer::load(&mut weights.scope("transformer"), &parts.transformer)?;
+        let text_encoder = match &parts.text_encoder {
+            Some(config) => Some(TextEncoder::load(&mut weights.scope("text_encoder"), config)?),
+            None => None,
+        };
+        let vae = match &parts.vae {
+            Some(config) => Some(Vae::Kl(Kl::load(&mut weights.scope("vae"), config)?)),
+            None => None,
+        };
+        let vae_tiny = match &parts.vae_tiny {
+            Some(config) => Some(Vae::Tiny(Tiny::load(&mut weights.scope("vae_tiny"), config)?)),
+            None => None,
+        };
+        let tokenizer = match (&parts.tokenizer, tokenizer) {
+            (Some(config), Some(bytes)) => Some(Tokenizer::from_json(&bytes, config)?),
+            _ => None,
+        };
+        weights.finish()?;
+        Ok(Self { manifest, device, transformer, text_encoder, tokenizer, vae, vae_tiny })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn transformer(&self) -> &Transformer {
+        &self.transformer
+    }
+
+    /// Pixels of an image along a latent cell: 1 for a model that draws pixels.
+    pub fn pixel_scale(&self) -> usize {
+        self.vae.as_ref().or(self.vae_tiny.as_ref()).map_or(1, Vae::scale)
+    }
+
+    /// Channels of the latents.
+    pub fn latent_channels(&self) -> usize {
+        self.transformer.config().in_channels
+    }
+
+    /// Sides of an image must be multiples of this many pixels.
+    pub fn side_multiple(&self) -> usize {
+        self.pixel_scale() * self.transformer.config().patch_size
+    }
+
+    /// Side in pixels of the square image the model was trained for.
+    pub fn default_side(&self) -> usize {
+        self.pixel_scale() * self.transformer.config().sample_size
+    }
+
+    /// Token ids of a prompt, unpadded, `</s>` last.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the bundle has no tokenizer.
+    pub fn tokenize(&self, prompt: &str) -> Result<Vec<u32>> {
+        let tokenizer = self.tokenizer.as_ref();
+        tokenizer.ok_or_else(|| Error::input("prompt", "this bundle has no tokenizer"))?.encode(prompt)
+    }
+
+    /// # Errors
+    /// `InvalidInput` where the bundle has none.
+    pub fn text_encoder(&self) -> Result<&TextEncoder> {
+        self.text_encoder.as_ref().ok_or_else(|| Error::input("prompt", "this bundle has no text encoder"))
+    }
+
+    /// Text states `[1, S, E]` of a prompt.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the bundle has no text encoder: such a model takes `promptEmbeds`.
+    pub fn encode_prompt(&self, field: &str, prompt: &str) -> Result<Tensor<3>> {
+        let (Some(tokenizer), Some(encoder)) = (&self.tokenizer, &self.text_encoder) else {
+            return Err(Error::input(field, "this bundle has no text encoder: pass the prompt's embeddings instead"));
+        };
+        encoder.forward(&tokenizer.encode(prompt)?)
+    }
+
+    /// Keep ratios for a run; none for a dense model.
+    ///
+    /// # Errors
+    /// `InvalidInput` where `compression` means nothing to this model.
+    pub fn keep_table(&self, compression: &Compression) -> Result<Option<KeepTable>> {
+        let train_timesteps = self.manifest.parts.scheduler.train_timesteps;
+        match (&self.manifest.routing, compression) {
+            (Some(routing), _) => KeepTable::new(routing, compression, train_timesteps).map(Some),
+            (None, compression) if compression.asks_for_nothing() => Ok(None),
+            (None, _) => Err(Error::input("compression", "this model has no routers: it runs dense")),
+        }
+    }
+
+    /// What scores are multiplied by; none for a dense model.
+    pub fn score_gain(&self) -> Option<f64> {
+        self.manifest.routing.as_ref().map(|r| r.score_gain)
+    }
+
+    /// The autoencoder of the bundle: the one the model was trained with, or `tiny` where asked for or alone.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the bundle has none such.
+    pub fn vae(&self, tiny: bool) -> Result<&Vae> {
+        let vae = if tiny { self.vae_tiny.as_ref() } else { self.vae.as_ref().or(self.vae_tiny.as_ref()) };
+        vae.ok_or_else(|| Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" }))
+    }
+
+    /// Image `[1, 3, H, W]`, nominally in [-1, 1], of the model's latents.
+    pub fn decode(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
+        decode(self.vae.as_ref().or(self.vae_tiny.as_ref()), latents)
+    }
+
+    /// As [`Self::decode`], by the cheapest decoder at hand.
+    pub fn decode_preview(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
+        decode(self.vae_tiny.as_ref().or(self.vae.as_ref()), latents)
+    }
+}
+
+/// Decodes whole where the decoder's maps fit, else in tiles.
+fn decode(vae: Option<&Vae>, latents: Tensor<4>) -> Result<Tensor<4>> {
+    match vae {
+        Some(vae) => vae.decode_tiled(latents, TileConfig::fitting(vae.peak_values_per_cell(), MAX_MAP_BYTES)),
+        None => Ok(latents),
+    }
+}

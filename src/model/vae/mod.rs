@@ -1,1 +1,132 @@
-//! The two autoencoders: KL and tiny.
+//! The autoencoders: images → latents → images.
+//!
+//! - [`kl`]: `AutoencoderKL`, the one a model was trained with.
+//! - [`tiny`]: `AutoencoderTiny`, its fast likeness, for previews and small devices.
+//! - [`tiled`]: decoding in overlapping tiles, for images that do not fit whole.
+//!
+//! [`Vae`] is either, in the model's own units: what the transformer sees goes in and comes out.
+
+mod group_norm;
+pub mod kl;
+pub mod tiled;
+pub mod tiny;
+mod upsample;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use self::kl::Kl;
+use self::tiled::{TileConfig, decode_tiled};
+use self::tiny::Tiny;
+use crate::error::{Error, Result};
+
+/// An autoencoder between images in [-1, 1] and the latents that the transformer works on.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // One lives for as long as the model.
+pub enum Vae {
+    Kl(Kl),
+    Tiny(Tiny),
+}
+
+impl Vae {
+    /// Image `[B, 3, H, W]` → the model's latents `[B, C, H/scale, W/scale]`, scaling factor included.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        Ok(self.encode_unscaled(image)? * self.scaling_factor())
+    }
+
+    /// The model's latents `[B, C, h, w]` → image `[B, 3, h·scale, w·scale]`.
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        self.decode_unscaled(latents / self.scaling_factor())
+    }
+
+    /// As [`Self::encode`], before the scaling factor: the encoder's mean itself.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_unscaled(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        match self {
+            Self::Kl(kl) => kl.encode(image),
+            Self::Tiny(tiny) => tiny.encode(image),
+        }
+    }
+
+    /// As [`Self::decode`], of latents already divided by the scaling factor.
+    pub fn decode_unscaled(&self, latents: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Kl(kl) => kl.decode(latents),
+            Self::Tiny(tiny) => tiny.decode(latents),
+        }
+    }
+
+    /// [`Self::decode`] in tiles, where the latents are larger than one.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` if `tiles` makes no progress.
+    pub fn decode_tiled(&self, latents: Tensor<4>, tiles: TileConfig) -> Result<Tensor<4>> {
+        decode_tiled(latents, tiles, self.scale(), |tile| Ok(self.decode(tile)))
+    }
+
+    /// The model's latents are the encoder's times this.
+    pub fn scaling_factor(&self) -> f64 {
+        match self {
+            Self::Kl(kl) => kl.config().scaling_factor,
+            Self::Tiny(tiny) => tiny.config().scaling_factor,
+        }
+    }
+
+    /// Pixels of an image along one latent cell.
+    pub fn scale(&self) -> usize {
+        match self {
+            Self::Kl(kl) => kl.config().scale(),
+            Self::Tiny(tiny) => tiny.config().scale(),
+        }
+    }
+
+    pub fn latent_channels(&self) -> usize {
+        match self {
+            Self::Kl(kl) => kl.config().latent_channels,
+            Self::Tiny(tiny) => tiny.config().latent_channels,
+        }
+    }
+
+    pub fn has_encoder(&self) -> bool {
+        match self {
+            Self::Kl(kl) => kl.config().encoder,
+            Self::Tiny(tiny) => tiny.config().encoder,
+        }
+    }
+
+    /// Values of the decoder's largest feature map for one cell of the latents; see [`TileConfig::fitting`].
+    pub fn peak_values_per_cell(&self) -> usize {
+        match self {
+            Self::Kl(kl) => kl.peak_values_per_cell(),
+            Self::Tiny(tiny) => tiny.peak_values_per_cell(),
+        }
+    }
+}
+
+/// Widths of the outermost and the innermost level.
+fn check_levels(name: &str, channels: &[usize]) -> Result<(usize, usize)> {
+    match (channels.first(), channels.last()) {
+        (Some(&first), Some(&last)) => Ok((first, last)),
+        _ => Err(Error::model(name, "there must be at least one level")),
+    }
+}
+
+/// An image that an encoder can take: right channels, whole cells.
+fn check_image([_, found, height, width]: [usize; 4], channels: usize, scale: usize) -> Result<()> {
+    if found != channels {
+        return Err(Error::input("image", format!("it has {found} channels, the encoder takes {channels}")));
+    }
+    if [height, width].iter().any(|&side| side == 0 || !side.is_multiple_of(scale)) {
+        return Err(Error::input("image", format!("{width}x{height} pixels are no multiple of {scale}")));
+    }
+    Ok(())
+}
+
+fn no_encoder() -> Error {
+    Error::input("image", "this bundle has no image encoder")
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Builds the browser modules into build/wasm: diffcr_webgpu and diffcr_cpu, each a .js and a _bg.wasm.
+#   bash scripts/build-wasm.sh          as compiled: what demo and tests use
+#   bash scripts/build-wasm.sh --opt    and through wasm-opt: what the package ships
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+cd "$root"
+eval "$(bash scripts/wasm-toolchain.sh)"
+
+# wasm-bindgen's command line must be of the library's version.
+version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, "", $3); print $3 }' Cargo.lock)
+bindgen="$cache/wasm-bindgen-$version/bin/wasm-bindgen"
+[ -x "$bindgen" ] || cargo install --quiet wasm-bindgen-cli --version "$version" --root "$cache/wasm-bindgen-$version" >&2
+
+# build NAME PROFILE FEATURES WASM_OPT_LEVEL
+build() {
+  local name=$1 profile=$2 features=$3 level=$4
+  $WASM_CARGO build $WASM_CARGO_FLAGS --lib --profile "$profile" --target wasm32-unknown-unknown --no-default-features --features "$features"
+  "$bindgen" --target web --out-name "diffcr_$name" --out-dir build/wasm "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffcr.wasm"
+  if [ "$opt" = --opt ]; then
+    need wasm-opt binaryen
+    wasm-opt "$level" --all-features "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"
+  fi
+}
+opt="${1:-}"
+mkdir -p build/wasm
+build webgpu wasm web,webgpu -Os
+build cpu wasm-cpu web,cpu -O3

@@ -1,0 +1,137 @@
+//! The checks of the configurations a manifest carries: counts and factors within what any model can have.
+
+use super::manifest::Parts;
+use crate::error::{Error, Result};
+use crate::model::config::{SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig};
+
+/// No width, count or length of a model is above this.
+const MAX_COUNT: usize = 1 << 20;
+/// Levels of an autoencoder, at most.
+const MAX_LEVELS: usize = 8;
+
+impl Parts {
+    /// Checks every part, so that sizes can be multiplied and divided without thought afterwards.
+    pub(super) fn check(&self) -> Result<()> {
+        transformer(&self.transformer)?;
+        self.text_encoder.as_ref().map_or(Ok(()), text_encoder)?;
+        self.tokenizer.as_ref().map_or(Ok(()), |t| counts("tokenizer", &[("maxLength", t.max_length)]))?;
+        self.vae.as_ref().map_or(Ok(()), vae)?;
+        self.vae_tiny.as_ref().map_or(Ok(()), vae_tiny)?;
+        scheduler(&self.scheduler)
+    }
+}
+
+fn transformer(c: &TransformerConfig) -> Result<()> {
+    let part = "transformer";
+    counts(
+        part,
+        &[
+            ("layers", c.layers),
+            ("heads", c.heads),
+            ("headDim", c.head_dim),
+            ("heads x headDim", c.heads.saturating_mul(c.head_dim)),
+            ("inChannels", c.in_channels),
+            ("outChannels", c.out_channels),
+            ("patchSize", c.patch_size),
+            ("captionChannels", c.caption_channels),
+            ("sampleSize", c.sample_size),
+        ],
+    )?;
+    positive(part, "interpolationScale", c.interpolation_scale)?;
+    if c.sample_size < c.patch_size {
+        return fault(part, "sampleSize", "is below patchSize");
+    }
+    if c.width() % 4 != 0 {
+        return fault(part, "heads x headDim", "is not a multiple of 4, which the position table needs");
+    }
+    Ok(())
+}
+
+fn text_encoder(c: &TextEncoderConfig) -> Result<()> {
+    let part = "textEncoder";
+    counts(
+        part,
+        &[
+            ("vocabSize", c.vocab_size),
+            ("dModel", c.d_model),
+            ("dKv", c.d_kv),
+            ("heads", c.heads),
+            ("heads x dKv", c.heads.saturating_mul(c.d_kv)),
+            ("dFf", c.d_ff),
+            ("layers", c.layers),
+            ("relativeBuckets", c.relative_buckets),
+            ("relativeMaxDistance", c.relative_max_distance),
+        ],
+    )?;
+    positive(part, "layerNormEps", c.layer_norm_eps)
+}
+
+fn vae(c: &VaeConfig) -> Result<()> {
+    let part = "vae";
+    let fields = [
+        ("inChannels", c.in_channels),
+        ("outChannels", c.out_channels),
+        ("latentChannels", c.latent_channels),
+        ("layersPerBlock", c.layers_per_block),
+        ("normGroups", c.norm_groups),
+    ];
+    counts(part, &fields)?;
+    levels(part, "blockOutChannels", &c.block_out_channels)?;
+    if c.block_out_channels.iter().any(|n| n % c.norm_groups != 0) {
+        return fault(part, "blockOutChannels", "are not multiples of normGroups");
+    }
+    positive(part, "scalingFactor", c.scaling_factor)
+}
+
+fn vae_tiny(c: &TinyVaeConfig) -> Result<()> {
+    let part = "vaeTiny";
+    let fields =
+        [("inChannels", c.in_channels), ("outChannels", c.out_channels), ("latentChannels", c.latent_channels)];
+    counts(part, &fields)?;
+    levels(part, "encoderBlockChannels", &c.encoder_block_channels)?;
+    levels(part, "decoderBlockChannels", &c.decoder_block_channels)?;
+    levels(part, "encoderBlocks", &c.encoder_blocks)?;
+    levels(part, "decoderBlocks", &c.decoder_blocks)?;
+    let lengths = [c.encoder_block_channels.len(), c.encoder_blocks.len(), c.decoder_blocks.len()];
+    if lengths.iter().any(|&n| n != c.decoder_block_channels.len()) {
+        return fault(part, "decoderBlockChannels", "and the other lists differ in length");
+    }
+    if !(1..=4).contains(&c.upsampling_factor) {
+        return fault(part, "upsamplingFactor", "is outside 1..4");
+    }
+    positive(part, "latentMagnitude", c.latent_magnitude)?;
+    positive(part, "scalingFactor", c.scaling_factor)
+}
+
+fn scheduler(c: &SchedulerConfig) -> Result<()> {
+    let part = "scheduler";
+    if !(2..=100_000).contains(&c.train_timesteps) {
+        return fault(part, "trainTimesteps", "is outside 2..100000");
+    }
+    if !(c.beta_start > 0.0 && c.beta_start <= c.beta_end && c.beta_end < 1.0) {
+        return fault(part, "betaStart", "and betaEnd are not 0 < start <= end < 1");
+    }
+    Ok(())
+}
+
+fn counts(part: &str, fields: &[(&str, usize)]) -> Result<()> {
+    match fields.iter().find(|(_, value)| !(1..=MAX_COUNT).contains(value)) {
+        None => Ok(()),
+        Some((field, value)) => fault(part, field, &format!("is {value}, outside 1..{MAX_COUNT}")),
+    }
+}
+
+fn levels(part: &str, field: &str, list: &[usize]) -> Result<()> {
+    if list.is_empty() || list.len() > MAX_LEVELS {
+        return fault(part, field, &format!("has {} levels, outside 1..{MAX_LEVELS}", list.len()));
+    }
+    counts(part, &list.iter().map(|&n| (field, n)).collect::<Vec<_>>())
+}
+
+fn positive(part: &str, field: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 { Ok(()) } else { fault(part, field, "is not positive") }
+}
+
+fn fault(part: &str, field: &str, reason: &str) -> Result<()> {
+    Err(Error::manifest(format!("parts.{part}: {field} {reason}")))
+}

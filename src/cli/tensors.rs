@@ -1,0 +1,93 @@
+//! Safetensors files that the command line reads and writes: inputs and outputs of a probe, latents of a run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::error::{Error, Result};
+use crate::pipeline::options::Values;
+
+/// The tensors of a file, widened to f32.
+#[derive(Debug)]
+pub struct TensorFile {
+    path: PathBuf,
+    tensors: BTreeMap<String, Values>,
+}
+
+impl TensorFile {
+    /// Reads f32, i32 and i64 tensors; others are left out.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let fault = |reason: String| Error::input(path.display().to_string(), reason);
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
+        let mut tensors = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            if let Some(data) = widen(view.dtype(), view.data()) {
+                tensors.insert(name, Values { shape: view.shape().to_vec(), data });
+            }
+        }
+        Ok(Self { path: path.to_path_buf(), tensors })
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Values> {
+        self.tensors.get(name)
+    }
+
+    /// Tensor `name`.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the file and the tensor it lacks.
+    pub fn get(&self, name: &str) -> Result<&Values> {
+        self.find(name).ok_or_else(|| Error::input(name, format!("{} has no such tensor", self.path.display())))
+    }
+}
+
+fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    let four = || bytes.chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]);
+    match dtype {
+        Dtype::F32 => Some(four().map(f32::from_le_bytes).collect()),
+        Dtype::I32 => Some(four().map(|b| i32::from_le_bytes(b) as f32).collect()),
+        Dtype::I64 => Some(bytemuck::pod_collect_to_vec::<u8, i64>(bytes).into_iter().map(|v| v as f32).collect()),
+        _ => None,
+    }
+}
+
+/// A tensor to be written.
+#[derive(Debug)]
+pub enum Output {
+    Float(Values),
+    Int { shape: Vec<usize>, data: Vec<i32> },
+}
+
+impl From<Values> for Output {
+    fn from(values: Values) -> Self {
+        Self::Float(values)
+    }
+}
+
+/// Writes tensors under a temporary name, then renames.
+pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
+    let views: Vec<(&String, TensorView)> = tensors
+        .iter()
+        .map(|(name, output)| {
+            let (dtype, shape, bytes) = match output {
+                Output::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
+                Output::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
+            };
+            TensorView::new(dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(|e| Error::internal(e.to_string()))
+        })
+        .collect::<Result<_>>()?;
+    let bytes = safetensors::serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;
+    write_file(path, &bytes)
+}
+
+/// Writes a file under a temporary name, then renames.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().ok_or_else(|| Error::input("out", "it names no file"))?.to_os_string();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    std::fs::write(&temporary, bytes).map_err(|e| Error::io(&temporary, e))?;
+    std::fs::rename(&temporary, path).map_err(|e| Error::io(path, e))
+}

@@ -1,0 +1,197 @@
+//! Tensors become chunks: each is planned first, then read, encoded, written and hashed, so that one chunk at a time is in memory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use sha2::{Digest, Sha256};
+
+use super::foreign::{Foreign, Tensors};
+use crate::bundle::load::hex;
+use crate::bundle::manifest::{Encoding, FileEntry, MAX_FILE_BYTES, Part, Piece, RowsEntry, TensorEntry};
+use crate::error::{Error, Result};
+
+/// How the tensors of a bundle are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    F32,
+    /// Everything but vectors and modulation tables, which are small and add up over the depth.
+    F16,
+}
+
+impl Policy {
+    /// The encoding of a tensor, and its group where that is a quantized one.
+    fn encoding(self, name: &str, shape: &[usize]) -> (Encoding, Option<usize>) {
+        match self {
+            Self::F16 if shape.len() > 1 && !name.ends_with("scale_shift_table") => (Encoding::F16, None),
+            _ => (Encoding::F32, None),
+        }
+    }
+}
+
+/// What is told while a bundle is written, and asked: whether to go on.
+pub trait Watch {
+    /// `done` of `total` bytes are written.
+    fn progress(&mut self, done: u64, total: u64);
+    /// Whether the user asked to stop.
+    fn cancelled(&self) -> bool;
+}
+
+/// The chunks of a part, worked out before anything is read.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    part: Part,
+    tensors: &'a Tensors,
+    chunks: Vec<Vec<Piece>>,
+}
+
+/// Spreads the tensors of a part, by name, over chunks of at most `limit` bytes; a larger tensor is split by rows.
+pub fn plan(part: Part, tensors: &Tensors, policy: Policy, limit: u64) -> Result<Plan<'_>> {
+    let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
+    for (name, tensor) in tensors {
+        if tensor.elements() == 0 {
+            return Err(Error::model(&tensor.name, format!("its shape {:?} holds nothing", tensor.shape)));
+        }
+        let (encoding, group) = policy.encoding(name, &tensor.shape);
+        let whole = Piece {
+            tensor: name.clone(),
+            name: name.clone(),
+            file: String::new(),
+            start: 0,
+            shape: tensor.shape.clone(),
+            encoding,
+            group,
+        };
+        for piece in split(whole, limit) {
+            let bytes = piece.bytes();
+            if bytes > MAX_FILE_BYTES / 2 {
+                return Err(Error::model(name, format!("one of its rows has {bytes} bytes")));
+            }
+            match chunks.last_mut() {
+                Some((filled, pieces)) if *filled + bytes <= limit => {
+                    *filled += bytes;
+                    pieces.push(piece);
+                }
+                _ => chunks.push((bytes, vec![piece])),
+            }
+        }
+    }
+    let count = chunks.len();
+    let chunks = chunks.into_iter().enumerate().map(|(i, (_, mut pieces))| {
+        let file = format!("{}-{:05}-of-{count:05}.safetensors", part.prefix(), i + 1);
+        pieces.iter_mut().for_each(|piece| piece.file.clone_from(&file));
+        pieces
+    });
+    Ok(Plan { part, tensors, chunks: chunks.collect() })
+}
+
+/// `whole`, or its rows in pieces of at most `limit` bytes.
+fn split(whole: Piece, limit: u64) -> Vec<Piece> {
+    let rows = whole.shape.first().copied().unwrap_or(1);
+    if whole.bytes() <= limit || rows <= 1 {
+        return vec![whole];
+    }
+    let row = whole.bytes().div_ceil(rows as u64).max(1);
+    let step = usize::try_from(limit / row).unwrap_or(rows).clamp(1, rows);
+    let pieces = (0..rows).step_by(step).map(|start| {
+        let mut piece = whole.clone();
+        piece.name = format!("{}.rows.{start}", whole.tensor);
+        piece.start = start;
+        if let Some(first) = piece.shape.first_mut() {
+            *first = step.min(rows - start);
+        }
+        piece
+    });
+    pieces.collect()
+}
+
+impl Plan<'_> {
+    /// Bytes of all tensors as they will be stored.
+    pub fn bytes(&self) -> u64 {
+        self.chunks.iter().flatten().map(Piece::bytes).sum()
+    }
+
+    /// The tensors' entries in the manifest.
+    pub fn entries(&self) -> BTreeMap<String, TensorEntry> {
+        let mut entries = BTreeMap::new();
+        for piece in self.chunks.iter().flatten() {
+            let Some(tensor) = self.tensors.get(&piece.tensor) else { continue };
+            let entry = entries.entry(piece.tensor.clone()).or_insert_with(|| TensorEntry {
+                shape: tensor.shape.clone(),
+                encoding: piece.encoding,
+                group: piece.group,
+                file: None,
+                rows: vec![],
+            });
+            if piece.name == piece.tensor {
+                entry.file = Some(piece.file.clone());
+            } else {
+                let count = piece.shape.first().copied().unwrap_or(1);
+                entry.rows.push(RowsEntry { start: piece.start, count, file: piece.file.clone() });
+            }
+        }
+        entries
+    }
+
+    /// Writes the chunks into `dir`; `done` counts the bytes of all parts, of `total`.
+    pub fn write(&self, dir: &Path, done: &mut u64, total: u64, watch: &mut dyn Watch) -> Result<Vec<FileEntry>> {
+        let mut files = Vec::with_capacity(self.chunks.len());
+        for pieces in &self.chunks {
+            let mut stored = Vec::new();
+            for piece in pieces {
+                if watch.cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                stored.extend(self.encode(piece)?);
+                *done += piece.bytes();
+                watch.progress(*done, total);
+            }
+            let views = stored.iter().map(|(name, dtype, shape, bytes)| {
+                TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
+            });
+            let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| Error::internal(e.to_string()))?;
+            let bytes = serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;
+            let path = pieces.first().map(|piece| piece.file.as_str()).unwrap_or_default();
+            files.push(write_file(dir, path, self.part, &bytes)?);
+        }
+        Ok(files)
+    }
+
+    /// A piece as the safetensors entries that hold it: name, type, shape and bytes.
+    fn encode(&self, piece: &Piece) -> Result<Vec<(String, Dtype, Vec<usize>, Vec<u8>)>> {
+        let tensor = self.tensors.get(&piece.tensor).ok_or_else(|| Error::internal("a planned tensor is gone"))?;
+        let values = read(tensor, piece)?;
+        let (dtype, bytes) = match piece.encoding {
+            Encoding::F32 => (Dtype::F32, bytemuck::cast_slice(&values).to_vec()),
+            Encoding::F16 => (Dtype::F16, to_f16(&tensor.name, &values)?),
+            Encoding::Q8 | Encoding::Q4 => return Err(Error::internal("quantized encodings are not written yet")),
+        };
+        Ok(vec![(piece.name.clone(), dtype, piece.shape.clone(), bytes)])
+    }
+}
+
+fn read(tensor: &Foreign, piece: &Piece) -> Result<Vec<f32>> {
+    match piece.shape.first() {
+        Some(&count) if piece.name != piece.tensor => tensor.rows(piece.start, count)?.read(),
+        _ => tensor.read(),
+    }
+}
+
+/// Values as f16; one that is too large for it is an error.
+fn to_f16(name: &str, values: &[f32]) -> Result<Vec<u8>> {
+    let mut halves = vec![f16::ZERO; values.len()];
+    halves.convert_from_f32_slice(values);
+    match values.iter().zip(&halves).find(|(value, half)| value.is_finite() && half.is_infinite()) {
+        None => Ok(halves.iter().flat_map(|half| half.to_le_bytes()).collect()),
+        Some((value, _)) => Err(Error::model(name, format!("{value} is too large for f16: use --encoding f32"))),
+    }
+}
+
+/// Writes a file of the bundle and describes it.
+pub fn write_file(dir: &Path, path: &str, part: Part, bytes: &[u8]) -> Result<FileEntry> {
+    let target = dir.join(path);
+    std::fs::write(&target, bytes).map_err(|e| Error::io(&target, e))?;
+    Ok(FileEntry { path: path.into(), bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)), part })
+}

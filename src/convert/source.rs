@@ -1,0 +1,142 @@
+//! A source as a model: every part's configuration, its tensors under our names, and where they come from.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Options;
+use super::foreign::{self, Tensors, open_folder};
+use super::json::Config;
+use super::keys::rename;
+use super::routing::{self, Ratios};
+use super::transformer::{self, Hints};
+use super::{keys_pixart, keys_t5, keys_vae, scheduler, text_encoder, tokenizer, vae};
+use crate::bundle::manifest::{Parts, Routing};
+use crate::error::{Error, Result};
+use crate::model::config::SchedulerConfig;
+
+/// Tokens of a prompt that diffusers' pipelines use.
+const SIGMA_TOKENS: usize = 300;
+const ALPHA_TOKENS: usize = 120;
+
+/// A model whose tensors are still in their files.
+#[derive(Debug)]
+pub struct Model {
+    /// The kind of source, for the manifest.
+    pub source: &'static str,
+    pub parts: Parts,
+    pub transformer: Tensors,
+    pub text_encoder: Tensors,
+    pub vae: Tensors,
+    pub vae_tiny: Tensors,
+    pub tokenizer: Option<Vec<u8>>,
+    pub routing: Option<Routing>,
+}
+
+/// Opens the source: a folder is diffusers', a file is a transformer alone.
+pub fn open(options: &Options) -> Result<Model> {
+    let src = &options.src;
+    if src.is_dir() {
+        return open_diffusers(src, options);
+    }
+    if !src.is_file() {
+        return Err(Error::input("SRC", format!("{} is neither a folder nor a file", src.display())));
+    }
+    let tensors = keys_pixart::unwrapped(foreign::open(src)?);
+    let hints = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
+    let original = keys_pixart::is_original(&tensors);
+    let hints = hints.or(Hints::from_buffers(&tensors));
+    let source = if original { "pixart" } else { "diffusers-transformer" };
+    transformer_model(source, tensors, hints)
+}
+
+/// A model of the transformer alone, with the schedule that every PixArt was trained with.
+fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Result<Model> {
+    let ratios = Ratios::find(&tensors);
+    let original = keys_pixart::is_original(&tensors);
+    let table = if original { keys_pixart::original } else { keys_pixart::diffusers };
+    let transformer = rename(tensors, "transformer", table)?;
+    let config = transformer::config(&transformer, hints)?;
+    let routing = routing::from_checkpoint(&transformer, &ratios, &config)?;
+    let parts = Parts {
+        transformer: config,
+        text_encoder: None,
+        tokenizer: None,
+        vae: None,
+        vae_tiny: None,
+        scheduler: SchedulerConfig::default(),
+    };
+    Ok(Model {
+        source,
+        parts,
+        transformer,
+        text_encoder: Tensors::new(),
+        vae: Tensors::new(),
+        vae_tiny: Tensors::new(),
+        tokenizer: None,
+        routing,
+    })
+}
+
+/// `model_index.json` and a folder for each component, or the transformer's folder alone.
+fn open_diffusers(src: &Path, options: &Options) -> Result<Model> {
+    let index = src.join("model_index.json");
+    let index = index.is_file().then(|| Config::read(&index)).transpose()?;
+    if let Some(index) = &index {
+        index.only("_class_name", &[json!("PixArtSigmaPipeline"), json!("PixArtAlphaPipeline")])?;
+    }
+    let folder = |name: &str| {
+        let named = index.as_ref().is_some_and(|i| i.get(name).is_some_and(|c| c.get(0).is_some_and(|l| !l.is_null())));
+        let path = src.join(name);
+        match (named, path.is_dir()) {
+            (_, true) => Ok(Some(path)),
+            (false, false) => Ok(None),
+            (true, false) => Err(Error::input("SRC", format!("model_index.json names {name}, {} is missing", path.display()))),
+        }
+    };
+    let transformer = folder("transformer")?.unwrap_or_else(|| src.to_owned());
+    let config = transformer.join("config.json");
+    if !config.is_file() {
+        return Err(Error::input("SRC", format!("{} is no diffusers folder: {} is missing", src.display(), config.display())));
+    }
+    let given = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
+    let hints = given.or(Hints::read(&Config::read(&config)?)?);
+    let mut model = transformer_model("diffusers", open_folder(&transformer, &vae::STEMS)?, hints)?;
+
+    if let Some(dir) = folder("scheduler")? {
+        model.parts.scheduler = scheduler::config(&Config::read(&dir.join("scheduler_config.json"))?)?;
+    }
+    if !options.without_text_encoder {
+        let alpha = index.as_ref().is_some_and(|i| i.text("_class_name").ok().flatten() == Some("PixArtAlphaPipeline"));
+        if let Some(dir) = folder("text_encoder")? {
+            let tensors = open_folder(&dir, &["model", "pytorch_model"])?;
+            let table = keys_t5::table(&tensors);
+            model.text_encoder = rename(tensors, "text_encoder", table)?;
+            let config = Config::read(&dir.join("config.json"))?;
+            model.parts.text_encoder = Some(text_encoder::config(&model.text_encoder, &config)?);
+        }
+        if let Some(dir) = folder("tokenizer")? {
+            let (bytes, config) = tokenizer::read(&dir, if alpha { ALPHA_TOKENS } else { SIGMA_TOKENS })?;
+            model.parts.tokenizer = Some(config);
+            model.tokenizer = Some(bytes);
+        }
+    }
+    if !options.without_vae
+        && let Some(dir) = folder("vae")?
+    {
+        let config = Config::read(&dir.join("config.json"))?;
+        match config.text("_class_name")?.unwrap_or("AutoencoderKL") {
+            "AutoencoderKL" => {
+                model.vae = rename(open_folder(&dir, &vae::STEMS)?, "vae", keys_vae::kl)?;
+                model.parts.vae = Some(vae::kl(&model.vae, &config)?);
+            }
+            "AutoencoderTiny" => {
+                let (config, tensors) = vae::tiny(&dir)?;
+                model.parts.vae_tiny = Some(config);
+                model.vae_tiny = tensors;
+            }
+            other => return Err(config.fault("_class_name", format_args!("{other:?} is not supported"))),
+        }
+    }
+    Ok(model)
+}

@@ -1,0 +1,66 @@
+//! The tokenizer of a source: its `tokenizer.json`, or one made of its SentencePiece model, and the settings that go with it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::json::Config;
+use super::spiece;
+use crate::error::{Error, Result};
+use crate::model::config::TokenizerConfig;
+
+/// The tokenizer's path in a bundle.
+pub const FILE: &str = "tokenizer.json";
+/// Sentinels of every T5 vocabulary, where the source does not say.
+const EXTRA_IDS: usize = 100;
+
+/// Reads the tokenizer in `dir`. Prompts are cut at `longest` tokens, which is what diffusers' pipeline uses whatever the
+/// tokenizer allows (T5's own is 512), or earlier where the tokenizer allows fewer.
+pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
+    let settings = dir.join("tokenizer_config.json");
+    let settings = settings.is_file().then(|| Config::read(&settings)).transpose()?;
+    let (json, model) = (dir.join("tokenizer.json"), dir.join("spiece.model"));
+    let (path, bytes) = if json.is_file() {
+        let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
+        (json, bytes)
+    } else if model.is_file() {
+        let bytes = std::fs::read(&model).map_err(|e| Error::io(&model, e))?;
+        let extra_ids = settings.as_ref().map_or(Ok(None), |s| s.count("extra_ids"))?.unwrap_or(EXTRA_IDS);
+        let value = spiece::tokenizer_json(&model.display().to_string(), &bytes, extra_ids)?;
+        (model, value.to_string().into_bytes())
+    } else {
+        return Err(Error::input("SRC", format!("{} holds neither tokenizer.json nor spiece.model", dir.display())));
+    };
+    let fault = |reason: String| Error::integrity(path.display().to_string(), reason);
+    let text = std::str::from_utf8(&bytes).map_err(|e| fault(e.to_string()))?;
+    let loaded = tokenizers::canonicalize_str(text).map_err(|e| e.to_string());
+    loaded.and_then(|json| tokenizers::from_json(&json).map_err(|e| e.to_string())).map_err(&fault)?;
+    let value: Value = serde_json::from_str(text).map_err(|e| fault(e.to_string()))?;
+
+    let id = |role: &str, usual: &str| {
+        let named = settings.as_ref().and_then(|s| s.get(role)).and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
+        let token = named.unwrap_or(usual);
+        token_id(&value, token).ok_or_else(|| fault(format!("it has no {token:?}, its {role}")))
+    };
+    let allowed = settings.as_ref().and_then(|s| s.get("model_max_length")).and_then(Value::as_u64);
+    let max_length = allowed.and_then(|n| usize::try_from(n).ok()).map_or(longest, |n| n.min(longest));
+    let config = TokenizerConfig {
+        file: FILE.into(),
+        max_length,
+        pad_id: id("pad_token", "<pad>")?,
+        eos_id: id("eos_token", "</s>")?,
+    };
+    Ok((bytes, config))
+}
+
+/// The id of a token in a `tokenizer.json`: an added one, or one of a vocabulary (a list for Unigram, else a map).
+fn token_id(json: &Value, token: &str) -> Option<u32> {
+    let added = json.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
+    let added = added.filter(|t| t.get("content").and_then(Value::as_str) == Some(token)).find_map(|t| t.get("id")?.as_u64());
+    let vocab = json.get("model")?.get("vocab")?;
+    let listed = || {
+        let mut tokens = vocab.as_array()?.iter().map(|t| t.get(0).and_then(Value::as_str));
+        tokens.position(|t| t == Some(token)).map(|id| id as u64)
+    };
+    added.or_else(|| vocab.get(token)?.as_u64()).or_else(listed)?.try_into().ok()
+}

@@ -1,0 +1,168 @@
+//! What `torch.save` wrote: a zip of a pickle and its storages, or the older single stream; tensors are found, not executed.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::rc::Rc;
+
+use safetensors::tensor::Dtype;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::foreign::{Foreign, Source, Tensors};
+use super::pickle::{self, Pickle, Storage, Value};
+use crate::error::{Error, Result};
+
+/// Longest pickle that is taken into memory.
+const MAX_PICKLE: u64 = 256 << 20;
+/// How a file of the older format begins: protocol 2 and torch's magic number.
+const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// The keys under which training scripts put the weights, by preference.
+const WRAPPERS: [&str; 2] = ["state_dict", "state_dict_ema"];
+
+/// The tensors of a `.pth`, `.pt` or `.bin` file.
+pub fn open(source: &Rc<Source>) -> Result<Tensors> {
+    let magic = source.read_at(0, source.len.min(LEGACY_MAGIC.len() as u64))?;
+    if magic.starts_with(b"PK") {
+        open_zip(source)
+    } else if magic == LEGACY_MAGIC {
+        open_legacy(source)
+    } else {
+        Err(source.fault("neither a safetensors file (by its name) nor one that torch.save wrote"))
+    }
+}
+
+/// `NAME/data.pkl`, and storage `K` uncompressed in `NAME/data/K`.
+fn open_zip(source: &Rc<Source>) -> Result<Tensors> {
+    let fault = |e: zip::result::ZipError| source.fault(format!("not a readable zip archive: {e}"));
+    let mut zip = ZipArchive::new(source.reopen()?).map_err(fault)?;
+    let mut names = zip.file_names().flatten();
+    let pickle = names.find(|n| n.ends_with("/data.pkl") || n == "data.pkl").map(std::borrow::Cow::into_owned);
+    drop(names);
+    let pickle = pickle.ok_or_else(|| source.fault("the archive holds no data.pkl"))?;
+    let folder = pickle.trim_end_matches("data.pkl").to_owned();
+    if let Ok(order) = zip.by_name(&format!("{folder}byteorder")) {
+        let mut text = String::new();
+        order.take(16).read_to_string(&mut text).map_err(|e| Error::io(&source.path, e))?;
+        if text.trim() != "little" {
+            return Err(source.fault(format!("its byte order is {text:?}")));
+        }
+    }
+    let mut bytes = Vec::new();
+    let entry = zip.by_name(&pickle).map_err(fault)?;
+    entry.take(MAX_PICKLE).read_to_end(&mut bytes).map_err(|e| Error::io(&source.path, e))?;
+    let pickle = pickle::read(&source.path.display().to_string(), &bytes)?;
+
+    tensors(source, &pickle, |storage, size| {
+        let name = format!("{folder}data/{}", storage.key);
+        let entry = zip.by_name(&name).map_err(|_| source.fault(format!("the archive holds no {name:?}")))?;
+        if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
+            return Err(source.fault(format!("{name:?} is compressed, which torch.save never does")));
+        }
+        if entry.size() < size {
+            return Err(source.fault(format!("{name:?} is shorter than the tensors in it")));
+        }
+        entry.data_start().ok_or_else(|| source.fault(format!("{name:?} is nowhere in the archive")))
+    })
+}
+
+/// Magic number, protocol, system and object, a pickle each, the list of storage keys, then the storages in that order.
+fn open_legacy(source: &Rc<Source>) -> Result<Tensors> {
+    let file = source.path.display().to_string();
+    let bytes = source.read_at(0, source.len.min(MAX_PICKLE))?;
+    let mut at = 0;
+    let mut next = || {
+        let pickle = pickle::read(&file, bytes.get(at..).unwrap_or_default())?;
+        at += pickle.len;
+        Ok::<_, Error>(pickle)
+    };
+    let (_magic, _protocol, _system) = (next()?, next()?, next()?);
+    let (object, keys) = (next()?, next()?);
+    let mut sizes = BTreeMap::new();
+    for tensor in all_tensors(&object) {
+        sizes.insert(tensor.storage.key.clone(), tensor.storage.clone());
+    }
+    let mut starts = BTreeMap::new();
+    let mut start = at as u64;
+    let Value::List(keys_at) = keys.root else { return Err(source.fault("its storages are not listed")) };
+    for key in keys.lists.get(keys_at).into_iter().flatten() {
+        let Value::Text(key) = key else { return Err(source.fault("a storage's key is not text")) };
+        let count = source.read_at(start, 8)?.try_into().map_or(0, u64::from_le_bytes);
+        let storage = sizes.get(&**key).ok_or_else(|| source.fault(format!("no tensor uses storage {key:?}")))?;
+        if count != storage.elements as u64 {
+            return Err(source.fault(format!("storage {key:?} has {count} elements, not {}", storage.elements)));
+        }
+        starts.insert(key.to_string(), start + 8);
+        start = bytes_of(storage).and_then(|n| n.checked_add(start + 8)).unwrap_or(u64::MAX);
+    }
+    tensors(source, &object, |storage, _| {
+        starts.get(&storage.key).copied().ok_or_else(|| source.fault(format!("storage {:?} is missing", storage.key)))
+    })
+}
+
+/// The tensors of the state dict in `pickle`; `locate` gives the byte in the file where a storage of so many bytes begins.
+fn tensors(
+    source: &Rc<Source>,
+    pickle: &Pickle,
+    mut locate: impl FnMut(&Storage, u64) -> Result<u64>,
+) -> Result<Tensors> {
+    let entries = |value: &Value| match value {
+        Value::Dict(i) => pickle.dicts.get(*i).map(Vec::as_slice),
+        _ => None,
+    };
+    let root = entries(&pickle.root).ok_or_else(|| source.fault("it does not hold a dict of tensors"))?;
+    let under = |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
+    let entries = WRAPPERS.iter().find_map(|key| under(key)).unwrap_or(root);
+
+    let mut found = Tensors::new();
+    for (key, value) in entries {
+        let (Value::Text(name), Value::Tensor(tensor)) = (key, value) else { continue };
+        let storage = &tensor.storage;
+        let fault = |reason: &str| Error::model(&**name, reason);
+        let (dtype, size) = dtype_of(storage).ok_or_else(|| fault(&format!("{} is not supported", storage.kind)))?;
+        let last = tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |n, (d, s)| {
+            n.checked_add(d.saturating_sub(1).checked_mul(*s)?)
+        });
+        let elements = tensor.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        if last.is_none_or(|n| n >= storage.elements) || elements.is_none_or(|n| n > storage.elements) {
+            return Err(fault("it reaches beyond its storage"));
+        }
+        let bytes = bytes_of(storage).ok_or_else(|| fault("its storage is not possible"))?;
+        let offset = (tensor.offset * size) as u64 + locate(storage, bytes)?;
+        let strides = Some(tensor.strides.clone());
+        found.insert(name.to_string(), Foreign::new(name, dtype, tensor.shape.clone(), strides, source, offset)?);
+    }
+    if found.is_empty() {
+        return Err(source.fault("it does not hold a dict of tensors"));
+    }
+    Ok(found)
+}
+
+fn all_tensors(pickle: &Pickle) -> impl Iterator<Item = &Rc<pickle::Tensor>> {
+    let in_lists = pickle.lists.iter().flatten();
+    let in_dicts = pickle.dicts.iter().flatten().map(|(_, value)| value);
+    in_lists.chain(in_dicts).filter_map(|value| match value {
+        Value::Tensor(tensor) => Some(tensor),
+        _ => None,
+    })
+}
+
+/// The type of a storage's elements and their bytes.
+fn dtype_of(storage: &Storage) -> Option<(Dtype, usize)> {
+    Some(match storage.kind.as_str() {
+        "FloatStorage" => (Dtype::F32, 4),
+        "HalfStorage" => (Dtype::F16, 2),
+        "BFloat16Storage" => (Dtype::BF16, 2),
+        "DoubleStorage" => (Dtype::F64, 8),
+        "LongStorage" => (Dtype::I64, 8),
+        "IntStorage" => (Dtype::I32, 4),
+        "ShortStorage" => (Dtype::I16, 2),
+        "CharStorage" => (Dtype::I8, 1),
+        "ByteStorage" => (Dtype::U8, 1),
+        "BoolStorage" => (Dtype::BOOL, 1),
+        _ => return None,
+    })
+}
+
+fn bytes_of(storage: &Storage) -> Option<u64> {
+    let (_, size) = dtype_of(storage)?;
+    (storage.elements as u64).checked_mul(size as u64)
+}

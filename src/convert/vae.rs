@@ -1,0 +1,156 @@
+//! The autoencoders: `AutoencoderKL` from its configuration, the tiny one from the order of its layers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::foreign::{self, Tensors, open_folder};
+use super::json::Config;
+use super::keys::{numbered, rename};
+use super::keys_vae;
+use crate::error::{Error, Result};
+use crate::model::config::{TinyVaeConfig, VaeConfig};
+
+/// The names a component's weights have in a diffusers folder.
+pub const STEMS: [&str; 1] = ["diffusion_pytorch_model"];
+
+/// The configuration of `tensors` (under our names, `vae.` in front) and `config`.
+pub fn kl(tensors: &Tensors, config: &Config) -> Result<VaeConfig> {
+    config.only("act_fn", &[json!("silu")])?;
+    config.only("shift_factor", &[json!(0)])?;
+    config.only("latents_mean", &[])?;
+    config.only("latents_std", &[])?;
+    let block_out_channels = config.counts("block_out_channels")?.unwrap_or(vec![64]);
+    for (field, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {
+        config.only(field, &[json!(vec![kind; block_out_channels.len()])])?;
+    }
+    let has = |name: &str| tensors.contains_key(&format!("vae.{name}"));
+    Ok(VaeConfig {
+        in_channels: config.count("in_channels")?.unwrap_or(3),
+        out_channels: config.count("out_channels")?.unwrap_or(3),
+        latent_channels: config.count("latent_channels")?.unwrap_or(4),
+        block_out_channels,
+        layers_per_block: config.count("layers_per_block")?.unwrap_or(1),
+        norm_groups: config.count("norm_num_groups")?.unwrap_or(32),
+        mid_attention: has("decoder.mid_block.attentions.0.to_q.weight"),
+        quant_conv: has("quant_conv.weight"),
+        post_quant_conv: has("post_quant_conv.weight"),
+        scaling_factor: config.number("scaling_factor")?.unwrap_or(0.18215),
+        encoder: has("encoder.conv_in.weight"),
+    })
+}
+
+/// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with TAESD's two files.
+pub fn tiny(path: &Path) -> Result<(TinyVaeConfig, Tensors)> {
+    let json = path.join("config.json");
+    let (tensors, config) = if json.is_file() {
+        let config = Config::read(&json)?;
+        config.only("_class_name", &[json!("AutoencoderTiny")])?;
+        config.only("act_fn", &[json!("relu")])?;
+        config.only("upsample_fn", &[json!("nearest")])?;
+        (open_folder(path, &STEMS)?, Some(config))
+    } else if path.is_dir() {
+        (halves(path)?, None)
+    } else {
+        (keys_vae::taesd_half(foreign::open(path)?), None)
+    };
+    let ours = tensors.keys().any(|name| name.contains(".layers."));
+    let tensors = rename(tensors, "vae_tiny", if ours { keys_vae::tiny } else { keys_vae::taesd })?;
+    Ok((tiny_config(&tensors, config.as_ref())?, tensors))
+}
+
+/// `…_encoder` and `…_decoder` in a folder.
+fn halves(dir: &Path) -> Result<Tensors> {
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io(dir, e))?;
+    let mut files: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.is_file()).collect();
+    files.sort();
+    let mut all = Tensors::new();
+    for half in ["encoder", "decoder"] {
+        let is_half = |p: &&std::path::PathBuf| {
+            let weights = p.extension().is_some_and(|e| e == "safetensors" || e == "pth");
+            weights && p.file_stem().is_some_and(|s| s.to_string_lossy().ends_with(half))
+        };
+        if let Some(file) = files.iter().rfind(is_half) {
+            all.extend(keys_vae::taesd_half(foreign::open(file)?));
+        }
+    }
+    if all.keys().any(|name| name.starts_with("decoder.")) {
+        return Ok(all);
+    }
+    Err(Error::input("vae-tiny", format!("{} holds neither config.json nor a decoder file", dir.display())))
+}
+
+/// A stage of either half is a run of residual blocks; a convolution stands before, between and after them.
+fn tiny_config(tensors: &Tensors, config: Option<&Config>) -> Result<TinyVaeConfig> {
+    let decoder = layers(tensors, "vae_tiny.decoder.layers")?;
+    let (latent_channels, out_channels) = ends(&decoder, "decoder")?;
+    let (decoder_blocks, decoder_block_channels) = stages(&decoder);
+    let encoder = layers(tensors, "vae_tiny.encoder.layers")?;
+    let has_encoder = !encoder.is_empty();
+    let (in_channels, (encoder_blocks, encoder_block_channels)) = if has_encoder {
+        (ends(&encoder, "encoder")?.0, stages(&encoder))
+    } else {
+        let mirrored = |list: &[usize]| list.iter().rev().copied().collect::<Vec<_>>();
+        (out_channels, (mirrored(&decoder_blocks), mirrored(&decoder_block_channels)))
+    };
+    let number = |field: &str, default: f64| config.map_or(Ok(None), |c| c.number(field)).map(|n| n.unwrap_or(default));
+    let upsampling = config.map_or(Ok(None), |c| c.count("upsampling_scaling_factor"))?.unwrap_or(2);
+    Ok(TinyVaeConfig {
+        in_channels,
+        out_channels,
+        latent_channels,
+        encoder_block_channels,
+        decoder_block_channels,
+        encoder_blocks,
+        decoder_blocks,
+        upsampling_factor: upsampling,
+        latent_magnitude: number("latent_magnitude", 3.0)?,
+        scaling_factor: number("scaling_factor", 1.0)?,
+        encoder: has_encoder,
+    })
+}
+
+/// A layer with parameters: a plain convolution, or a residual block.
+#[derive(Debug, Clone, Copy)]
+struct Layer {
+    block: bool,
+    out: usize,
+    input: usize,
+}
+
+/// The layers of one half, in order.
+fn layers(tensors: &Tensors, list: &str) -> Result<Vec<Layer>> {
+    let mut layers = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let Some((n, rest)) = numbered(name, list) else { continue };
+        let &[out, input, ..] = tensor.shape.as_slice() else { continue };
+        match rest {
+            "weight" => layers.insert(n, Layer { block: false, out, input }),
+            "conv.0.weight" => layers.insert(n, Layer { block: true, out, input }),
+            _ => None,
+        };
+    }
+    Ok(layers.into_values().collect())
+}
+
+/// Channels that go into the first convolution and come out of the last.
+fn ends(layers: &[Layer], half: &str) -> Result<(usize, usize)> {
+    match layers {
+        [first @ Layer { block: false, .. }, .., last @ Layer { block: false, .. }] => Ok((first.input, last.out)),
+        _ => Err(Error::model(format!("vae_tiny.{half}"), "it does not begin and end with a convolution")),
+    }
+}
+
+/// Blocks and channels of each stage.
+fn stages(layers: &[Layer]) -> (Vec<usize>, Vec<usize>) {
+    let middle = layers.get(..layers.len().saturating_sub(1)).unwrap_or_default();
+    let mut stages: Vec<(usize, usize)> = Vec::new();
+    for layer in middle {
+        match stages.last_mut() {
+            Some((blocks, _)) if layer.block => *blocks += 1,
+            _ => stages.push((0, layer.out)),
+        }
+    }
+    stages.into_iter().unzip()
+}

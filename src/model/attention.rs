@@ -1,0 +1,75 @@
+//! Multi-head attention: heads split, one scaled dot product, heads joined.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+
+use super::linear::Linear;
+use crate::bundle::Scope;
+use crate::error::Result;
+
+/// The logit a masked key gets: its weight is exactly zero in f32 unless every key of the row is masked.
+pub const MASKED: f32 = -10000.0;
+
+/// Attention of queries over keys and values that come from the same tokens or from a context.
+///
+/// Keys are diffusers': `to_q`, `to_k`, `to_v`, `to_out.0`, all with bias.
+#[derive(Module, Debug)]
+pub struct Attention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+    heads: usize,
+}
+
+/// Keys and values of a sequence, by head: `[B, H, S, d]` each.
+#[derive(Debug, Clone)]
+pub struct KeyValue {
+    pub key: Tensor<4>,
+    pub value: Tensor<4>,
+}
+
+impl Attention {
+    pub fn load(scope: &mut Scope, width: usize, heads: usize) -> Result<Self> {
+        let mut linear = |name: &str| Linear::load(&mut scope.enter(name), width, width, true);
+        Ok(Self { to_q: linear("to_q")?, to_k: linear("to_k")?, to_v: linear("to_v")?, to_out: linear("to_out.0")?, heads })
+    }
+
+    /// Keys and values of `context` `[B, S, D]`.
+    pub fn key_value(&self, context: Tensor<3>) -> KeyValue {
+        KeyValue {
+            key: split_heads(self.to_k.forward(context.clone()), self.heads),
+            value: split_heads(self.to_v.forward(context), self.heads),
+        }
+    }
+
+    /// Queries of `x` `[B, N, D]` over `context`; `bias` `[B, 1, 1, S]` is added to the logits.
+    pub fn forward(&self, x: Tensor<3>, context: KeyValue, bias: Option<&Tensor<4>>) -> Tensor<3> {
+        let query = split_heads(self.to_q.forward(x), self.heads); // [B, H, N, d]
+        let [b, h, n, _] = query.dims();
+        let s = context.key.dims()[2];
+        let bias = bias.map(|bias| bias.clone().expand([b, h, n, s]));
+        let y = attention(query, context.key, context.value, None, bias, AttentionModuleOptions::default());
+        self.to_out.forward(join_heads(y)) // [B, N, D]
+    }
+
+    /// Attention among the tokens of `x` `[B, N, D]`.
+    pub fn forward_self(&self, x: Tensor<3>) -> Tensor<3> {
+        let context = self.key_value(x.clone());
+        self.forward(x, context, None)
+    }
+}
+
+/// `[B, N, H·d]` to `[B, H, N, d]`.
+pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+    let [b, n, width] = x.dims();
+    x.reshape([b, n, heads, width / heads]).swap_dims(1, 2)
+}
+
+/// `[B, H, N, d]` to `[B, N, H·d]`.
+pub fn join_heads(x: Tensor<4>) -> Tensor<3> {
+    let [b, heads, n, d] = x.dims();
+    x.swap_dims(1, 2).reshape([b, n, heads * d])
+}

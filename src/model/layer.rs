@@ -1,0 +1,52 @@
+//! A transformer layer: the block on all tokens, or on those that the layer's router picks.
+
+use burn::module::Module;
+use burn::tensor::{Int, Tensor};
+
+use super::block::{Block, Caption};
+use super::config::TransformerConfig;
+use super::router::{Router, Selection};
+use crate::bundle::Scope;
+use crate::error::Result;
+
+/// A block with its router; a layer without one is dense.
+#[derive(Module, Debug)]
+pub struct Layer {
+    pub block: Block,
+    pub router: Option<Router>,
+}
+
+/// What a routed layer chose.
+#[derive(Debug, Clone)]
+pub struct Routed {
+    /// Kept tokens, ascending: `[B, k]`.
+    pub index: Tensor<2, Int>,
+    /// The router's scores of all tokens: `[B, N]`.
+    pub score: Tensor<2>,
+}
+
+impl Layer {
+    pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
+        let router = match scope.has("router.weight") {
+            true => Some(Router::load(&mut scope.enter("router"), config.width())?),
+            false => None,
+        };
+        Ok(Self { block: Block::load(scope, config)?, router })
+    }
+
+    /// `x` `[B, N, D]` after the layer. With a router the `k` best tokens run the block among themselves, their MLP branch times
+    /// `gain · score`; the others keep their values.
+    pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>, k: usize, gain: f64) -> (Tensor<3>, Option<Routed>) {
+        let Some(router) = &self.router else {
+            let (tokens, branch) = self.block.forward(x, caption, six);
+            return (tokens + branch, None);
+        };
+        let score = router.score(x.clone()); // [B, N]
+        let selection = Selection::top(score.clone(), k);
+        let kept = selection.gather(x.clone()); // [B, k, D]
+        let weight = selection.gather_scores(score.clone()).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
+        let (tokens, branch) = self.block.forward(kept, caption, six);
+        let x = selection.merge(x, tokens + branch * weight); // [B, N, D]
+        (x, Some(Routed { index: selection.index, score }))
+    }
+}

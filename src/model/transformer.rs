@@ -1,0 +1,184 @@
+//! PixArt transformer: latents, a timestep and a caption become the network's prediction.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::attention::{KeyValue, MASKED};
+use super::block::Caption;
+use super::config::TransformerConfig;
+use super::embed::{CaptionProjection, TimestepModulation, position_table};
+use super::layer::{Layer, Routed};
+use super::linear::Linear;
+use super::norm::modulated_layer_norm;
+use super::ratios::tokens;
+use crate::bundle::Scope;
+use crate::error::{Error, Result};
+
+/// Pixels of an image along a latent cell, as alpha's size conditions count them.
+const SIZE_CONDITION_SCALE: usize = 8;
+
+#[derive(Module, Debug)]
+pub struct Transformer {
+    patch_embed: Linear,
+    modulation: TimestepModulation,
+    caption_projection: CaptionProjection,
+    layers: Vec<Layer>,
+    /// `[2, D]`: shift and scale of the last norm.
+    scale_shift_table: Param<Tensor<2>>,
+    proj_out: Linear,
+    #[module(skip)]
+    config: TransformerConfig,
+}
+
+/// A batch of captions as every layer reads them: computed once per prompt.
+#[derive(Debug, Clone)]
+pub struct Captions {
+    layers: Vec<KeyValue>,
+    bias: Option<Tensor<4>>,
+}
+
+/// How the layers of one step route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRouting {
+    /// Keep ratio of every layer.
+    pub keep: Vec<f64>,
+    /// What the scores are multiplied by (`scoreGain`).
+    pub gain: f64,
+}
+
+impl Transformer {
+    pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
+        let (width, patch) = (config.width(), config.patch_size);
+        let patch_values = config.in_channels * patch * patch;
+        let weight = scope.take("pos_embed.proj.weight", [width, config.in_channels, patch, patch])?;
+        let bias = scope.take("pos_embed.proj.bias", [width])?;
+        let layers = (0..config.layers)
+            .map(|i| Layer::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            patch_embed: Linear::new(weight.reshape([width, patch_values]), Some(bias)),
+            modulation: TimestepModulation::load(&mut scope.enter("adaln_single"), config)?,
+            caption_projection: CaptionProjection::load(&mut scope.enter("caption_projection"), config)?,
+            layers,
+            scale_shift_table: Param::from_tensor(scope.take("scale_shift_table", [2, width])?),
+            proj_out: Linear::load(&mut scope.enter("proj_out"), width, patch * patch * config.out_channels, true)?,
+            config: config.clone(),
+        })
+    }
+
+    pub fn config(&self) -> &TransformerConfig {
+        &self.config
+    }
+
+    /// Prepares text states `[B, S, E]`; `lengths` are the captions' real tokens, the rest of a row is padding.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the states' width is not the model's, or a length is 0 or beyond S.
+    pub fn captions(&self, states: Tensor<3>, lengths: &[usize]) -> Result<Captions> {
+        let [batch, tokens, width] = states.dims();
+        if width != self.config.caption_channels {
+            let wanted = self.config.caption_channels;
+            return Err(Error::input("promptEmbeds", format!("states are {width} wide, the model reads {wanted}")));
+        }
+        if lengths.len() != batch || lengths.iter().any(|&n| n == 0 || n > tokens) {
+            return Err(Error::input("promptEmbeds", format!("lengths {lengths:?} do not fit {batch} x {tokens} states")));
+        }
+        let longest = lengths.iter().copied().max().unwrap_or(tokens);
+        let states = states.narrow(1, 0, longest); // [B, S', E]
+        let bias = padding_bias(lengths, longest, &states.device());
+        let caption = self.caption_projection.forward(states); // [B, S', D]
+        Ok(Captions { layers: self.layers.iter().map(|l| l.block.caption(caption.clone())).collect(), bias })
+    }
+
+    /// Whether the layers have routers.
+    pub fn is_routed(&self) -> bool {
+        self.layers.iter().any(|l| l.router.is_some())
+    }
+
+    /// The network's output `[B, out, H, W]` for `latents` `[B, C, H, W]` at `timesteps` `[B]` (0 … 999).
+    ///
+    /// `routing` is read by layers with a router; without it they keep every token. The second value is what they chose, by
+    /// layer.
+    ///
+    /// # Errors
+    /// `InvalidInput` where H or W is no multiple of the patch size, or the channels, the batch or the ratios do not fit.
+    pub fn forward(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        captions: &Captions,
+        routing: Option<&StepRouting>,
+    ) -> Result<(Tensor<4>, Vec<Option<Routed>>)> {
+        self.check(&latents, timesteps)?;
+        let gain = routing.map_or(1.0, |r| r.gain);
+        let keep = routing.map_or(&[][..], |r| &r.keep);
+        if !keep.is_empty() && keep.len() != self.layers.len() {
+            return Err(Error::input("keep", format!("{} ratios for {} layers", keep.len(), self.layers.len())));
+        }
+        let [_, _, height, width] = latents.dims();
+        let device = latents.device();
+        let pixels = (height * SIZE_CONDITION_SCALE, width * SIZE_CONDITION_SCALE);
+        let modulation = self.modulation.forward(timesteps, pixels, &device);
+
+        let mut x = self.embed(latents); // [B, N, D]
+        let n = x.dims()[1];
+        let mut routed = Vec::with_capacity(self.layers.len());
+        for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
+            let caption = Caption { key_value, bias: captions.bias.as_ref() };
+            let k = keep.get(i).map_or(n, |&keep| tokens(keep, n));
+            let (next, choice) = layer.forward(x, caption, modulation.six.clone(), k, gain);
+            x = next; // [B, N, D]
+            routed.push(choice);
+        }
+
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
+        let x = modulated_layer_norm(x, table.clone().narrow(1, 0, 1), table.narrow(1, 1, 1));
+        Ok((self.unpatchify(self.proj_out.forward(x), height, width), routed))
+    }
+
+    fn check(&self, latents: &Tensor<4>, timesteps: &[f32]) -> Result<()> {
+        let [batch, channels, height, width] = latents.dims();
+        let (patch, wanted) = (self.config.patch_size, self.config.in_channels);
+        if channels != wanted {
+            return Err(Error::input("latents", format!("{channels} channels, the model reads {wanted}")));
+        }
+        if height == 0 || width == 0 || height % patch != 0 || width % patch != 0 {
+            return Err(Error::input("latents", format!("{height} x {width} is not a multiple of the patch {patch}")));
+        }
+        if timesteps.len() != batch {
+            return Err(Error::input("timestep", format!("{} values for a batch of {batch}", timesteps.len())));
+        }
+        Ok(())
+    }
+
+    /// Tokens of the latents, row-major, with their positions.
+    fn embed(&self, latents: Tensor<4>) -> Tensor<3> {
+        let [b, c, height, width] = latents.dims();
+        let p = self.config.patch_size;
+        let (gh, gw) = (height / p, width / p);
+        let position = position_table(&self.config, gh, gw, &latents.device()); // [1, N, D]
+        let patches = latents
+            .reshape([b, c, gh, p, gw, p])
+            .permute([0, 2, 4, 1, 3, 5]) // [B, gh, gw, C, p, p]
+            .reshape([b, gh * gw, c * p * p]);
+        self.patch_embed.forward(patches) + position // [B, N, D]
+    }
+
+    /// `[B, N, p·p·out]` to `[B, out, H, W]`.
+    fn unpatchify(&self, x: Tensor<3>, height: usize, width: usize) -> Tensor<4> {
+        let (p, c) = (self.config.patch_size, self.config.out_channels);
+        let b = x.dims()[0];
+        x.reshape([b, height / p, width / p, p, p, c])
+            .permute([0, 5, 1, 3, 2, 4]) // [B, out, gh, p, gw, p]
+            .reshape([b, c, height, width])
+    }
+}
+
+/// `[B, 1, 1, S]` with [`MASKED`] at padded places; none where nothing is padded.
+fn padding_bias(lengths: &[usize], tokens: usize, device: &Device) -> Option<Tensor<4>> {
+    if lengths.iter().all(|&n| n == tokens) {
+        return None;
+    }
+    let data = lengths.iter().flat_map(|&n| (0..tokens).map(move |i| if i < n { 0.0 } else { MASKED })).collect();
+    Some(Tensor::from_data(TensorData::new(data, [lengths.len(), 1, 1, tokens]), device))
+}

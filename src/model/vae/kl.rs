@@ -1,0 +1,96 @@
+//! `AutoencoderKL` of any width and depth, with the names of its diffusers checkpoints.
+
+mod attention;
+mod decoder;
+mod encoder;
+mod mid_block;
+mod resnet;
+
+use burn::module::Module;
+use burn::tensor::{Tensor, s};
+
+use self::decoder::Decoder;
+use self::encoder::Encoder;
+use super::{check_image, check_levels};
+use crate::bundle::Scope;
+use crate::error::Result;
+use crate::model::config::VaeConfig;
+use crate::model::conv::{Conv2d, Conv2dConfig};
+
+/// Of every group norm.
+const EPS: f64 = 1e-6;
+
+/// `AutoencoderKL` (Kingma & Welling, 2014, as trained by Rombach et al., 2022).
+#[derive(Module, Debug)]
+pub struct Kl {
+    encoder: Option<Encoder>,
+    quant_conv: Option<Conv2d>,
+    post_quant_conv: Option<Conv2d>,
+    decoder: Decoder,
+    #[module(skip)]
+    config: VaeConfig,
+}
+
+impl Kl {
+    /// Takes the decoder and, where `config.encoder` says so, the encoder.
+    ///
+    /// # Errors
+    /// `MODEL_INVALID` naming a missing or misshapen tensor, or a setting that describes no network.
+    pub fn load(scope: &mut Scope, config: &VaeConfig) -> Result<Self> {
+        let (first, last) = check_levels("blockOutChannels", &config.block_out_channels)?;
+        let latent = config.latent_channels;
+        let pointwise = |scope: &mut Scope, name: &str, channels: usize, wanted: bool| {
+            let conv = Conv2dConfig::new(channels, channels, 1);
+            wanted.then(|| Conv2d::load(&mut scope.enter(name), conv)).transpose()
+        };
+        Ok(Self {
+            encoder: config
+                .encoder
+                .then(|| Encoder::load(&mut scope.enter("encoder"), config, first, last))
+                .transpose()?,
+            quant_conv: pointwise(scope, "quant_conv", 2 * latent, config.encoder && config.quant_conv)?,
+            post_quant_conv: pointwise(scope, "post_quant_conv", latent, config.post_quant_conv)?,
+            decoder: Decoder::load(&mut scope.enter("decoder"), config, first, last)?,
+            config: config.clone(),
+        })
+    }
+
+    pub fn config(&self) -> &VaeConfig {
+        &self.config
+    }
+
+    /// Means of the latents, not yet multiplied by the scaling factor:
+    /// image `[B, in, H, W]` in [-1, 1] → `[B, latent, H/scale, W/scale]`.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        check_image(image.dims(), self.config.in_channels, self.config.scale())?;
+        let Some(encoder) = &self.encoder else { return Err(super::no_encoder()) };
+        let moments = encoder.forward(image); // [B, 2·latent, h, w]
+        let moments = match &self.quant_conv {
+            Some(conv) => conv.forward(moments),
+            None => moments,
+        };
+        Ok(moments.slice(s![.., ..self.config.latent_channels])) // [B, latent, h, w]
+    }
+
+    /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in
+    /// [-1, 1] but for overshoots.
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        let latents = match &self.post_quant_conv {
+            Some(conv) => conv.forward(latents),
+            None => latents,
+        };
+        self.decoder.forward(latents)
+    }
+
+    /// Values of the decoder's largest feature map for one cell of the latents.
+    pub fn peak_values_per_cell(&self) -> usize {
+        let channels = &self.config.block_out_channels;
+        // A level's first resnet still has the width of the level inside it.
+        let entering = channels.iter().skip(1).chain(channels.last());
+        let level = |(i, (&own, &inner)): (usize, (&usize, &usize))| own.max(inner) * (self.config.scale() >> i).pow(2);
+        channels.iter().zip(entering).enumerate().map(level).max().unwrap_or(0)
+    }
+}

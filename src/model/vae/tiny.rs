@@ -1,0 +1,215 @@
+//! `AutoencoderTiny` (TAESD and its relatives): plain convolutions, fast enough for a preview at every step.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, tanh};
+
+use super::upsample::upsample_nearest;
+use super::{check_image, check_levels};
+use crate::bundle::Scope;
+use crate::error::{Error, Result};
+use crate::model::config::TinyVaeConfig;
+use crate::model::conv::{Conv2d, Conv2dConfig};
+
+/// `AutoencoderTiny` of any depth; all levels of a half are equally wide, as in every checkpoint.
+#[derive(Module, Debug)]
+pub struct Tiny {
+    encoder: Option<Encoder>,
+    decoder: Decoder,
+    #[module(skip)]
+    config: TinyVaeConfig,
+}
+
+/// Stages of a convolution, which halves the size from the second stage on, and blocks; then a convolution.
+#[derive(Module, Debug)]
+struct Encoder {
+    stages: Vec<EncoderStage>,
+    conv_out: Conv2d,
+}
+
+#[derive(Module, Debug)]
+struct EncoderStage {
+    conv: Conv2d,
+    blocks: Vec<Block>,
+}
+
+/// A convolution; then stages of blocks, an enlargement, which the last stage lacks, and a convolution.
+#[derive(Module, Debug)]
+struct Decoder {
+    conv_in: Conv2d,
+    stages: Vec<DecoderStage>,
+}
+
+#[derive(Module, Debug)]
+struct DecoderStage {
+    blocks: Vec<Block>,
+    #[module(skip)]
+    upsampling: usize,
+    conv: Conv2d,
+}
+
+impl Tiny {
+    /// Takes the decoder and, where `config.encoder` says so, the encoder.
+    ///
+    /// # Errors
+    /// `MODEL_INVALID` naming a missing or misshapen tensor, or a setting that describes no network.
+    pub fn load(scope: &mut Scope, config: &TinyVaeConfig) -> Result<Self> {
+        let decoder = Decoder::load(&mut scope.enter("decoder").enter("layers"), config)?;
+        let encoder = if config.encoder {
+            Some(Encoder::load(&mut scope.enter("encoder").enter("layers"), config)?)
+        } else {
+            None
+        };
+        Ok(Self { encoder, decoder, config: config.clone() })
+    }
+
+    pub fn config(&self) -> &TinyVaeConfig {
+        &self.config
+    }
+
+    /// Image `[B, in, H, W]` in [-1, 1] → latents `[B, latent, H/scale, W/scale]`, not yet multiplied by the scaling
+    /// factor, which is 1 in every checkpoint.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        check_image(image.dims(), self.config.in_channels, self.config.scale())?;
+        let Some(encoder) = &self.encoder else { return Err(super::no_encoder()) };
+        Ok(encoder.forward((image + 1.0) / 2.0))
+    }
+
+    /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in
+    /// [-1, 1] but for overshoots.
+    pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
+        let magnitude = self.config.latent_magnitude;
+        self.decoder.forward(tanh(latents / magnitude) * magnitude) * 2.0 - 1.0
+    }
+
+    /// Values of the decoder's largest feature map for one cell of the latents.
+    pub fn peak_values_per_cell(&self) -> usize {
+        self.config.decoder_block_channels.last().map_or(0, |channels| channels * self.config.scale().pow(2))
+    }
+}
+
+impl Encoder {
+    fn load(scope: &mut Scope, config: &TinyVaeConfig) -> Result<Self> {
+        let width = width_of("encoder", &config.encoder_block_channels, &config.encoder_blocks)?;
+        let levels = config.encoder_blocks.len();
+        if levels != config.decoder_blocks.len() || (levels > 1 && config.upsampling_factor != 2) {
+            return Err(Error::model("encoderBlocks", "the encoder must shrink as much as the decoder enlarges"));
+        }
+        let mut layers = Layers { scope, next: 0 };
+        let mut stages = Vec::new();
+        for (stage, &count) in config.encoder_blocks.iter().enumerate() {
+            let conv = match stage {
+                0 => Conv2dConfig::new(config.in_channels, width, 3),
+                _ => Conv2dConfig::new(width, width, 3).with_stride(2).without_bias(),
+            };
+            stages.push(EncoderStage {
+                conv: Conv2d::load(&mut layers.next(), conv)?,
+                blocks: Block::load_row(&mut layers, count, width)?,
+            });
+        }
+        let conv_out = Conv2d::load(&mut layers.next(), Conv2dConfig::new(width, config.latent_channels, 3))?;
+        Ok(Self { stages, conv_out })
+    }
+
+    /// `[B, in, H, W]` in [0, 1] → `[B, latent, h, w]`
+    fn forward(&self, image: Tensor<4>) -> Tensor<4> {
+        let x = self.stages.iter().fold(image, |x, stage| {
+            let x = stage.conv.forward(x); // [B, width, H/2, W/2], at the first stage [B, width, H, W]
+            stage.blocks.iter().fold(x, |x, block| block.forward(x))
+        });
+        self.conv_out.forward(x) // [B, latent, h, w]
+    }
+}
+
+impl Decoder {
+    fn load(scope: &mut Scope, config: &TinyVaeConfig) -> Result<Self> {
+        let width = width_of("decoder", &config.decoder_block_channels, &config.decoder_blocks)?;
+        if !(1..=8).contains(&config.upsampling_factor) {
+            return Err(Error::model("upsamplingFactor", format!("{} is not in 1..=8", config.upsampling_factor)));
+        }
+        let mut layers = Layers { scope, next: 0 };
+        let conv_in = Conv2d::load(&mut layers.next(), Conv2dConfig::new(config.latent_channels, width, 3))?;
+        layers.skip(); // ReLU
+        let mut stages = Vec::new();
+        for (stage, &count) in config.decoder_blocks.iter().enumerate() {
+            let blocks = Block::load_row(&mut layers, count, width)?;
+            let (upsampling, conv) = if stage + 1 < config.decoder_blocks.len() {
+                layers.skip(); // Upsample
+                (config.upsampling_factor, Conv2dConfig::new(width, width, 3).without_bias())
+            } else {
+                (1, Conv2dConfig::new(width, config.out_channels, 3))
+            };
+            stages.push(DecoderStage { blocks, upsampling, conv: Conv2d::load(&mut layers.next(), conv)? });
+        }
+        Ok(Self { conv_in, stages })
+    }
+
+    /// `[B, latent, h, w]` → `[B, out, H, W]` in [0, 1]
+    fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
+        let x = relu(self.conv_in.forward(latents)); // [B, width, h, w]
+        self.stages.iter().fold(x, |x, stage| {
+            let x = stage.blocks.iter().fold(x, |x, block| block.forward(x)); // [B, width, h, w]
+            let x = if stage.upsampling > 1 { upsample_nearest(x, stage.upsampling) } else { x };
+            stage.conv.forward(x) // [B, width, 2h, 2w], at the last stage [B, out, H, W]
+        })
+    }
+}
+
+/// `relu(x + conv.4(relu(conv.2(relu(conv.0(x))))))`.
+#[derive(Module, Debug)]
+struct Block {
+    conv0: Conv2d,
+    conv2: Conv2d,
+    conv4: Conv2d,
+}
+
+impl Block {
+    fn load(scope: &mut Scope, width: usize) -> Result<Self> {
+        let mut scope = scope.enter("conv");
+        let mut conv = |index: usize| Conv2d::load(&mut scope.enter(index), Conv2dConfig::new(width, width, 3));
+        Ok(Self { conv0: conv(0)?, conv2: conv(2)?, conv4: conv(4)? })
+    }
+
+    fn load_row(layers: &mut Layers, count: usize, width: usize) -> Result<Vec<Self>> {
+        (0..count).map(|_| Self::load(&mut layers.next(), width)).collect()
+    }
+
+    /// `[B, width, H, W]` → the same.
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let h = relu(self.conv0.forward(x.clone()));
+        let h = relu(self.conv2.forward(h));
+        relu(x + self.conv4.forward(h))
+    }
+}
+
+/// `layers.N`: numbered through, layers without weights included.
+struct Layers<'a, 'w> {
+    scope: &'a mut Scope<'w>,
+    next: usize,
+}
+
+impl Layers<'_, '_> {
+    fn next(&mut self) -> Scope<'_> {
+        let scope = self.scope.enter(self.next);
+        self.next += 1;
+        scope
+    }
+
+    fn skip(&mut self) {
+        self.next += 1;
+    }
+}
+
+/// The one width of a half's levels.
+fn width_of(half: &str, channels: &[usize], blocks: &[usize]) -> Result<usize> {
+    let name = format!("{half}BlockChannels");
+    check_levels(&name, channels)?;
+    match channels {
+        _ if channels.len() != blocks.len() => Err(Error::model(name, format!("{half}Blocks has another length"))),
+        [width, rest @ ..] if rest.iter().all(|other| other == width) => Ok(*width),
+        _ => Err(Error::model(name, "the levels must be equally wide")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Pixels: images in [-1, 1] on a device become bytes in host memory.
+
+use burn::tensor::Tensor;
+
+use crate::error::{Error, Result};
+
+/// An image as a canvas takes it: RGBA, one byte each, rows from the top.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    pub width: usize,
+    pub height: usize,
+    pub data: Vec<u8>,
+}
+
+impl Image {
+    /// Reads back the image `[1, 3, H, W]`; values are clamped to [-1, 1] and rounded to the nearest byte.
+    pub async fn read(image: Tensor<4>) -> Result<Self> {
+        let [batch, channels, height, width] = image.dims();
+        if batch != 1 || channels != 3 {
+            return Err(Error::model("outChannels", format!("an image has 3 channels, the model draws {channels}")));
+        }
+        let values = read_back(image).await?;
+        let plane = height * width;
+        let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
+        let data = (0..plane)
+            .flat_map(|i| [byte(values[i]), byte(values[plane + i]), byte(values[2 * plane + i]), u8::MAX])
+            .collect();
+        Ok(Self { width, height, data })
+    }
+}
+
+/// The values of a tensor, once the device has them.
+pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let device = |e: &dyn std::fmt::Debug| Error::DeviceLost { reason: format!("{e:?}") };
+    let data = tensor.into_data_async().await.map_err(|e| device(&e))?;
+    data.convert::<f32>().try_to_vec::<f32>().map_err(|e| device(&e))
+}

@@ -1,0 +1,129 @@
+//! What a caller asks for, and the check that makes it a plan: every fault names its field.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::Pipeline;
+use crate::error::{Error, Result};
+use crate::model::config::SolverKind;
+use crate::model::ratios::Compression;
+
+/// Steps a run may have.
+const MAX_STEPS: usize = 1000;
+/// Side of an image in pixels, at most.
+const MAX_SIDE: usize = 4096;
+
+/// Options of `generate`, as they come from JavaScript or from the command line.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct GenerateOptions {
+    pub prompt: Option<String>,
+    /// Default: the empty prompt.
+    pub negative_prompt: Option<String>,
+    /// Default 0.
+    pub seed: Option<u64>,
+    /// Denoising steps. Default 20; the LCM solver's is 4, DMD's 1.
+    pub steps: Option<usize>,
+    /// Weight of the prompt against the negative prompt; off at 1 and below. Default 4.5; LCM and DMD run without.
+    pub guidance: Option<f64>,
+    /// Pixels. Default: the model's own size.
+    pub width: Option<usize>,
+    pub height: Option<usize>,
+    /// Default: the one the model's publisher chose.
+    pub solver: Option<SolverKind>,
+    /// How many tokens the layers of a routed model skip. Default: as learned.
+    pub compression: Compression,
+    /// Unit noise to start from, `[1, C, h, w]`, instead of the seed's.
+    pub latents: Option<Values>,
+    /// Text states `[1, S, E]` instead of a prompt.
+    pub prompt_embeds: Option<Values>,
+    pub negative_prompt_embeds: Option<Values>,
+}
+
+/// A tensor in host memory, row-major.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Values {
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+impl Values {
+    /// As a tensor; the shape's rank is checked by the caller's pattern.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming `field`: the values do not fill the shape, or one is not finite.
+    pub fn tensor<const D: usize>(&self, field: &str, device: &Device) -> Result<Tensor<D>> {
+        let shape: [usize; D] = self
+            .shape
+            .clone()
+            .try_into()
+            .map_err(|_| Error::input(field, format!("the shape is {:?}, it must have {D} dimensions", self.shape)))?;
+        let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        if count != Some(self.data.len()) || self.data.is_empty() {
+            return Err(Error::input(field, format!("{} values do not fill the shape {shape:?}", self.data.len())));
+        }
+        if !self.data.iter().all(|v| v.is_finite()) {
+            return Err(Error::input(field, "a value is not finite"));
+        }
+        Ok(Tensor::from_data(TensorData::new(self.data.clone(), shape), device))
+    }
+}
+
+/// Checked settings of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub seed: u64,
+    pub steps: usize,
+    pub guidance: f64,
+    pub solver: SolverKind,
+    /// Pixels.
+    pub height: usize,
+    pub width: usize,
+}
+
+impl GenerateOptions {
+    /// Fills in defaults and checks every value against the model.
+    pub fn settings(&self, pipeline: &Pipeline) -> Result<Settings> {
+        let solver = self.solver.unwrap_or(pipeline.manifest().parts.scheduler.solver);
+        let (steps, guidance) = match solver {
+            SolverKind::Lcm => (4, 1.0),
+            SolverKind::Dmd => (1, 1.0),
+            _ => (20, 4.5),
+        };
+        let steps = self.steps.unwrap_or(steps);
+        if steps == 0 || steps > MAX_STEPS {
+            return Err(Error::input("steps", format!("{steps} is not in 1 … {MAX_STEPS}")));
+        }
+        let guidance = self.guidance.unwrap_or(guidance);
+        if !(0.0..=100.0).contains(&guidance) {
+            return Err(Error::input("guidance", format!("{guidance} is not in 0 … 100")));
+        }
+        let (height, width) = self.size(pipeline)?;
+        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, height, width })
+    }
+
+    /// The image's (height, width): what is asked for, what the given latents mean, or the model's own.
+    fn size(&self, pipeline: &Pipeline) -> Result<(usize, usize)> {
+        let (scale, side) = (pipeline.pixel_scale(), pipeline.default_side());
+        let (own_height, own_width) = match self.latents.as_ref().map(|l| &l.shape[..]) {
+            None => (side, side),
+            Some(&[1, c, h, w]) if c == pipeline.latent_channels() => (h.saturating_mul(scale), w.saturating_mul(scale)),
+            Some(shape) => {
+                let c = pipeline.latent_channels();
+                return Err(Error::input("latents", format!("the shape is {shape:?}, the model asks for [1, {c}, h, w]")));
+            }
+        };
+        let size = (self.height.unwrap_or(own_height), self.width.unwrap_or(own_width));
+        if self.latents.is_some() && size != (own_height, own_width) {
+            return Err(Error::input("latents", format!("they are of a {own_height} x {own_width} image")));
+        }
+        let multiple = pipeline.side_multiple();
+        for (field, side) in [("height", size.0), ("width", size.1)] {
+            if side == 0 || side > MAX_SIDE || side % multiple != 0 {
+                return Err(Error::input(field, format!("{side} is no multiple of {multiple} up to {MAX_SIDE}")));
+            }
+        }
+        Ok(size)
+    }
+}

@@ -1,0 +1,42 @@
+//! `PixArtTransformer2DModel`, square and oblong latents, padded captions.
+
+use burn::tensor::Device;
+use diffcr::model::config::TransformerConfig;
+use diffcr::model::transformer::Transformer;
+
+use crate::support::{error, read, weights};
+
+pub fn sigma() -> TransformerConfig {
+    TransformerConfig {
+        layers: 4,
+        heads: 3,
+        head_dim: 8,
+        in_channels: 4,
+        out_channels: 8,
+        patch_size: 2,
+        caption_channels: 32,
+        sample_size: 16,
+        interpolation_scale: 1.0,
+        size_conditions: false,
+    }
+}
+
+#[test]
+fn output_is_that_of_diffusers() {
+    let device = Device::flex();
+    let mut weights = weights("transformer", "sigma/pipeline/transformer/diffusion_pytorch_model.safetensors", &device);
+    let model = Transformer::load(&mut weights.scope("transformer"), &sigma()).unwrap();
+    weights.finish().unwrap();
+    let data = read("sigma/transformer.safetensors");
+    for case in 0..3 {
+        let get = |name: &str| &data[&format!("{case}.{name}")];
+        let tokens = get("mask").shape[1];
+        let lengths: Vec<usize> = get("mask").values.chunks(tokens).map(|row| row.iter().sum::<f32>() as usize).collect();
+        let captions = model.captions(get("context").tensor(&device), &lengths).unwrap();
+        let timesteps = &get("timestep").values;
+        let (output, _) = model.forward(get("latents").tensor(&device), timesteps, &captions, None).unwrap();
+        let error = error(output, get("output"));
+        println!("case {case}: {error:.2e}");
+        assert!(error < 1e-4, "case {case}: {error}");
+    }
+}
