@@ -16,7 +16,7 @@ bindgen="$cache/wasm-bindgen-$version/bin/wasm-bindgen"
 build() {
   local name=$1 profile=$2 features=$3 level=$4
   $WASM_CARGO build $WASM_CARGO_FLAGS --lib --profile "$profile" --target wasm32-unknown-unknown --no-default-features --features "$features"
-  "$bindgen" --target web --out-name "diffcr_$name" --out-dir build/wasm "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffcr.wasm"
+  "$bindgen" --target web --remove-name-section --out-name "diffcr_$name" --out-dir build/wasm "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffcr.wasm"
   if [ "$opt" = --opt ]; then
     need wasm-opt binaryen
     wasm-opt "$level" --all-features "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"

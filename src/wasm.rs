@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use js_sys::{Float32Array, Object, Reflect, Uint8ClampedArray};
+use js_sys::{Float32Array, Int32Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -14,7 +14,9 @@ use wasm_bindgen::prelude::*;
 use crate::bundle::{self, Manifest};
 use crate::error::{Error, Result};
 use crate::pipeline::image::Image;
+use crate::model::ratios::Compression;
 use crate::pipeline::options::Values;
+use crate::pipeline::probe::{Inputs, Output, Part};
 use crate::pipeline::{self, GenerateOptions, Pipeline};
 
 /// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
@@ -114,6 +116,31 @@ impl Model {
         let options: GenerateOptions = from_js(options)?;
         let inner = pipeline::Run::new(self.pipeline.clone(), &options).map_err(throw)?;
         Ok(Run { inner })
+    }
+}
+
+#[wasm_bindgen]
+impl Model {
+    /// Runs one part on `{ name: { shape, data } }`, for comparison with other implementations.
+    pub async fn probe(&self, part: JsValue, inputs: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+        #[derive(serde::Deserialize, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct Options {
+            compression: Compression,
+            tiny: bool,
+        }
+        let (part, inputs, options): (Part, Inputs, Options) = (from_js(part)?, from_js(inputs)?, from_js(options)?);
+        let outputs = self.pipeline.probe(part, &inputs, &options.compression, options.tiny).await.map_err(throw)?;
+        let entries = outputs.iter().map(|(name, output)| {
+            let value = match output {
+                Output::Float(values) => values_to_js(values)?,
+                Output::Int { shape, data } => {
+                    object(&[("shape", to_js(shape)?), ("data", Int32Array::from(&data[..]).into())])?
+                }
+            };
+            Ok((name.as_str(), value))
+        });
+        object(&entries.collect::<Result<Vec<_>, JsValue>>()?)
     }
 }
 

@@ -1,25 +1,51 @@
-//! The native binary.
+//! The native binary: one file per subcommand, the flags they share, and what becomes of their errors.
+//!
+//! Exit codes: 0, 1 for a failure (one line on stderr), 2 for a usage error.
 
+mod convert;
 mod device;
 mod generate;
+mod inspect;
 mod probe;
 mod tensors;
+mod verify;
 
-use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::error::Result;
+
+/// DiffCR: text to image with diffusion transformers that route their tokens.
 #[derive(Debug, Parser)]
-#[command(name = "diffcr", version, about)]
+#[command(name = "diffcr", version)]
 struct Cli {
-    #[command(flatten)]
-    shared: Shared,
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    shared: Shared,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A diffusers folder, .safetensors or .pth becomes a bundle.
+    Convert(convert::ConvertArgs),
+    /// What a bundle is made of.
+    Inspect(inspect::InspectArgs),
+    /// Every file, hash and tensor of a bundle against its manifest.
+    Verify(verify::VerifyArgs),
+    /// One part of a bundle on given inputs.
+    Probe(probe::ProbeArgs),
+    /// A prompt becomes a picture.
+    Generate(generate::GenerateArgs),
+}
+
+/// The flags of every subcommand.
+#[derive(Debug, Clone, Copy, Args)]
 pub struct Shared {
-    /// Say nothing but errors.
+    /// Print nothing but errors.
     #[arg(long, global = true)]
     pub quiet: bool,
     /// Print the result as JSON.
@@ -28,32 +54,54 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn result(&self, json: &serde_json::Value, text: &str) {
+    /// Prints a command's result: `value` with `--json`, else `text`.
+    pub fn result(self, value: &Value, text: &str) {
         if self.json {
-            println!("{json}");
+            println!("{value}");
         } else if !self.quiet {
             println!("{text}");
         }
     }
+
+    /// A bar for bytes on stderr; hidden where that is no terminal.
+    pub fn bytes_bar(self, total: u64) -> ProgressBar {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+        ProgressBar::with_draw_target(Some(total), target).with_style(style.unwrap_or(ProgressStyle::default_bar()))
+    }
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    Generate(generate::GenerateArgs),
-    Probe(probe::ProbeArgs),
-}
-
+/// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match &cli.command {
-        Command::Generate(args) => generate::run(args, &cli.shared),
-        Command::Probe(args) => probe::run(args),
-    };
-    match result {
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("error: {e}");
+        Err(error) => {
+            if cli.shared.json {
+                let (code, details) = (error.code(), error.details());
+                println!("{}", json!({ "error": { "code": code, "message": error.to_string(), "details": details } }));
+            }
+            eprintln!("error: {}", error.to_string().replace('\n', " "));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    match &cli.command {
+        Command::Convert(args) => convert::run(args, &cli.shared),
+        Command::Inspect(args) => inspect::run(args, &cli.shared),
+        Command::Verify(args) => verify::run(args, &cli.shared),
+        Command::Probe(args) => probe::run(args),
+        Command::Generate(args) => generate::run(args, &cli.shared),
+    }
+}
+
+/// Bytes as people read them.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }

@@ -1,47 +1,24 @@
 //! Safetensors files that the command line reads and writes: inputs and outputs of a probe, latents of a run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
 use crate::pipeline::options::Values;
+use crate::pipeline::probe::Output;
 
-/// The tensors of a file, widened to f32.
-#[derive(Debug)]
-pub struct TensorFile {
-    path: PathBuf,
-    tensors: BTreeMap<String, Values>,
-}
-
-impl TensorFile {
-    /// Reads f32, i32 and i64 tensors; others are left out.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let fault = |reason: String| Error::input(path.display().to_string(), reason);
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            if let Some(data) = widen(view.dtype(), view.data()) {
-                tensors.insert(name, Values { shape: view.shape().to_vec(), data });
-            }
-        }
-        Ok(Self { path: path.to_path_buf(), tensors })
-    }
-
-    pub fn find(&self, name: &str) -> Option<&Values> {
-        self.tensors.get(name)
-    }
-
-    /// Tensor `name`.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming the file and the tensor it lacks.
-    pub fn get(&self, name: &str) -> Result<&Values> {
-        self.find(name).ok_or_else(|| Error::input(name, format!("{} has no such tensor", self.path.display())))
-    }
+/// The f32, i32 and i64 tensors of a file, widened to f32; others are left out.
+pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let fault = |reason: String| Error::input(path.display().to_string(), reason);
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
+    let own = |(name, view): (String, TensorView)| {
+        widen(view.dtype(), view.data()).map(|data| (name, Values { shape: view.shape().to_vec(), data }))
+    };
+    Ok(file.tensors().into_iter().filter_map(own).collect())
 }
 
 fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
@@ -51,19 +28,6 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         Dtype::I32 => Some(four().map(|b| i32::from_le_bytes(b) as f32).collect()),
         Dtype::I64 => Some(bytemuck::pod_collect_to_vec::<u8, i64>(bytes).into_iter().map(|v| v as f32).collect()),
         _ => None,
-    }
-}
-
-/// A tensor to be written.
-#[derive(Debug)]
-pub enum Output {
-    Float(Values),
-    Int { shape: Vec<usize>, data: Vec<i32> },
-}
-
-impl From<Values> for Output {
-    fn from(values: Values) -> Self {
-        Self::Float(values)
     }
 }
 

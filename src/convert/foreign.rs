@@ -132,9 +132,11 @@ impl Foreign {
             let bytes = self.source.read_at(self.offset, self.elements() as u64 * self.size())?;
             return floats(&self.name, self.dtype, &bytes);
         }
-        let last = self.shape.iter().zip(&self.strides).try_fold(0u64, |n, (&d, &s)| {
-            n.checked_add((d.checked_sub(1)? as u64).checked_mul(s as u64)?)
-        });
+        let last = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0u64, |n, (&d, &s)| n.checked_add((d.checked_sub(1)? as u64).checked_mul(s as u64)?));
         let bytes = last.and_then(|n| (n + 1).checked_mul(self.size()));
         let bytes = bytes.ok_or_else(|| Error::model(&self.name, "its strides are not possible"))?;
         let span = floats(&self.name, self.dtype, &self.source.read_at(self.offset, bytes)?)?;
@@ -194,7 +196,9 @@ pub fn open_safetensors(source: &Rc<Source>) -> Result<Tensors> {
     let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| fault(e.to_string()))?;
     let end = metadata.data_len() as u64;
     if end + 8 + length != source.len {
-        return Err(source.fault(format!("truncated: its header describes {end} bytes, it has {}", source.len - 8 - length)));
+        return Err(
+            source.fault(format!("truncated: its header describes {end} bytes, it has {}", source.len - 8 - length))
+        );
     }
     let tensors = metadata.tensors().into_iter().map(|(name, info)| {
         let offset = 8 + length + info.data_offsets.0 as u64;

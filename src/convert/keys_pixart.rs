@@ -34,8 +34,18 @@ const INNER: [(&str, &str); 7] = [
 
 /// Names inside a block of a diffusers checkpoint.
 const DIFFUSERS_INNER: [&str; 12] = [
-    "attn1.to_q", "attn1.to_k", "attn1.to_v", "attn1.to_out.0", "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0",
-    "ff.net.0.proj", "ff.net.2", "scale_shift_table", "router",
+    "attn1.to_q",
+    "attn1.to_k",
+    "attn1.to_v",
+    "attn1.to_out.0",
+    "attn2.to_q",
+    "attn2.to_k",
+    "attn2.to_v",
+    "attn2.to_out.0",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "scale_shift_table",
+    "router",
 ];
 
 const KV_COMPRESSION: &str = "key/value compression (PixArt's attn.sr) is not supported";
@@ -62,7 +72,9 @@ pub fn original(name: &str) -> Key {
     if let Some((n, rest)) = numbered(name, "blocks") {
         let block = |name: &str| format!("transformer_blocks.{n}.{name}");
         return match rest.split('.').collect::<Vec<_>>().as_slice() {
-            ["attn", "qkv", kind] => Key::Rows(["q", "k", "v"].iter().map(|x| block(&format!("attn1.to_{x}.{kind}"))).collect()),
+            ["attn", "qkv", kind] => {
+                Key::Rows(["q", "k", "v"].iter().map(|x| block(&format!("attn1.to_{x}.{kind}"))).collect())
+            }
             ["cross_attn", "kv_linear", kind] => {
                 Key::Rows(["k", "v"].iter().map(|x| block(&format!("attn2.to_{x}.{kind}"))).collect())
             }

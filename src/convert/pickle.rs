@@ -69,7 +69,8 @@ type Fault = String;
 
 /// Reads the pickle at the start of `bytes`. `file` names it in errors.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Pickle> {
-    let mut machine = Machine { input: bytes, at: 0, stack: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] };
+    let mut machine =
+        Machine { input: bytes, at: 0, stack: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] };
     let fault = |at: usize, fault: Fault| Error::model(file, format!("pickle: {fault} (byte {at})"));
     loop {
         let at = machine.at;
@@ -180,7 +181,8 @@ impl Machine<'_> {
     /// `('storage', type, key, location, elements)` becomes a storage.
     fn persistent(&mut self) -> Result<(), Fault> {
         let items = self.pop_list()?;
-        let [Value::Text(tag), Value::Global(kind), Value::Text(key), _, Value::Int(elements), rest @ ..] = items.as_slice()
+        let [Value::Text(tag), Value::Global(kind), Value::Text(key), _, Value::Int(elements), rest @ ..] =
+            items.as_slice()
         else {
             return Err("a persistent id is not a storage".into());
         };

@@ -43,7 +43,8 @@ pub fn from_checkpoint(tensors: &Tensors, ratios: &Ratios, config: &TransformerC
         return Ok(None);
     }
     for n in 0..config.layers {
-        let router = tensors.get(&router_name(n)).ok_or_else(|| Error::model(router_name(n), "the router is missing"))?;
+        let router =
+            tensors.get(&router_name(n)).ok_or_else(|| Error::model(router_name(n), "the router is missing"))?;
         if router.shape != [1, config.width()] {
             let reason = format!("its shape is {:?}, not [1, {}]", router.shape, config.width());
             return Err(Error::model(router_name(n), reason));
@@ -68,9 +69,8 @@ pub fn from_checkpoint(tensors: &Tensors, ratios: &Ratios, config: &TransformerC
 /// The routing of a `--routers` file: `router.N` `[D]` for every layer and `keep` `[L]` or `[R, L]`. Its routers replace those in `tensors`.
 pub fn from_file(path: &Path, tensors: &mut Tensors, config: &TransformerConfig) -> Result<Routing> {
     let file = foreign::open(path)?;
-    let find = |name: &str| {
-        file.get(name).ok_or_else(|| Error::model(name, format!("{} does not hold it", path.display())))
-    };
+    let find =
+        |name: &str| file.get(name).ok_or_else(|| Error::model(name, format!("{} does not hold it", path.display())));
     for n in 0..config.layers {
         let router = find(&format!("router.{n}"))?.reshape(vec![1, config.width()])?;
         tensors.insert(router_name(n), router);
@@ -79,7 +79,10 @@ pub fn from_file(path: &Path, tensors: &mut Tensors, config: &TransformerConfig)
         return Err(Error::model(&extra.name, format!("the transformer has {} layers", config.layers)));
     }
     let keep = find("keep")?;
-    if !matches!(keep.shape.as_slice(), [_] | [_, _]) || keep.shape.last() != Some(&config.layers) || keep.elements() == 0 {
+    if !matches!(keep.shape.as_slice(), [_] | [_, _])
+        || keep.shape.last() != Some(&config.layers)
+        || keep.elements() == 0
+    {
         let (shape, layers) = (&keep.shape, config.layers);
         let reason = format!("its shape is {shape:?}, not [{layers}] or [regions, {layers}]");
         return Err(Error::model("keep", reason));

@@ -75,7 +75,9 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
     };
     for (field, wanted, default) in settings {
         if config.get(field).is_none() && wanted != default {
-            return Err(config.fault(field, format_args!("is absent, which means {default}: only {wanted} is supported")));
+            return Err(
+                config.fault(field, format_args!("is absent, which means {default}: only {wanted} is supported"))
+            );
         }
         config.only(field, std::slice::from_ref(&wanted))?;
     }

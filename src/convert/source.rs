@@ -91,13 +91,18 @@ fn open_diffusers(src: &Path, options: &Options) -> Result<Model> {
         match (named, path.is_dir()) {
             (_, true) => Ok(Some(path)),
             (false, false) => Ok(None),
-            (true, false) => Err(Error::input("SRC", format!("model_index.json names {name}, {} is missing", path.display()))),
+            (true, false) => {
+                Err(Error::input("SRC", format!("model_index.json names {name}, {} is missing", path.display())))
+            }
         }
     };
     let transformer = folder("transformer")?.unwrap_or_else(|| src.to_owned());
     let config = transformer.join("config.json");
     if !config.is_file() {
-        return Err(Error::input("SRC", format!("{} is no diffusers folder: {} is missing", src.display(), config.display())));
+        return Err(Error::input(
+            "SRC",
+            format!("{} is no diffusers folder: {} is missing", src.display(), config.display()),
+        ));
     }
     let given = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
     let hints = given.or(Hints::read(&Config::read(&config)?)?);

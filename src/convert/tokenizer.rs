@@ -8,6 +8,7 @@ use super::json::Config;
 use super::spiece;
 use crate::error::{Error, Result};
 use crate::model::config::TokenizerConfig;
+use crate::model::tokenizer::Tokenizer;
 
 /// The tokenizer's path in a bundle.
 pub const FILE: &str = "tokenizer.json";
@@ -33,12 +34,11 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
     };
     let fault = |reason: String| Error::integrity(path.display().to_string(), reason);
     let text = std::str::from_utf8(&bytes).map_err(|e| fault(e.to_string()))?;
-    let loaded = tokenizers::canonicalize_str(text).map_err(|e| e.to_string());
-    loaded.and_then(|json| tokenizers::from_json(&json).map_err(|e| e.to_string())).map_err(&fault)?;
     let value: Value = serde_json::from_str(text).map_err(|e| fault(e.to_string()))?;
 
     let id = |role: &str, usual: &str| {
-        let named = settings.as_ref().and_then(|s| s.get(role)).and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
+        let named =
+            settings.as_ref().and_then(|s| s.get(role)).and_then(|t| t.as_str().or_else(|| t.get("content")?.as_str()));
         let token = named.unwrap_or(usual);
         token_id(&value, token).ok_or_else(|| fault(format!("it has no {token:?}, its {role}")))
     };
@@ -50,13 +50,15 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
         pad_id: id("pad_token", "<pad>")?,
         eos_id: id("eos_token", "</s>")?,
     };
+    Tokenizer::from_json(&bytes, &config).map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
     Ok((bytes, config))
 }
 
 /// The id of a token in a `tokenizer.json`: an added one, or one of a vocabulary (a list for Unigram, else a map).
 fn token_id(json: &Value, token: &str) -> Option<u32> {
     let added = json.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
-    let added = added.filter(|t| t.get("content").and_then(Value::as_str) == Some(token)).find_map(|t| t.get("id")?.as_u64());
+    let added =
+        added.filter(|t| t.get("content").and_then(Value::as_str) == Some(token)).find_map(|t| t.get("id")?.as_u64());
     let vocab = json.get("model")?.get("vocab")?;
     let listed = || {
         let mut tokens = vocab.as_array()?.iter().map(|t| t.get(0).and_then(Value::as_str));

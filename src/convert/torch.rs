@@ -109,7 +109,8 @@ fn tensors(
         _ => None,
     };
     let root = entries(&pickle.root).ok_or_else(|| source.fault("it does not hold a dict of tensors"))?;
-    let under = |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
+    let under =
+        |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
     let entries = WRAPPERS.iter().find_map(|key| under(key)).unwrap_or(root);
 
     let mut found = Tensors::new();
@@ -118,9 +119,11 @@ fn tensors(
         let storage = &tensor.storage;
         let fault = |reason: &str| Error::model(&**name, reason);
         let (dtype, size) = dtype_of(storage).ok_or_else(|| fault(&format!("{} is not supported", storage.kind)))?;
-        let last = tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |n, (d, s)| {
-            n.checked_add(d.saturating_sub(1).checked_mul(*s)?)
-        });
+        let last = tensor
+            .shape
+            .iter()
+            .zip(&tensor.strides)
+            .try_fold(tensor.offset, |n, (d, s)| n.checked_add(d.saturating_sub(1).checked_mul(*s)?));
         let elements = tensor.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         if last.is_none_or(|n| n >= storage.elements) || elements.is_none_or(|n| n > storage.elements) {
             return Err(fault("it reaches beyond its storage"));

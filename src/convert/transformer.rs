@@ -91,8 +91,8 @@ pub fn config(tensors: &Tensors, hints: Hints) -> Result<TransformerConfig> {
     let (name, out) = shape("proj_out.weight")?;
     let area = patch_size.saturating_mul(across).max(1);
     let out_channels = out.first().copied().filter(|rows| rows % area == 0).map(|rows| rows / area);
-    let out_channels =
-        out_channels.ok_or_else(|| Error::model(name, format!("its rows are no multiple of a patch of {patch_size}")))?;
+    let out_channels = out_channels
+        .ok_or_else(|| Error::model(name, format!("its rows are no multiple of a patch of {patch_size}")))?;
     let heads = match hints.heads {
         Some(heads) if heads > 0 && width % heads == 0 => heads,
         None if width % HEAD_DIM == 0 => width / HEAD_DIM,
@@ -102,7 +102,10 @@ pub fn config(tensors: &Tensors, hints: Hints) -> Result<TransformerConfig> {
         }
     };
     let sample_size = hints.sample_size.ok_or_else(|| {
-        Error::input("sample-size", "the checkpoint does not tell its latent size (32, 64, 128, 256): give --sample-size")
+        Error::input(
+            "sample-size",
+            "the checkpoint does not tell its latent size (32, 64, 128, 256): give --sample-size",
+        )
     })?;
     let config = TransformerConfig {
         layers: count(tensors.keys(), "transformer.transformer_blocks")?,
@@ -202,7 +205,8 @@ mod tests {
         assert!(fault("norm_type", json!("layer_norm")).contains("norm_type"));
         assert!(fault("attention_type", json!("gated")).contains("attention_type"));
         assert!(fault("sample_size", json!("big")).contains("sample_size"));
-        let hints = Hints::read(&Config::new(json!({ "_class_name": "Transformer2DModel", "sample_size": 32 }))).unwrap();
+        let hints =
+            Hints::read(&Config::new(json!({ "_class_name": "Transformer2DModel", "sample_size": 32 }))).unwrap();
         assert_eq!((hints.heads, hints.sample_size, hints.interpolation_scale), (Some(16), Some(32), None));
     }
 }

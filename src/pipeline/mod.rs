@@ -1,11 +1,12 @@
 //! A prompt becomes a picture: the parts of a bundle put to work, one denoising step at a time.
 //!
-//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, and
-//! [`image`] turns its result into pixels.
+//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, [`image`]
+//! turns its result into pixels, and [`probe`] runs one part alone.
 
 pub mod generate;
 pub mod image;
 pub mod options;
+pub mod probe;
 
 use burn::tensor::{Device, Tensor};
 

@@ -46,7 +46,18 @@ fn damage_is_an_error_and_not_a_panic() {
     for end in 0..good.len() {
         fault(&good[..end]);
     }
-    for bytes in [&b"."[..], b"0.", b"R.", b"u.", b"h\x05.", b"(.", b"a.", b"Q.", b"\x8a\x09123456789\x86.", b"X\xff\xff\xff\xff"] {
+    for bytes in [
+        &b"."[..],
+        b"0.",
+        b"R.",
+        b"u.",
+        b"h\x05.",
+        b"(.",
+        b"a.",
+        b"Q.",
+        b"\x8a\x09123456789\x86.",
+        b"X\xff\xff\xff\xff",
+    ] {
         let _ = read("f.pth", bytes);
     }
     // A pickle of a million nested tuples is a million small lists.

@@ -1,0 +1,45 @@
+# Every target sets up what it needs: rustup's Rust, Node 20 and apt are enough.
+#
+#   make demo    build everything, serve the demo page, print its address
+#   make test    run every test: native, TypeScript, and in Chromium over WebGPU
+#   make cli     build the native binary; its path is the last line
+#   make pkg     fill pkg/dist, the npm package
+#   make bench   print sizes and times
+#   make clean   remove what was built in the tree (the shared cargo target stays)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PORT ?= 8080
+
+.PHONY: demo test cli pkg bench clean app wasm wasm-opt
+
+demo: app
+	cd www && npm run --silent serve -- --port $(PORT)
+
+test:
+	bash scripts/test.sh
+
+cli:
+	. scripts/env.sh && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"
+
+wasm:
+	bash scripts/build-wasm.sh
+
+wasm-opt:
+	bash scripts/build-wasm.sh --opt
+
+www/node_modules/.package-lock.json: www/package-lock.json
+	cd www && npm ci --no-audit --no-fund --loglevel=error
+
+app: wasm www/node_modules/.package-lock.json
+	cd www && npm run --silent build
+
+pkg: wasm-opt www/node_modules/.package-lock.json
+	cd www && npm run --silent build:pkg
+
+bench: wasm-opt www/node_modules/.package-lock.json
+	cd www && npm run --silent build
+	bash scripts/bench.sh
+
+clean:
+	rm -rf build pkg/dist www/dist www/node_modules

@@ -1,0 +1,124 @@
+//! `diffcr convert`: the arguments, the progress bar and Ctrl-C around the converter.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::{Shared, size};
+use crate::convert::shard::{Policy, Watch};
+use crate::convert::{Options, convert};
+use crate::error::{Error, Result};
+
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// A diffusers folder, or the transformer's checkpoint alone: .safetensors or .pth.
+    src: PathBuf,
+    /// The folder the bundle becomes.
+    #[arg(long)]
+    out: PathBuf,
+    /// The bundle's name [default: the source's].
+    #[arg(long)]
+    name: Option<String>,
+    /// The weights' license, noted in the manifest.
+    #[arg(long)]
+    license: Option<String>,
+    /// f32 or f16.
+    #[arg(long, default_value = "f32", value_parser = parse_encoding)]
+    encoding: Policy,
+    /// MiB of a chunk, at most; a larger tensor is split by rows.
+    #[arg(long, default_value = "16", value_parser = parse_chunk)]
+    chunk_mib: f64,
+    /// Safetensors file with `router.N` for every layer and `keep`.
+    #[arg(long)]
+    routers: Option<PathBuf>,
+    /// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with its encoder and decoder.
+    #[arg(long)]
+    vae_tiny: Option<PathBuf>,
+    /// Parts to leave out.
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<Without>,
+    /// Replace a bundle that is there.
+    #[arg(long)]
+    force: bool,
+    /// Attention heads, where a checkpoint file's width is not made of heads of 72.
+    #[arg(long)]
+    heads: Option<usize>,
+    /// Latent side the model was trained for (32, 64, 128, 256), where a checkpoint file has no position table to tell it.
+    #[arg(long)]
+    sample_size: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Without {
+    /// The text encoder and its tokenizer.
+    TextEncoder,
+    Vae,
+}
+
+fn parse_encoding(text: &str) -> Result<Policy, String> {
+    match text {
+        "f32" => Ok(Policy::F32),
+        "f16" => Ok(Policy::F16),
+        "q8" | "q4" | "mixed" => Err("quantized encodings are not written by this version: use f32 or f16".into()),
+        _ => Err("use f32 or f16".into()),
+    }
+}
+
+fn parse_chunk(text: &str) -> Result<f64, String> {
+    let mib = text.parse().ok().filter(|mib| (0.001..=1024.0).contains(mib));
+    mib.ok_or_else(|| "use a number between 0.001 and 1024".into())
+}
+
+pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
+    let options = Options {
+        src: args.src.clone(),
+        out: args.out.clone(),
+        force: args.force,
+        name: args.name.clone(),
+        license: args.license.clone(),
+        policy: args.encoding,
+        chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
+        routers: args.routers.clone(),
+        vae_tiny: args.vae_tiny.clone(),
+        without_text_encoder: args.without.contains(&Without::TextEncoder),
+        without_vae: args.without.contains(&Without::Vae),
+        heads: args.heads,
+        sample_size: args.sample_size,
+    };
+    let mut terminal = Terminal { bar: shared.bytes_bar(0), stop: Arc::default() };
+    let stop = terminal.stop.clone();
+    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
+    let converted = convert(&options, &mut terminal);
+    terminal.bar.finish_and_clear();
+    let manifest = converted?;
+    let (files, tensors, bytes) = (manifest.files.len(), manifest.tensors.len(), manifest.total_bytes());
+    shared.result(
+        &json!({
+            "out": args.out, "name": manifest.name, "version": manifest.version,
+            "files": files, "tensors": tensors, "bytes": bytes,
+        }),
+        &format!("{}: {files} files, {tensors} tensors, {}", args.out.display(), size(bytes)),
+    );
+    Ok(())
+}
+
+/// The bar, and the flag that Ctrl-C sets.
+struct Terminal {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watch for Terminal {
+    fn progress(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

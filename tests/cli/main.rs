@@ -1,0 +1,9 @@
+//! The real binary on real files: what it writes, what it refuses, and what it says.
+
+mod convert;
+mod interrupt;
+mod parity;
+mod refuse;
+mod sources;
+mod support;
+mod verify;
