@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { askFor, modelIs, openPage, pictureIsDone, screenshot, startBrowser, startServer, type Gpu } from './harness.ts';
+import { addressFor, askFor, modelIs, openPage, pictureIsDone, screenshot, startBrowser, startServer, type Gpu } from './harness.ts';
 
 let server: Awaited<ReturnType<typeof startServer>>;
 beforeAll(async () => {
@@ -59,8 +59,9 @@ test('a bundle that fails once and is right the second time loads', async () => 
 
 test.each([['no webgpu', 'WEBGPU_UNAVAILABLE'], ['no adapter', 'NO_ADAPTER']] as const)('%s: asked for, it is %s; else the CPU draws', async (gpu, code) => {
   await withBrowser(gpu, async (browser) => {
+    const address = addressFor(gpu, server.url);
     const asked = await openPage(browser);
-    await asked.page.goto(`${server.url}?device=webgpu`);
+    await asked.page.goto(`${address}?device=webgpu`);
     await asked.page.waitForSelector('#fault:not([hidden])');
     expect(await asked.page.textContent('#fault-code')).toBe(code);
     await screenshot(asked.page, `fault-${code.toLowerCase()}`);
@@ -69,7 +70,7 @@ test.each([['no webgpu', 'WEBGPU_UNAVAILABLE'], ['no adapter', 'NO_ADAPTER']] as
     await asked.close(/No available adapters/);
 
     const auto = await openPage(browser);
-    await auto.page.goto(server.url);
+    await auto.page.goto(address);
     await modelIs(auto.page, 'ready');
     expect(await auto.page.textContent('#backend')).toBe('CPU');
     expect(await auto.page.textContent('#note')).toMatch(/WebGPU.*CPU/);

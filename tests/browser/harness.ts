@@ -1,7 +1,8 @@
 /** What every browser test stands on: a server, a Chromium with or without WebGPU, and a page whose every complaint counts. */
 
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -18,23 +19,54 @@ export async function startServer(): Promise<Awaited<ReturnType<typeof serve>>> 
   for (const needed of [`${dist}/index.html`, `${root}pkg/dist/index.js`, `${MODEL}/diffcr.json`]) {
     if (!existsSync(needed)) throw new Error(`${needed} is missing: build the page first`);
   }
+  const faults = injectFaults(MODEL);
   return await serve({
-    mounts: { '/': dist, '/pkg/': `${root}pkg/dist`, '/test/': fileURLToPath(new URL('pages', import.meta.url)) },
-    intercept: injectFaults(MODEL),
+    mounts: { '/': dist, ...FOLDERS },
+    intercept: async (path, response) => (await listenToGpu(path, response)) || (await faults(path, response)),
   });
 }
+
+/**
+ * The browser's own word on a broken shader goes to a worker's log, which no page event carries. So workers are served with
+ * a line before their own that repeats on the console whatever the GPU complains about.
+ */
+async function listenToGpu(path: string, response: ServerResponse): Promise<boolean> {
+  const folder = Object.entries(FOLDERS).find(([prefix]) => new RegExp(`^${prefix}(worker|canary)[^/]*\\.js$`).test(path));
+  if (folder === undefined) return false;
+  const script = await readFile(folder[1] + path.slice(folder[0].length), 'utf8');
+  response.writeHead(200, { 'content-type': 'text/javascript' }).end(`(${listener.toString()})();${script}`);
+  return true;
+}
+
+function listener(): void {
+  if (!('GPUAdapter' in globalThis)) return;
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...options) {
+    const device = await requestDevice.apply(this, options);
+    device.addEventListener('uncapturederror', ({ error }) => console.error(`${error.constructor.name}: ${error.message}`));
+    return device;
+  };
+}
+
+const FOLDERS = { '/pkg/': `${root}pkg/dist/`, '/test/': fileURLToPath(new URL('pages/', import.meta.url)), '/assets/': `${dist}/assets/` };
 
 /** A CPU Vulkan device that comes with Chromium: WebGPU on any machine. */
 const WEBGPU = ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist'];
 const QUIET = ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--no-first-run', '--disable-sync'];
 
+/** `no webgpu`: as on a page over plain http, where the browser hides WebGPU and WebCrypto; see {@link addressFor}. */
 export type Gpu = 'webgpu' | 'no adapter' | 'no webgpu';
 
 const FLAGS: Readonly<Record<Gpu, readonly string[]>> = {
   webgpu: WEBGPU,
   'no adapter': ['--disable-gpu', '--use-webgpu-adapter=none'],
-  'no webgpu': ['--disable-blink-features=WebGPU'],
+  'no webgpu': ['--host-resolver-rules=MAP insecure.test 127.0.0.1'],
 };
+
+/** The server's address, under a name that is no secure context where WebGPU is to be missing. */
+export function addressFor(gpu: Gpu, url: string): string {
+  return gpu === 'no webgpu' ? url.replace('localhost', 'insecure.test') : url;
+}
 
 /** `CHROMIUM` names the browser; otherwise the usual places are tried. */
 export async function startBrowser(gpu: Gpu = 'webgpu'): Promise<Browser> {

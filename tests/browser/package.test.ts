@@ -24,7 +24,7 @@ afterAll(async () => {
 async function openApi(): Promise<Watched> {
   const watched = await openPage(browser);
   await watched.page.goto(`${server.url}test/api.html`);
-  await watched.page.waitForSelector('body[data-api=ready]');
+  await watched.page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   return watched;
 }
 
@@ -119,7 +119,7 @@ test('a stream, an abort, a refused option, a queue, the end', async () => {
       await caught(pipe.generate({ prompt, steps: 0 })),
       await caught(pipe.generate({ prompt, width: 63 })),
       await caught(pipe.generate({ prompt, solver: 'magic' })),
-      await caught(pipe.generate({ prompt, latents: { shape: [1, 3, 2, 2], data: new Float32Array(12) } })),
+      await caught(pipe.generate({ prompt, latents: { shape: [1, 4, 64, 64], data: new Float32Array(4 * 64 * 64) } })),
     ];
     const usable = await caught(pipe.generate({ prompt, steps: 1 }));
     await pipe.dispose();
@@ -149,6 +149,7 @@ test('the watch over the page sees what the GPU complains about, also from a wor
   await page.evaluate(() => new Promise((resolve) => {
     new Worker('/test/canary.js', { type: 'module' }).addEventListener('message', resolve);
   }));
-  await expect.poll(() => complaints.join('\n')).toMatch(/WGSL|[Ii]nvalid|validat/);
+  await expect.poll(() => complaints.join('\n')).toMatch(/GPUValidationError/);
+  await expect.poll(() => complaints.join('\n')).toMatch(/the canary sings/);
   await close(/./);
 });

@@ -15,11 +15,11 @@ export interface Request {
 }
 
 /**
- * `[1, 3, H, W]` in [-1, 1]. `DIFFCR_BIN` names the binary.
+ * `[1, 3, H, W]` in [-1, 1]. `DIFFCR_BIN` names the binary; otherwise it is where cargo puts it.
  * A reference is never optional: without it there is nothing to compare with, and the test fails.
  */
 export function nativePicture({ prompt, seed, steps, guidance }: Request): Tensor {
-  const binary = process.env['DIFFCR_BIN'] ?? `${root}target/release/diffcr`;
+  const binary = process.env['DIFFCR_BIN'] ?? `${process.env['CARGO_TARGET_DIR'] ?? `${root}target`}/release/diffcr`;
   if (!existsSync(binary)) throw new Error(`${binary} is missing: build the native binary, or set DIFFCR_BIN`);
   const folder = mkdtempSync(join(tmpdir(), 'diffcr-'));
   const latents = join(folder, 'reference.safetensors');
