@@ -14,14 +14,14 @@ const dist = `${root}www/dist`;
 const screenshots = fileURLToPath(new URL('screenshots/', import.meta.url));
 export const MODEL = `${dist}/models/scenes`;
 
-/** The demo at `/`, the package at `/pkg/`, the pages of the tests at `/test/`, damaged bundles at `/faulty/…`. */
-export async function startServer(): Promise<Awaited<ReturnType<typeof serve>>> {
+/** The demo at `/`, the package at `/pkg/`, the pages of the tests at `/test/`, damaged bundles at `/faulty/…`, and `mounts`. */
+export async function startServer(mounts: Record<string, string> = {}): Promise<Awaited<ReturnType<typeof serve>>> {
   for (const needed of [`${dist}/index.html`, `${root}pkg/dist/index.js`, `${MODEL}/diffcr.json`]) {
     if (!existsSync(needed)) throw new Error(`${needed} is missing: build the page first`);
   }
   const faults = injectFaults(MODEL);
   return await serve({
-    mounts: { '/': dist, ...FOLDERS },
+    mounts: { '/': dist, ...FOLDERS, ...mounts },
     intercept: async (path, response) => (await listenToGpu(path, response)) || (await faults(path, response)),
   });
 }

@@ -14,19 +14,20 @@ export interface Request {
   readonly guidance: number;
 }
 
-/**
- * `[1, 3, H, W]` in [-1, 1]. `DIFFCR_BIN` names the binary; otherwise it is where cargo puts it.
- * A reference is never optional: without it there is nothing to compare with, and the test fails.
- */
-export function nativePicture({ prompt, seed, steps, guidance }: Request): Tensor {
+/** Runs the native binary. `DIFFCR_BIN` names it; otherwise it is where cargo puts it. Without it the test fails. */
+export function diffcr(...args: string[]): void {
   const binary = process.env['DIFFCR_BIN'] ?? `${process.env['CARGO_TARGET_DIR'] ?? `${root}target`}/release/diffcr`;
   if (!existsSync(binary)) throw new Error(`${binary} is missing: build the native binary, or set DIFFCR_BIN`);
+  const { status, stderr, error } = spawnSync(binary, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`diffcr ${args[0]} failed: ${error?.message ?? stderr}`);
+}
+
+/** `[1, 3, H, W]` in [-1, 1]. */
+export function nativePicture({ prompt, seed, steps, guidance }: Request): Tensor {
   const folder = mkdtempSync(join(tmpdir(), 'diffcr-'));
   const latents = join(folder, 'reference.safetensors');
   const options = { prompt, seed, steps, guidance, 'save-latents': latents, out: join(folder, 'reference.png') };
-  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const { status, stderr, error } = spawnSync(binary, ['generate', MODEL, ...flags], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the native run failed: ${error?.message ?? stderr}`);
+  diffcr('generate', MODEL, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]));
   return tensor(readSafetensors(latents), 'image');
 }
 

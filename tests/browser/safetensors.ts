@@ -1,4 +1,4 @@
-/** A minimal reader of safetensors files with 32-bit floats: enough for fixtures. */
+/** A minimal reader of safetensors files with 32-bit floats and integers: enough for fixtures. */
 
 import { readFileSync } from 'node:fs';
 
@@ -19,9 +19,10 @@ export function parseSafetensors(file: Uint8Array): Map<string, Tensor> {
   );
   const tensors = new Map<string, Tensor>();
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
-    if (dtype !== 'F32') continue; // nor is `__metadata__`
+    if (dtype !== 'F32' && dtype !== 'I32') continue; // nor is `__metadata__`
     const [from, to] = data_offsets;
-    tensors.set(name, { shape, data: new Float32Array(Uint8Array.from(file.subarray(start + from, start + to)).buffer) });
+    const { buffer } = Uint8Array.from(file.subarray(start + from, start + to));
+    tensors.set(name, { shape, data: dtype === 'F32' ? new Float32Array(buffer) : Float32Array.from(new Int32Array(buffer)) });
   }
   return tensors;
 }
