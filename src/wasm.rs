@@ -13,8 +13,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::bundle::{self, Manifest};
 use crate::error::{Error, Result};
-use crate::pipeline::image::Image;
 use crate::model::ratios::Compression;
+use crate::pipeline::image::Image;
 use crate::pipeline::options::Values;
 use crate::pipeline::probe::{Inputs, Output, Part};
 use crate::pipeline::{self, GenerateOptions, Pipeline};

@@ -95,7 +95,10 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
 
     write_file(&args.out, &png(&output.image)?)?;
     if let Some(path) = &args.save_latents {
-        tensors::write(path, &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())])?;
+        tensors::write(
+            path,
+            &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())],
+        )?;
     }
     let settings = run.settings();
     shared.result(

@@ -40,7 +40,9 @@ pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
                 Output::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
                 Output::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
             };
-            TensorView::new(dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(|e| Error::internal(e.to_string()))
+            TensorView::new(dtype, shape.clone(), bytes)
+                .map(|view| (name, view))
+                .map_err(|e| Error::internal(e.to_string()))
         })
         .collect::<Result<_>>()?;
     let bytes = safetensors::serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;

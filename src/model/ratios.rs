@@ -66,7 +66,10 @@ impl KeepTable {
             }
             _ => {
                 let names: Vec<&str> = routing.presets.iter().map(|p| p.name.as_str()).collect();
-                return Err(Error::input("compression", format!("{name:?} is none of learned, off, {}", names.join(", "))));
+                return Err(Error::input(
+                    "compression",
+                    format!("{name:?} is none of learned, off, {}", names.join(", ")),
+                ));
             }
         };
         Ok(Self { keep, train_timesteps, dense_steps })
@@ -171,7 +174,10 @@ mod tests {
 
     #[test]
     fn counts_follow_the_ceiling() {
-        assert_eq!([tokens(0.7, 10), tokens(0.71, 10), tokens(0.1, 64), tokens(0.001, 64), tokens(1.0, 64)], [7, 8, 7, 1, 64]);
+        assert_eq!(
+            [tokens(0.7, 10), tokens(0.71, 10), tokens(0.1, 64), tokens(0.001, 64), tokens(1.0, 64)],
+            [7, 8, 7, 1, 64]
+        );
     }
 
     #[test]

@@ -152,7 +152,9 @@ impl Pipeline {
     /// `InvalidInput` where the bundle has none such.
     pub fn vae(&self, tiny: bool) -> Result<&Vae> {
         let vae = if tiny { self.vae_tiny.as_ref() } else { self.vae.as_ref().or(self.vae_tiny.as_ref()) };
-        vae.ok_or_else(|| Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" }))
+        vae.ok_or_else(|| {
+            Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" })
+        })
     }
 
     /// Image `[1, 3, H, W]`, nominally in [-1, 1], of the model's latents.

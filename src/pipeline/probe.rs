@@ -101,7 +101,10 @@ impl Pipeline {
         let Some((&first, others)) = timesteps.split_first() else { return Ok(None) };
         let keep = table.ratios(first as f64).to_vec();
         if others.iter().any(|&t| table.ratios(t as f64) != keep) {
-            return Err(Error::input("timestep", "the batch spans regions with different keep ratios: probe them apart"));
+            return Err(Error::input(
+                "timestep",
+                "the batch spans regions with different keep ratios: probe them apart",
+            ));
         }
         Ok(Some(StepRouting { keep, gain }))
     }
