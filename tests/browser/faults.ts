@@ -3,8 +3,14 @@
 import { readFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 
-/** Answers a request for a file of the bundle in its own way; `attempt` counts the requests for that file from 1. */
-type Fault = (file: string, bytes: Buffer, response: ServerResponse, attempt: number) => void | Promise<void>;
+/** Which request for the file this is, and which one for the manifest came before it, counted from 1. */
+interface Turn {
+  readonly attempt: number;
+  readonly load: number;
+}
+
+/** Answers a request for a file of the bundle in its own way. */
+type Fault = (file: string, bytes: Buffer, response: ServerResponse, turn: Turn) => void;
 
 const isChunk = (file: string): boolean => file.endsWith('.safetensors');
 
@@ -30,7 +36,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   'not-json': (file, bytes, response) => send(response, file === 'diffcr.json' ? '{' : bytes),
   /** Mends itself: altered, then right; 503, then right. */
-  flaky: (file, bytes, response, attempt) => {
+  flaky: (file, bytes, response, { attempt }) => {
     if (!isChunk(file) && attempt === 1) refuse(response, 503);
     else send(response, isChunk(file) && attempt === 1 ? altered(bytes) : bytes);
   },
@@ -39,9 +45,9 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     if (!isChunk(file)) return send(response, bytes);
     response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, bytes.length >> 1), () => response.destroy());
   },
-  /** Chunks that never end the first time, as a slow connection looks. */
-  slow: (file, bytes, response, attempt) => {
-    if (!isChunk(file) || attempt > 1) return send(response, bytes);
+  /** Chunks that do not end the first time the bundle is loaded, as a slow connection looks. */
+  slow: (file, bytes, response, { load }) => {
+    if (!isChunk(file) || load > 1) return send(response, bytes);
     response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, bytes.length >> 1));
   },
 };
@@ -55,7 +61,8 @@ export function injectFaults(model: string): (path: string, response: ServerResp
     if (fault === undefined) return false;
     const attempt = (asked.get(path) ?? 0) + 1;
     asked.set(path, attempt);
-    await fault(file, await readFile(`${model}/${file}`), response, attempt);
+    const load = asked.get(`/faulty/${name}/diffcr.json`) ?? 0;
+    fault(file, await readFile(`${model}/${file}`), response, { attempt, load });
     return true;
   };
 }

@@ -87,7 +87,7 @@ export interface Watched {
 export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(Number(process.env["WAIT_MS"] ?? 240_000));
+  page.setDefaultTimeout(300_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
@@ -133,7 +133,10 @@ export async function askFor(page: Page, form: { prompt: string; seed: number; s
 export async function pixels(page: Page): Promise<{ width: number; height: number; data: number[] }> {
   return await page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>('#picture');
-    const image = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height);
-    return { width: image?.width ?? 0, height: image?.height ?? 0, data: [...(image?.data ?? [])] };
+    if (canvas === null) throw new Error('the page has no picture');
+    const { width, height } = canvas;
+    const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
+    copy?.drawImage(canvas, 0, 0);
+    return { width, height, data: [...(copy?.getImageData(0, 0, width, height).data ?? [])] };
   });
 }

@@ -1,13 +1,15 @@
 import type { Browser, Page } from 'playwright-core';
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { DeviceChoice, Progress } from '../../www/lib/index.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DeviceChoice, Pipeline, Progress } from '../../www/lib/index.ts';
 import { openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
 import { readSafetensors, relativeError, row, tensor } from './safetensors.ts';
 
 declare global {
   /** Set by pages/api.js. */
   var diffcr: typeof import('../../www/lib/index.ts');
+  /** Set by {@link openPipe}. */
+  var pipe: Pipeline;
 }
 
 let server: Awaited<ReturnType<typeof startServer>>;
@@ -35,47 +37,50 @@ const tensors = readSafetensors(`${root}tests/fixtures/scenes/expected.safetenso
 /** Of the largest value, against what diffusers draws. */
 const TOLERANCE = 5e-3;
 
-/** Draws the prompts from their noise, one after the other on one pipeline; the final values of each. */
-async function drawn(page: Page, device: DeviceChoice, indices: number[]): Promise<{ backend: string; values: number[][] }> {
-  const runs = indices.map((i) => {
-    const { shape, data } = row(tensor(tensors, 'init_latents'), i);
-    return { prompt: expected.prompts[i] ?? '', shape, data: [...data] };
-  });
-  const { negative_prompt: negativePrompt, steps, guidance } = expected;
-  return await page.evaluate(
-    async ({ device, runs, negativePrompt, steps, guidance }) => {
-      const pipe = await diffcr.loadModel('/models/scenes/', { device });
-      const values: number[][] = [];
-      for (const { prompt, shape, data } of runs) {
-        const latents = { shape, data: Float32Array.from(data) };
-        const out = await pipe.generate({ prompt, negativePrompt, steps, guidance, latents, returnLatents: true });
-        values.push([...(out.latents?.data ?? [])]);
-      }
-      await pipe.dispose();
-      return { backend: pipe.backend, values };
+/** Draws a prompt of the fixture from its noise, on the pipeline that the page holds; how far it is from the fixture's picture. */
+async function errorOf(page: Page, index: number): Promise<number> {
+  const { shape, data } = row(tensor(tensors, 'init_latents'), index);
+  const { prompts, negative_prompt: negativePrompt, steps, guidance } = expected;
+  const values = await page.evaluate(
+    async ({ data, shape, ...options }) => {
+      const latents = { shape, data: Float32Array.from(data) };
+      const out = await pipe.generate({ ...options, latents, returnLatents: true });
+      return [...(out.latents?.data ?? [])];
     },
-    { device, runs, negativePrompt, steps, guidance },
+    { prompt: prompts[index] ?? '', negativePrompt, steps, guidance, shape, data: [...data] },
   );
+  const error = relativeError(values, row(tensor(tensors, 'image'), index).data);
+  console.log(`${prompts[index]}: ${error.toExponential(1)} of the largest value`);
+  return error;
 }
 
-test('the eight prompts are drawn over WebGPU as diffusers draws them', async () => {
-  const { page, close } = await openApi();
-  const { backend, values } = await drawn(page, 'webgpu', expected.prompts.map((_, i) => i));
-  expect(backend).toBe('webgpu');
-  expect(values).toHaveLength(8);
-  const errors = values.map((each, i) => relativeError(each, row(tensor(tensors, 'image'), i).data));
-  console.log('relative errors over WebGPU:', errors.map((error) => error.toExponential(1)).join(' '));
-  for (const error of errors) expect(error).toBeLessThanOrEqual(TOLERANCE);
-  await close();
+/** A page that holds the demo's model as `pipe`. */
+async function openPipe(device: DeviceChoice): Promise<Watched> {
+  const watched = await openApi();
+  const backend = await watched.page.evaluate(async (device) => {
+    globalThis.pipe = await diffcr.loadModel('/models/scenes/', { device });
+    return pipe.backend;
+  }, device);
+  expect(backend).toBe(device);
+  return watched;
+}
+
+describe('over WebGPU, from the noise of diffusers, its pictures come out', () => {
+  let watched: Watched;
+  beforeAll(async () => {
+    watched = await openPipe('webgpu');
+  });
+  afterAll(async () => await watched?.close());
+
+  test.each(expected.prompts.map((prompt, i) => [i, prompt] as const))('%i: %s', async (index) => {
+    expect(await errorOf(watched.page, index)).toBeLessThanOrEqual(TOLERANCE);
+    expect(watched.complaints).toEqual([]);
+  });
 });
 
 test('the CPU build draws the same', async () => {
-  const { page, close } = await openApi();
-  const { backend, values } = await drawn(page, 'cpu', [0, 5]);
-  expect(backend).toBe('cpu');
-  const errors = values.map((each, i) => relativeError(each, row(tensor(tensors, 'image'), [0, 5][i] ?? -1).data));
-  console.log('relative errors on the CPU:', errors.map((error) => error.toExponential(1)).join(' '));
-  for (const error of errors) expect(error).toBeLessThanOrEqual(TOLERANCE);
+  const { page, close } = await openPipe('cpu');
+  for (const index of [0, 5]) expect(await errorOf(page, index)).toBeLessThanOrEqual(TOLERANCE);
   await close();
 });
 
