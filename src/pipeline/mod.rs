@@ -25,8 +25,8 @@ use crate::model::vae::tiny::Tiny;
 pub use generate::Run;
 pub use options::GenerateOptions;
 
-/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere, and what main memory takes easily.
-const MAX_MAP_BYTES: u64 = if cfg!(feature = "cpu") { 1 << 30 } else { 128 << 20 };
+/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
+const MAX_MAP_BYTES: u64 = if cfg!(target_arch = "wasm32") || cfg!(feature = "gpu") { 128 << 20 } else { 1 << 30 };
 
 /// A loaded bundle, ready to run.
 #[derive(Debug)]
