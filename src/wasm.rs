@@ -157,9 +157,10 @@ impl Run {
         self.inner.total()
     }
 
+    /// What the run does, defaults filled in.
     #[wasm_bindgen(getter)]
-    pub fn seed(&self) -> f64 {
-        self.inner.settings().seed as f64
+    pub fn settings(&self) -> Result<JsValue, JsValue> {
+        to_js(self.inner.settings())
     }
 
     /// One denoising step, waited for; undefined once all are done.

@@ -70,12 +70,14 @@ impl Values {
 }
 
 /// Checked settings of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Settings {
     pub seed: u64,
     pub steps: usize,
     pub guidance: f64,
     pub solver: SolverKind,
+    pub compression: Compression,
     /// Pixels.
     pub height: usize,
     pub width: usize,
@@ -99,7 +101,7 @@ impl GenerateOptions {
             return Err(Error::input("guidance", format!("{guidance} is not in 0 … 100")));
         }
         let (height, width) = self.size(pipeline)?;
-        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, height, width })
+        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, compression: self.compression.clone(), height, width })
     }
 
     /// The image's (height, width): what is asked for, what the given latents mean, or the model's own.
