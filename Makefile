@@ -21,7 +21,7 @@ test:
 	bash scripts/test.sh
 
 cli:
-	. scripts/env.sh && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"
+	. scripts/env.sh && need cc gcc libc6-dev && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"
 
 wasm:
 	bash scripts/build-wasm.sh

@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
+need cc gcc libc6-dev # links the build scripts
 eval "$(bash scripts/wasm-toolchain.sh)"
 
 # wasm-bindgen's command line must be of the library's version.
