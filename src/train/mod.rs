@@ -1,4 +1,5 @@
 //! Training and its measure, native only: where pictures and captions come from, and how well a model draws what it is asked.
 
+pub mod data;
 pub mod random;
 pub mod scenes;
