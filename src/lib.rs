@@ -16,6 +16,8 @@ pub mod bundle;
 
 pub mod model;
 
+pub mod flops;
+
 pub mod sampler;
 
 pub mod pipeline;
