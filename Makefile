@@ -9,12 +9,13 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-PORT ?= 8080
+# PORT=8080 asks for a port; without it any free one near 8080 is taken.
+PORT ?=
 
 .PHONY: demo test cli pkg bench clean app wasm wasm-opt
 
 demo: app
-	cd www && npm run --silent serve -- --port $(PORT)
+	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
 
 test:
 	bash scripts/test.sh

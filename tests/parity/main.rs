@@ -4,7 +4,7 @@ mod routed;
 mod schedulers;
 mod support;
 mod text_encoder;
-mod transformer;
 mod tokenizer;
+mod transformer;
 mod vae;
 mod vae_tiled;
