@@ -177,7 +177,13 @@ mod tests {
         };
         let table = KeepTable::new(&routing, &Compression::Learned, 1000).unwrap();
         let config = tiny();
-        let cost = ImageCost { config: &config, tokens: 16, captions: &[1, 3], timesteps: &[900.0, 100.0], keep: Some(&table) };
+        let cost = ImageCost {
+            config: &config,
+            tokens: 16,
+            captions: &[1, 3],
+            timesteps: &[900.0, 100.0],
+            keep: Some(&table),
+        };
         let one = step(&config, 16, 3, Some(&[0.5, 0.5])).total() + step(&config, 16, 3, Some(&[1.0, 1.0])).total();
         assert_eq!(cost.flops().total(), 2 * (one + caption(&config, 3).total()));
     }

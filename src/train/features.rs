@@ -136,8 +136,9 @@ mod tests {
     /// Samples of a Gaussian with independent axes.
     fn samples(mean: [f64; 3], deviation: [f64; 3], seed: u64) -> Statistics {
         let mut random = Random::new(seed, 0);
-        let rows: Vec<Vec<f32>> =
-            (0..40_000).map(|_| (0..3).map(|i| (mean[i] + deviation[i] * random.gaussian()) as f32).collect()).collect();
+        let rows: Vec<Vec<f32>> = (0..40_000)
+            .map(|_| (0..3).map(|i| (mean[i] + deviation[i] * random.gaussian()) as f32).collect())
+            .collect();
         Statistics::new(&rows).unwrap()
     }
 

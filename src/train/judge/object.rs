@@ -153,7 +153,8 @@ fn descend(
             for sign in [1.0, -1.0] {
                 let mut next = at;
                 next[axis] += sign * step;
-                if next[2] != next[2].clamp(*RADII.start(), *RADII.end()) || next[0].abs() > 0.9 || next[1].abs() > 0.9 {
+                if next[2] != next[2].clamp(*RADII.start(), *RADII.end()) || next[0].abs() > 0.9 || next[1].abs() > 0.9
+                {
                     continue;
                 }
                 let found = cost(next);

@@ -17,7 +17,10 @@ impl Picture {
     pub fn new(image: &[f32], size: usize) -> Result<Self> {
         if size < SIDE || size.checked_mul(size).and_then(|n| n.checked_mul(3)) != Some(image.len()) {
             let count = image.len();
-            return Err(Error::input("image", format!("{count} values are no [3, {size}, {size}] of at least {SIDE} pixels")));
+            return Err(Error::input(
+                "image",
+                format!("{count} values are no [3, {size}, {size}] of at least {SIDE} pixels"),
+            ));
         }
         if !image.iter().all(|v| v.is_finite()) {
             return Err(Error::input("image", "a value is not finite"));
@@ -33,6 +36,11 @@ impl Picture {
             }
         }
         Ok(Self(pixels))
+    }
+
+    /// `[3, 64, 64]`.
+    pub fn planes(&self) -> Vec<f32> {
+        (0..3).flat_map(|channel| self.0.iter().map(move |pixel| pixel[channel])).collect()
     }
 }
 

@@ -11,7 +11,8 @@ fn spoil(image: &[f32], size: usize, sigma: f32, noise: f32, random: &mut Random
     let sum: f32 = kernel.iter().sum();
     let last = size as i32 - 1;
     let pass = |image: &[f32], across: bool| -> Vec<f32> {
-        let at = |c: usize, y: i32, x: i32| image[(c * size + y.clamp(0, last) as usize) * size + x.clamp(0, last) as usize];
+        let at =
+            |c: usize, y: i32, x: i32| image[(c * size + y.clamp(0, last) as usize) * size + x.clamp(0, last) as usize];
         let blurred = |i: usize| {
             let (c, y, x) = (i / (size * size), (i / size % size) as i32, (i % size) as i32);
             let taps = kernel.iter().zip(-reach..);
@@ -54,7 +55,8 @@ fn near_misses(request: &Request, random: &mut Random) -> Vec<(&'static str, Req
     }
     let mut background = |what, background: Background| misses.push((what, Request { background, ..*request }));
     let pattern = other(Pattern::ALL, &[ground.pattern], random);
-    let second = if ground.pattern == Pattern::Plain { other(Color::ALL, &[ground.first], random) } else { ground.second };
+    let second =
+        if ground.pattern == Pattern::Plain { other(Color::ALL, &[ground.first], random) } else { ground.second };
     let second = if pattern == Pattern::Plain { ground.first } else { second };
     background("pattern", Background { pattern, first: ground.first, second });
     let first = other(Color::ALL, &[ground.first, ground.second], random);
@@ -89,7 +91,13 @@ fn figures(count: usize, seed: u64) -> Figures {
     let mut random = Random::new(seed, 0);
     let scenes: Vec<Scene> = (0..count).map(|_| describe(&mut random)).collect();
     let requests: Vec<Request> = scenes.iter().map(|s| Request::parse(&s.caption).unwrap()).collect();
-    let mut f = Figures { clean: Default::default(), spoiled: Default::default(), wrong: Rate::default(), near: Default::default(), size: Rate::default() };
+    let mut f = Figures {
+        clean: Default::default(),
+        spoiled: Default::default(),
+        wrong: Rate::default(),
+        near: Default::default(),
+        size: Rate::default(),
+    };
     for (i, (scene, request)) in scenes.iter().zip(&requests).enumerate() {
         for (which, size) in [64, 128].into_iter().enumerate() {
             let image = render(scene, size);
