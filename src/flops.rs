@@ -175,7 +175,7 @@ mod tests {
             presets: vec![preset],
             default: "learned".into(),
         };
-        let table = KeepTable::new(&routing, &Compression::Learned, 1000).unwrap();
+        let table = KeepTable::new(&routing, &Compression::default(), 1000).unwrap();
         let config = tiny();
         let cost = ImageCost {
             config: &config,
