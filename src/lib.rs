@@ -16,6 +16,8 @@ pub mod bundle;
 
 pub mod model;
 
+pub mod flops;
+
 pub mod sampler;
 
 pub mod pipeline;
@@ -25,6 +27,9 @@ pub mod wasm;
 
 #[cfg(feature = "cli")]
 pub mod convert;
+
+#[cfg(feature = "train")]
+pub mod train;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -4,9 +4,15 @@
 
 mod convert;
 mod device;
+#[cfg(feature = "train")]
+mod eval;
 mod generate;
 mod inspect;
+#[cfg(feature = "train")]
+mod png;
 mod probe;
+#[cfg(feature = "train")]
+mod scenes;
 mod tensors;
 mod verify;
 
@@ -40,6 +46,12 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// A prompt becomes a picture.
     Generate(generate::GenerateArgs),
+    /// Bundles side by side on held-out scene prompts.
+    #[cfg(feature = "train")]
+    Eval(eval::EvalArgs),
+    /// Captioned pictures of the procedural source.
+    #[cfg(feature = "train")]
+    Scenes(scenes::ScenesArgs),
 }
 
 /// The flags of every subcommand.
@@ -94,6 +106,10 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Eval(args) => eval::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Scenes(args) => scenes::run(args, &cli.shared),
     }
 }
 

@@ -30,6 +30,14 @@ impl Compression {
             Self::Share(share) => *share == 0.0,
         }
     }
+
+    /// As a user writes it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Share(share) => share.to_string(),
+        }
+    }
 }
 
 impl std::str::FromStr for Compression {

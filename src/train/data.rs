@@ -1,0 +1,81 @@
+//! Captioned pictures in batches: drawn ([`ScenesSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
+
+mod folder;
+mod prefetch;
+
+pub use folder::FolderSource;
+pub use prefetch::Prefetch;
+
+use super::random::Random;
+use super::scenes::{describe, render};
+use crate::error::Result;
+
+/// Pictures and what they show.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// `[B, 3, size, size]` in [-1, 1].
+    pub images: Vec<f32>,
+    pub captions: Vec<String>,
+    pub size: usize,
+}
+
+/// An endless series of batches. Batch `i` depends on the source, its seed, `i` and the batch's size alone, so that a run
+/// that stopped goes on with the batches it would have had.
+pub trait Source: Send {
+    /// The next batch of `count` pictures of `size × size` pixels.
+    ///
+    /// # Errors
+    /// What goes wrong with a file, naming it.
+    fn batch(&mut self, count: usize, size: usize) -> Result<Batch>;
+
+    /// Makes `index` the number of the next batch; a new source begins at 0.
+    fn seek(&mut self, index: u64);
+}
+
+/// Procedural scenes, never the same twice.
+#[derive(Debug, Clone)]
+pub struct ScenesSource {
+    seed: u64,
+    next: u64,
+}
+
+impl ScenesSource {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, next: 0 }
+    }
+}
+
+impl Source for ScenesSource {
+    fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
+        let mut random = Random::new(self.seed, self.next);
+        self.next += 1;
+        let mut batch = Batch { size, ..Batch::default() };
+        for _ in 0..count {
+            let scene = describe(&mut random);
+            batch.images.extend(render(&scene, size));
+            batch.captions.push(scene.caption);
+        }
+        Ok(batch)
+    }
+
+    fn seek(&mut self, index: u64) {
+        self.next = index;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_depends_on_seed_and_index_alone() {
+        let mut source = ScenesSource::new(7);
+        let batches: Vec<Batch> = (0..3).map(|_| source.batch(4, 32).unwrap()).collect();
+        assert_eq!(batches[0].images.len(), 4 * 3 * 32 * 32);
+        assert_ne!(batches[0], batches[1]);
+        let mut resumed = ScenesSource::new(7);
+        resumed.seek(2);
+        assert_eq!(resumed.batch(4, 32).unwrap(), batches[2]);
+        assert_ne!(ScenesSource::new(8).batch(4, 32).unwrap(), batches[0]);
+    }
+}
