@@ -9,18 +9,19 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-PORT ?= 8080
+# PORT=8080 asks for a port; without it any free one near 8080 is taken.
+PORT ?=
 
 .PHONY: demo test cli pkg bench clean app wasm wasm-opt
 
 demo: app
-	cd www && npm run --silent serve -- --port $(PORT)
+	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
 
 test:
 	bash scripts/test.sh
 
 cli:
-	. scripts/env.sh && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"
+	. scripts/env.sh && need cc gcc libc6-dev && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"
 
 wasm:
 	bash scripts/build-wasm.sh

@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
+need cc gcc libc6-dev # links the build scripts
 eval "$(bash scripts/wasm-toolchain.sh)"
 
 # wasm-bindgen's command line must be of the library's version.
@@ -18,8 +19,9 @@ build() {
   $WASM_CARGO build $WASM_CARGO_FLAGS --lib --profile "$profile" --target wasm32-unknown-unknown --no-default-features --features "$features"
   "$bindgen" --target web --remove-name-section --out-name "diffcr_$name" --out-dir build/wasm "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffcr.wasm"
   if [ "$opt" = --opt ]; then
-    need wasm-opt binaryen
-    wasm-opt "$level" --all-features "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"
+    # npm's binaryen: Debian's 108 mixes up the tables of a module with reference types.
+    [ -x www/node_modules/.bin/wasm-opt ] || make --no-print-directory www/node_modules/.package-lock.json
+    www/node_modules/.bin/wasm-opt "$level" --all-features "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"
   fi
 }
 opt="${1:-}"

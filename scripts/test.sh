@@ -22,7 +22,7 @@ suite() {
   echo "== $name: $good passed, $bad failed"
 }
 
-native() { cargo test --release --no-fail-fast; }
+native() { need cc gcc libc6-dev; cargo test --release --no-fail-fast; }
 www() { make --no-print-directory www/node_modules/.package-lock.json && npm --prefix www run --silent test; }
 browser() { need chromium chromium && make --no-print-directory app cli && npm --prefix www run --silent test:browser; }
 

@@ -19,6 +19,8 @@ pub mod kernels;
 
 pub mod model;
 
+pub mod flops;
+
 pub mod sampler;
 
 pub mod pipeline;

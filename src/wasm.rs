@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use js_sys::{Float32Array, Object, Reflect, Uint8ClampedArray};
+use js_sys::{Float32Array, Int32Array, Object, Reflect, Uint8ClampedArray};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -13,8 +13,10 @@ use wasm_bindgen::prelude::*;
 
 use crate::bundle::{self, Manifest};
 use crate::error::{Error, Result};
+use crate::model::ratios::Compression;
 use crate::pipeline::image::Image;
 use crate::pipeline::options::Values;
+use crate::pipeline::probe::{Inputs, Output, Part};
 use crate::pipeline::{self, GenerateOptions, Pipeline};
 
 /// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
@@ -117,6 +119,31 @@ impl Model {
     }
 }
 
+#[wasm_bindgen]
+impl Model {
+    /// Runs one part on `{ name: { shape, data } }`, for comparison with other implementations.
+    pub async fn probe(&self, part: JsValue, inputs: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+        #[derive(serde::Deserialize, Default)]
+        #[serde(default, deny_unknown_fields)]
+        struct Options {
+            compression: Compression,
+            tiny: bool,
+        }
+        let (part, inputs, options): (Part, Inputs, Options) = (from_js(part)?, from_js(inputs)?, from_js(options)?);
+        let outputs = self.pipeline.probe(part, &inputs, &options.compression, options.tiny).await.map_err(throw)?;
+        let entries = outputs.iter().map(|(name, output)| {
+            let value = match output {
+                Output::Float(values) => values_to_js(values)?,
+                Output::Int { shape, data } => {
+                    object(&[("shape", to_js(shape)?), ("data", Int32Array::from(&data[..]).into())])?
+                }
+            };
+            Ok((name.as_str(), value))
+        });
+        object(&entries.collect::<Result<Vec<_>, JsValue>>()?)
+    }
+}
+
 /// One image on its way.
 #[wasm_bindgen]
 pub struct Run {
@@ -130,9 +157,10 @@ impl Run {
         self.inner.total()
     }
 
+    /// What the run does, defaults filled in.
     #[wasm_bindgen(getter)]
-    pub fn seed(&self) -> f64 {
-        self.inner.settings().seed as f64
+    pub fn settings(&self) -> Result<JsValue, JsValue> {
+        to_js(self.inner.settings())
     }
 
     /// One denoising step, waited for; undefined once all are done.

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the flow, and those beside it that a room may also use.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("device", &["error"]),
     ("bundle", &["error", "device", "model::config"]),
     ("kernels", &["error", "device"]),
     ("model", &["error", "device", "bundle", "kernels"]),
+    ("flops", &["model"]),
     ("sampler", &["error", "device", "model::config"]),
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "model", "sampler", "pipeline"]),
     ("convert", &["error", "bundle", "model"]),
-    ("train", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert"]),
+    ("train", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "convert"]),
     ("cli", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert", "train"]),
 ];
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::device::DeviceArg;
-use super::tensors::{TensorFile, write, write_file};
+use super::tensors::{self, write_file};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;
@@ -95,7 +95,10 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
 
     write_file(&args.out, &png(&output.image)?)?;
     if let Some(path) = &args.save_latents {
-        write(path, &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())])?;
+        tensors::write(
+            path,
+            &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())],
+        )?;
     }
     let settings = run.settings();
     shared.result(
@@ -111,8 +114,9 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
 
 /// Row `index` of `init_latents` `[B, C, h, w]`.
 fn initial_latents(path: &Path, index: usize) -> Result<Values> {
-    let file = TensorFile::read(path)?;
-    let latents = file.get("init_latents")?;
+    let file = tensors::read(path)?;
+    let latents = file.get("init_latents");
+    let latents = latents.ok_or_else(|| Error::input("latents", format!("{} has no init_latents", path.display())))?;
     let &[batch, channels, height, width] = &latents.shape[..] else {
         return Err(Error::input("latents", format!("the shape of init_latents is {:?}", latents.shape)));
     };

@@ -4,9 +4,15 @@
 
 mod convert;
 mod device;
+#[cfg(feature = "train")]
+mod eval;
 mod generate;
 mod inspect;
+#[cfg(feature = "train")]
+mod png;
 mod probe;
+#[cfg(feature = "train")]
+mod scenes;
 mod tensors;
 #[cfg(feature = "train")]
 mod train;
@@ -45,6 +51,12 @@ enum Command {
     /// A dense model, or routers and keep ratios, from captioned pictures.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
+    /// Bundles side by side on held-out scene prompts.
+    #[cfg(feature = "train")]
+    Eval(eval::EvalArgs),
+    /// Captioned pictures of the procedural source.
+    #[cfg(feature = "train")]
+    Scenes(scenes::ScenesArgs),
 }
 
 /// The flags of every subcommand.
@@ -101,6 +113,10 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Generate(args) => generate::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Eval(args) => eval::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Scenes(args) => scenes::run(args, &cli.shared),
     }
 }
 

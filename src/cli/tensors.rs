@@ -1,72 +1,24 @@
 //! Safetensors files that the command line reads and writes: inputs and outputs of a probe, latents of a run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
 use crate::pipeline::options::Values;
+use crate::pipeline::probe::Output;
 
-/// The tensors of a file, widened to f32.
-#[derive(Debug)]
-pub struct TensorFile {
-    path: PathBuf,
-    tensors: BTreeMap<String, Values>,
-}
-
-impl TensorFile {
-    /// Reads f32, i32 and i64 tensors; others are left out.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let fault = |reason: String| Error::input(path.display().to_string(), reason);
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            if let Some(data) = widen(view.dtype(), view.data()) {
-                tensors.insert(name, Values { shape: view.shape().to_vec(), data });
-            }
-        }
-        Ok(Self { path: path.to_path_buf(), tensors })
-    }
-
-    /// The cases of a file that holds several sets of inputs as `0.NAME`, `1.NAME`, …: the prefix of each and its tensors. A file
-    /// with plain names is one case with an empty prefix.
-    pub fn cases(self, name: &str) -> Vec<(String, Self)> {
-        if self.tensors.contains_key(name) {
-            return vec![(String::new(), self)];
-        }
-        let Self { path, mut tensors } = self;
-        let mut cases = Vec::new();
-        for i in 0.. {
-            let prefix = format!("{i}.");
-            if !tensors.contains_key(&format!("{prefix}{name}")) {
-                break;
-            }
-            let (mine, rest) = tensors.into_iter().partition(|(key, _)| key.starts_with(&prefix));
-            tensors = rest;
-            let mine: BTreeMap<_, _> = mine;
-            let case = mine.into_iter().map(|(key, values)| (key[prefix.len()..].to_owned(), values)).collect();
-            cases.push((prefix, Self { path: path.clone(), tensors: case }));
-        }
-        if cases.is_empty() {
-            cases.push((String::new(), Self { path, tensors })); // the missing tensor is named when it is asked for
-        }
-        cases
-    }
-
-    pub fn find(&self, name: &str) -> Option<&Values> {
-        self.tensors.get(name)
-    }
-
-    /// Tensor `name`.
-    ///
-    /// # Errors
-    /// `InvalidInput` naming the file and the tensor it lacks.
-    pub fn get(&self, name: &str) -> Result<&Values> {
-        self.find(name).ok_or_else(|| Error::input(name, format!("{} has no such tensor", self.path.display())))
-    }
+/// The f32, i32 and i64 tensors of a file, widened to f32; others are left out.
+pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let fault = |reason: String| Error::input(path.display().to_string(), reason);
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
+    let own = |(name, view): (String, TensorView)| {
+        widen(view.dtype(), view.data()).map(|data| (name, Values { shape: view.shape().to_vec(), data }))
+    };
+    Ok(file.tensors().into_iter().filter_map(own).collect())
 }
 
 fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
@@ -79,19 +31,6 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-/// A tensor to be written.
-#[derive(Debug)]
-pub enum Output {
-    Float(Values),
-    Int { shape: Vec<usize>, data: Vec<i32> },
-}
-
-impl From<Values> for Output {
-    fn from(values: Values) -> Self {
-        Self::Float(values)
-    }
-}
-
 /// Writes tensors under a temporary name, then renames.
 pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
     let views: Vec<(&String, TensorView)> = tensors
@@ -101,7 +40,9 @@ pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
                 Output::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
                 Output::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
             };
-            TensorView::new(dtype, shape.clone(), bytes).map(|view| (name, view)).map_err(|e| Error::internal(e.to_string()))
+            TensorView::new(dtype, shape.clone(), bytes)
+                .map(|view| (name, view))
+                .map_err(|e| Error::internal(e.to_string()))
         })
         .collect::<Result<_>>()?;
     let bytes = safetensors::serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;

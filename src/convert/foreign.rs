@@ -175,10 +175,11 @@ fn contiguous(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// The tensors of a checkpoint file: safetensors, or whatever `torch.save` wrote.
+/// The tensors of a checkpoint file: safetensors, told by its name or by its first bytes, or whatever `torch.save` wrote.
 pub fn open(path: &Path) -> Result<Tensors> {
     let source = Source::open(path)?;
-    if path.extension().is_some_and(|e| e == "safetensors") {
+    let json_header = source.read_at(8, 1).is_ok_and(|byte| byte == b"{") && source.read_at(0, 2)? != b"PK";
+    if path.extension().is_some_and(|e| e == "safetensors") || json_header {
         return open_safetensors(&source);
     }
     super::torch::open(&source)

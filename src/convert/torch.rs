@@ -26,7 +26,7 @@ pub fn open(source: &Rc<Source>) -> Result<Tensors> {
     } else if magic == LEGACY_MAGIC {
         open_legacy(source)
     } else {
-        Err(source.fault("neither a safetensors file (by its name) nor one that torch.save wrote"))
+        Err(source.fault("neither a safetensors file nor one that torch.save wrote"))
     }
 }
 

@@ -34,7 +34,13 @@ pub struct KeyValue {
 impl Attention {
     pub fn load(scope: &mut Scope, width: usize, heads: usize) -> Result<Self> {
         let mut linear = |name: &str| Linear::load(&mut scope.enter(name), width, width, true);
-        Ok(Self { to_q: linear("to_q")?, to_k: linear("to_k")?, to_v: linear("to_v")?, to_out: linear("to_out.0")?, heads })
+        Ok(Self {
+            to_q: linear("to_q")?,
+            to_k: linear("to_k")?,
+            to_v: linear("to_v")?,
+            to_out: linear("to_out.0")?,
+            heads,
+        })
     }
 
     /// Keys and values of `context` `[B, S, D]`.

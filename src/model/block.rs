@@ -1,12 +1,13 @@
 //! The PixArt block, written once: what a dense layer runs on all tokens and a routed layer on the selected ones.
 
+use super::activation::gelu_tanh;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use super::attention::{Attention, KeyValue};
 use super::config::TransformerConfig;
 use super::linear::Linear;
-use super::norm::{gelu, modulated_layer_norm};
+use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
@@ -60,7 +61,7 @@ impl Block {
         let x = x + gate_attn * self.attn1.forward_self(h); // [B, k, D]
         let x = x.clone() + self.attn2.forward(x, caption.key_value.clone(), caption.bias); // [B, k, D]
         let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
-        let h = gelu(self.ff_in.forward(h)); // [B, k, 4D]
+        let h = gelu_tanh(self.ff_in.forward(h)); // [B, k, 4D]
         (x, gate_mlp * self.ff_out.forward(h)) // [B, k, D] twice
     }
 }

@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::activation::gelu_tanh;
 use super::config::TransformerConfig;
 use super::linear::Linear;
-use super::norm::gelu;
 use crate::bundle::Scope;
 use crate::error::Result;
 
@@ -40,8 +40,7 @@ pub fn position_table(config: &TransformerConfig, height: usize, width: usize, d
 /// In f32 as PyTorch does it: at large timesteps the rounding of `v f` shows.
 fn sinusoid(values: &[f32], device: &Device) -> Tensor<2> {
     let half = SINUSOID / 2;
-    let frequency: Vec<f32> =
-        (0..half).map(|i| libm::expf(-(10000f64.ln() as f32) * i as f32 / half as f32)).collect();
+    let frequency: Vec<f32> = (0..half).map(|i| libm::expf(-(10000f64.ln() as f32) * i as f32 / half as f32)).collect();
     let mut data = Vec::with_capacity(values.len() * SINUSOID);
     for &v in values {
         data.extend(frequency.iter().map(|f| libm::cosf(v * f)));
@@ -144,6 +143,6 @@ impl CaptionProjection {
 
     /// `[B, S, E]` to `[B, S, D]`.
     pub fn forward(&self, states: Tensor<3>) -> Tensor<3> {
-        self.linear_2.forward(gelu(self.linear_1.forward(states)))
+        self.linear_2.forward(gelu_tanh(self.linear_1.forward(states)))
     }
 }

@@ -36,7 +36,14 @@ impl Layer {
 
     /// `x` `[B, N, D]` after the layer. With a router the `k` best tokens run the block among themselves, their MLP branch times
     /// `gain · score`; the others keep their values.
-    pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>, k: usize, gain: f64) -> (Tensor<3>, Option<Routed>) {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        caption: Caption,
+        six: Tensor<3>,
+        k: usize,
+        gain: f64,
+    ) -> (Tensor<3>, Option<Routed>) {
         let Some(router) = &self.router else {
             let (tokens, branch) = self.block.forward(x, caption, six);
             return (tokens + branch, None);

@@ -4,6 +4,7 @@
 //! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule), [`vae`]
 //! goes between pixels and latents. [`config`] says what each is made of.
 
+pub mod activation;
 pub mod attention;
 pub mod block;
 mod charsmap;

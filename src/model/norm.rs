@@ -1,8 +1,7 @@
-//! Normalisation over the channels of a token, LayerNorm without affine (PixArt) and RMSNorm (T5), and the activation GELU.
+//! Normalisation over the channels of a token: LayerNorm without affine (PixArt) and RMSNorm (T5).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::activation::gelu_approximate;
 
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
@@ -27,15 +26,6 @@ pub fn modulated_layer_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) ->
     layer_norm(x) * (scale + 1.0) + shift
 }
 
-/// GELU by tanh, element by element.
-pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    #[cfg(feature = "train")]
-    if crate::kernels::is_fused(&x) {
-        return crate::kernels::gelu_tanh(x);
-    }
-    gelu_approximate(x)
-}
-
 /// `weight · x / sqrt(mean(x²) + eps)`: T5's layer norm.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
@@ -58,6 +48,7 @@ impl RmsNorm {
 #[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
+    use crate::model::activation::gelu_tanh;
     use burn::tensor::{Device, TensorData};
 
     fn values(count: usize, seed: f32) -> Vec<f32> {
@@ -97,7 +88,7 @@ mod tests {
             check(fused, plain);
             // Through a transpose, so that the memory is not in order.
             let turned = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
-            check(traced(&shapes[..1], |l| gelu(turned(l))), traced(&shapes[..1], |l| gelu_approximate(turned(l))));
+            check(traced(&shapes[..1], |l| gelu_tanh(turned(l))), traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))));
         }
     }
 }

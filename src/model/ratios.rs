@@ -6,25 +6,36 @@ use crate::bundle::manifest::{Preset, Routing};
 use crate::error::{Error, Result};
 
 /// How much of the computation a caller wants saved.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Compression {
     /// `learned` (the default preset), `off` (every token in every layer), or a preset's name.
     Name(String),
     /// The share of tokens that layers skip on average, 0 … 0.9: the learned table rescaled.
     Share(f64),
-    #[default]
-    #[serde(skip)]
-    Learned,
+}
+
+impl Default for Compression {
+    /// `learned`.
+    fn default() -> Self {
+        Self::Name("learned".into())
+    }
 }
 
 impl Compression {
     /// Whether a dense model satisfies it.
     pub fn asks_for_nothing(&self) -> bool {
         match self {
-            Self::Learned => true,
             Self::Name(name) => name == "learned" || name == "off",
             Self::Share(share) => *share == 0.0,
+        }
+    }
+
+    /// As a user writes it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Name(name) => name.clone(),
+            Self::Share(share) => share.to_string(),
         }
     }
 }
@@ -52,10 +63,8 @@ impl KeepTable {
     /// `InvalidInput` on `compression`: no such preset, or a share outside 0 … 0.9.
     pub fn new(routing: &Routing, compression: &Compression, train_timesteps: usize) -> Result<Self> {
         let name = match compression {
-            Compression::Learned => routing.default.as_str(),
-            Compression::Name(name) if name == "learned" => routing.default.as_str(),
-            Compression::Name(name) => name.as_str(),
-            Compression::Share(_) => routing.default.as_str(),
+            Compression::Name(name) if name != "learned" => name.as_str(),
+            _ => routing.default.as_str(),
         };
         let preset = routing.presets.iter().find(|p| p.name == name);
         let (keep, dense_steps) = match (compression, preset) {
@@ -66,7 +75,10 @@ impl KeepTable {
             }
             _ => {
                 let names: Vec<&str> = routing.presets.iter().map(|p| p.name.as_str()).collect();
-                return Err(Error::input("compression", format!("{name:?} is none of learned, off, {}", names.join(", "))));
+                return Err(Error::input(
+                    "compression",
+                    format!("{name:?} is none of learned, off, {}", names.join(", ")),
+                ));
             }
         };
         Ok(Self { keep, train_timesteps, dense_steps })
@@ -176,7 +188,10 @@ mod tests {
 
     #[test]
     fn counts_follow_the_ceiling() {
-        assert_eq!([tokens(0.7, 10), tokens(0.71, 10), tokens(0.1, 64), tokens(0.001, 64), tokens(1.0, 64)], [7, 8, 7, 1, 64]);
+        assert_eq!(
+            [tokens(0.7, 10), tokens(0.71, 10), tokens(0.1, 64), tokens(0.001, 64), tokens(1.0, 64)],
+            [7, 8, 7, 1, 64]
+        );
     }
 
     #[test]
@@ -194,7 +209,7 @@ mod tests {
 
     #[test]
     fn presets_off_and_dense_steps() {
-        assert_eq!(table(Compression::Learned).at(0, 4, 900.0)[3], 1.0);
+        assert_eq!(table(Compression::default()).at(0, 4, 900.0)[3], 1.0);
         assert_eq!(table(Compression::Name("off".into())).mean(), 1.0);
         let fast = table(Compression::Name("fast".into()));
         assert_eq!(fast.at(2, 4, 100.0), [0.5; 4]);

@@ -6,10 +6,11 @@ use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::activation::gelu_tanh;
 use super::attention::{join_heads, split_heads};
 use super::config::{FeedForward, TextEncoderConfig};
 use super::linear::Linear;
-use super::norm::{RmsNorm, gelu};
+use super::norm::RmsNorm;
 use crate::bundle::Scope;
 use crate::bundle::weights::{HostTable, param};
 use crate::error::{Error, Result};
@@ -146,7 +147,7 @@ impl TextLayer {
 
         let h = self.mlp_norm.forward(x.clone());
         let hidden = match &self.wi_linear {
-            Some(linear) => gelu(self.wi.forward(h.clone())) * linear.forward(h), // [B, S, F]
+            Some(linear) => gelu_tanh(self.wi.forward(h.clone())) * linear.forward(h), // [B, S, F]
             None => relu(self.wi.forward(h)),
         };
         x + self.wo.forward(hidden) // [B, S, E]
@@ -174,7 +175,21 @@ mod tests {
     /// `T5Attention._relative_position_bucket` of transformers, 32 buckets, distance 128.
     #[test]
     fn buckets_are_those_of_t5() {
-        let cases = [(0, 0), (-1, 1), (-7, 7), (-8, 8), (-11, 8), (-12, 9), (-16, 10), (-127, 15), (-500, 15), (1, 17), (8, 24), (64, 30), (1000, 31)];
+        let cases = [
+            (0, 0),
+            (-1, 1),
+            (-7, 7),
+            (-8, 8),
+            (-11, 8),
+            (-12, 9),
+            (-16, 10),
+            (-127, 15),
+            (-500, 15),
+            (1, 17),
+            (8, 24),
+            (64, 30),
+            (1000, 31),
+        ];
         for (relative, bucket) in cases {
             assert_eq!(relative_bucket(relative, 32, 128), bucket, "{relative}");
         }

@@ -82,7 +82,10 @@ impl Transformer {
             return Err(Error::input("promptEmbeds", format!("states are {width} wide, the model reads {wanted}")));
         }
         if lengths.len() != batch || lengths.iter().any(|&n| n == 0 || n > tokens) {
-            return Err(Error::input("promptEmbeds", format!("lengths {lengths:?} do not fit {batch} x {tokens} states")));
+            return Err(Error::input(
+                "promptEmbeds",
+                format!("lengths {lengths:?} do not fit {batch} x {tokens} states"),
+            ));
         }
         let longest = lengths.iter().copied().max().unwrap_or(tokens);
         let states = states.narrow(1, 0, longest); // [B, S', E]

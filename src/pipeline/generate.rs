@@ -130,7 +130,8 @@ impl Run {
         let guided = is_guided(self.settings.guidance);
         let x = if guided { Tensor::cat(vec![x.clone(), x], 0) } else { x }; // [1 or 2, C, h, w]
         let timesteps = vec![timestep as f32; x.dims()[0]];
-        let routing = self.keep.as_ref().map(|table| table.at(i, self.total(), timestep)).zip(self.pipeline.score_gain());
+        let routing =
+            self.keep.as_ref().map(|table| table.at(i, self.total(), timestep)).zip(self.pipeline.score_gain());
         let routing = routing.map(|(keep, gain)| StepRouting { keep, gain });
         let (output, _) = self.pipeline.transformer.forward(x, &timesteps, &self.captions, routing.as_ref())?;
         let output = output.narrow(1, 0, channels); // drops a learned variance
@@ -140,7 +141,8 @@ impl Run {
 
 /// The captions of a batch: [negative, positive] under guidance, the positive alone without.
 fn captions(pipeline: &Pipeline, options: &GenerateOptions, guided: bool) -> Result<Captions> {
-    let states = |field: &str, embeds: &Option<Values>, prompt_field: &str, prompt: Option<&str>| match (embeds, prompt) {
+    let states = |field: &str, embeds: &Option<Values>, prompt_field: &str, prompt: Option<&str>| match (embeds, prompt)
+    {
         (Some(values), _) => values.tensor::<3>(field, pipeline.device()),
         (None, Some(prompt)) => pipeline.encode_prompt(prompt_field, prompt),
         (None, None) => Err(Error::input(prompt_field, "there is no prompt")),

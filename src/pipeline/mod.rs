@@ -1,11 +1,12 @@
 //! A prompt becomes a picture: the parts of a bundle put to work, one denoising step at a time.
 //!
-//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, and
-//! [`image`] turns its result into pixels.
+//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, [`image`]
+//! turns its result into pixels, and [`probe`] runs one part alone.
 
 pub mod generate;
 pub mod image;
 pub mod options;
+pub mod probe;
 
 use burn::tensor::{Device, Tensor};
 
@@ -24,8 +25,8 @@ use crate::model::vae::tiny::Tiny;
 pub use generate::Run;
 pub use options::GenerateOptions;
 
-/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere, and what main memory takes easily.
-const MAX_MAP_BYTES: u64 = if cfg!(feature = "cpu") { 1 << 30 } else { 128 << 20 };
+/// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
+const MAX_MAP_BYTES: u64 = if cfg!(target_arch = "wasm32") || cfg!(feature = "gpu") { 128 << 20 } else { 1 << 30 };
 
 /// A loaded bundle, ready to run.
 #[derive(Debug)]
@@ -151,7 +152,9 @@ impl Pipeline {
     /// `InvalidInput` where the bundle has none such.
     pub fn vae(&self, tiny: bool) -> Result<&Vae> {
         let vae = if tiny { self.vae_tiny.as_ref() } else { self.vae.as_ref().or(self.vae_tiny.as_ref()) };
-        vae.ok_or_else(|| Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" }))
+        vae.ok_or_else(|| {
+            Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" })
+        })
     }
 
     /// Image `[1, 3, H, W]`, nominally in [-1, 1], of the model's latents.

@@ -54,11 +54,10 @@ impl Values {
     /// # Errors
     /// `InvalidInput` naming `field`: the values do not fill the shape, or one is not finite.
     pub fn tensor<const D: usize>(&self, field: &str, device: &Device) -> Result<Tensor<D>> {
-        let shape: [usize; D] = self
-            .shape
-            .clone()
-            .try_into()
-            .map_err(|_| Error::input(field, format!("the shape is {:?}, it must have {D} dimensions", self.shape)))?;
+        let shape: [usize; D] =
+            self.shape.clone().try_into().map_err(|_| {
+                Error::input(field, format!("the shape is {:?}, it must have {D} dimensions", self.shape))
+            })?;
         let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if count != Some(self.data.len()) || self.data.is_empty() {
             return Err(Error::input(field, format!("{} values do not fill the shape {shape:?}", self.data.len())));
@@ -71,12 +70,14 @@ impl Values {
 }
 
 /// Checked settings of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Settings {
     pub seed: u64,
     pub steps: usize,
     pub guidance: f64,
     pub solver: SolverKind,
+    pub compression: Compression,
     /// Pixels.
     pub height: usize,
     pub width: usize,
@@ -100,7 +101,7 @@ impl GenerateOptions {
             return Err(Error::input("guidance", format!("{guidance} is not in 0 … 100")));
         }
         let (height, width) = self.size(pipeline)?;
-        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, height, width })
+        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, compression: self.compression.clone(), height, width })
     }
 
     /// The image's (height, width): what is asked for, what the given latents mean, or the model's own.
@@ -108,10 +109,15 @@ impl GenerateOptions {
         let (scale, side) = (pipeline.pixel_scale(), pipeline.default_side());
         let (own_height, own_width) = match self.latents.as_ref().map(|l| &l.shape[..]) {
             None => (side, side),
-            Some(&[1, c, h, w]) if c == pipeline.latent_channels() => (h.saturating_mul(scale), w.saturating_mul(scale)),
+            Some(&[1, c, h, w]) if c == pipeline.latent_channels() => {
+                (h.saturating_mul(scale), w.saturating_mul(scale))
+            }
             Some(shape) => {
                 let c = pipeline.latent_channels();
-                return Err(Error::input("latents", format!("the shape is {shape:?}, the model asks for [1, {c}, h, w]")));
+                return Err(Error::input(
+                    "latents",
+                    format!("the shape is {shape:?}, the model asks for [1, {c}, h, w]"),
+                ));
             }
         };
         let size = (self.height.unwrap_or(own_height), self.width.unwrap_or(own_width));

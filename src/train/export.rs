@@ -92,7 +92,7 @@ fn routing(config: &TrainConfig, frame: &Frame, average: &Parameters) -> Result<
         presets: vec![learned],
         default: LEARNED.into(),
     };
-    let share = 1.0 - KeepTable::new(&routing, &Compression::Learned, 1)?.mean();
+    let share = 1.0 - KeepTable::new(&routing, &Compression::default(), 1)?.mean();
     for (name, stretch) in STRETCHED {
         let share = (share * stretch).min(0.9);
         let keep = KeepTable::new(&routing, &Compression::Share(share), 1)?.table().to_vec();

@@ -4,6 +4,8 @@ mod convert;
 mod interrupt;
 mod parity;
 mod refuse;
+#[cfg(feature = "train")]
+mod scenes;
 mod sources;
 mod support;
 #[cfg(feature = "train")]

@@ -56,7 +56,10 @@ fn same(found: &Path, name: &str, wanted: &Path, reference: &str) {
 
 fn close(name: &str, found: &[f32], wanted: &[f32]) {
     let largest = wanted.iter().fold(0f32, |m, v| m.max(v.abs()));
-    let worst = found.iter().zip(wanted).fold(0f32, |m, (a, b)| if (a - b).is_nan() { f32::INFINITY } else { m.max((a - b).abs()) });
+    let worst = found
+        .iter()
+        .zip(wanted)
+        .fold(0f32, |m, (a, b)| if (a - b).is_nan() { f32::INFINITY } else { m.max((a - b).abs()) });
     println!("{name}: {:.1e}", worst / largest);
     assert!(worst <= TOLERANCE * largest, "{name}: {worst} of {largest}");
 }
@@ -101,7 +104,13 @@ fn text_encoder_from_ids_and_from_prompts() {
     let all: Vec<Value> = serde_json::from_slice(&std::fs::read(bundle.fixture("prompts.json")).unwrap()).unwrap();
     std::fs::write(&prompts, Value::from(all[..3].to_vec()).to_string()).unwrap();
     let out = bundle.scratch.path("prompts.safetensors");
-    run(diffcr().arg("probe").arg(&bundle.dir).args(["--part", "text-encoder", "--prompts"]).arg(&prompts).arg("--out").arg(&out));
+    run(diffcr()
+        .arg("probe")
+        .arg(&bundle.dir)
+        .args(["--part", "text-encoder", "--prompts"])
+        .arg(&prompts)
+        .arg("--out")
+        .arg(&out));
     let from_prompts = read_tensors(&out);
     let rows = 3 * wanted["input_ids"].0[1];
     assert_eq!(from_prompts["input_ids"].1, wanted["input_ids"].1[..rows]);
@@ -127,7 +136,14 @@ fn pipeline(family: &'static str) {
     for (i, prompt) in prompts.iter().take(2).enumerate() {
         let (latents, png) = (bundle.scratch.path("out.safetensors"), bundle.scratch.path("out.png"));
         let mut command = diffcr();
-        command.arg("generate").arg(&bundle.dir).args(["--prompt", prompt, "--negative", "low quality", "--steps", "6"]);
+        command.arg("generate").arg(&bundle.dir).args([
+            "--prompt",
+            prompt,
+            "--negative",
+            "low quality",
+            "--steps",
+            "6",
+        ]);
         command.args(["--guidance", "4.5", "--index", &i.to_string(), "--latents"]).arg(&reference);
         run(command.arg("--save-latents").arg(&latents).arg("--out").arg(&png));
         let found = read_tensors(&latents);
@@ -158,7 +174,11 @@ fn routed_transformer_chooses_the_same_tokens() {
         same(&out, "output", &routers, &format!("{case}.output"));
         for layer in 0..4 {
             let (found, wanted) = (read_tensors(&out), read_tensors(&routers));
-            assert_eq!(found[&format!("index.{layer}")], wanted[&format!("{case}.index.{layer}")], "{case}, layer {layer}");
+            assert_eq!(
+                found[&format!("index.{layer}")],
+                wanted[&format!("{case}.index.{layer}")],
+                "{case}, layer {layer}"
+            );
         }
     }
 }
@@ -174,7 +194,14 @@ fn the_shipped_scenes_are_those_that_diffusers_draws() {
     for (i, prompt) in about["prompts"].as_array().unwrap().iter().enumerate() {
         let out = scratch.path("out.safetensors");
         let mut command = diffcr();
-        command.arg("generate").arg(&model).args(["--prompt", prompt.as_str().unwrap(), "--steps", "12", "--guidance", "3"]);
+        command.arg("generate").arg(&model).args([
+            "--prompt",
+            prompt.as_str().unwrap(),
+            "--steps",
+            "12",
+            "--guidance",
+            "3",
+        ]);
         command.args(["--index", &i.to_string(), "--latents"]).arg(&reference).arg("--save-latents").arg(&out);
         run(command.arg("--out").arg(scratch.path("out.png")));
         close("scene", &read_tensors(&out)["final_latents"].1, &wanted["image"].1[i * size..][..size]);
@@ -196,6 +223,11 @@ fn bad_input_is_named() {
     fails(&["--prompt", "x", "--width", "100"], "width");
     fails(&["--prompt", "x", "--compression", "0.5"], "compression");
     fails(&["--prompt", "x", "--solver", "dmd", "--steps", "3"], "steps");
-    let usage = diffcr().arg("generate").arg(&bundle.dir).args(["--prompt", "x", "--solver", "magic", "--out", "x.png"]).output().unwrap();
+    let usage = diffcr()
+        .arg("generate")
+        .arg(&bundle.dir)
+        .args(["--prompt", "x", "--solver", "magic", "--out", "x.png"])
+        .output()
+        .unwrap();
     assert_eq!(usage.status.code(), Some(2));
 }

@@ -6,7 +6,7 @@ mod support;
 mod text_encoder;
 #[cfg(feature = "train")]
 mod train;
-mod transformer;
 mod tokenizer;
+mod transformer;
 mod vae;
 mod vae_tiled;

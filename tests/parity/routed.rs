@@ -26,7 +26,8 @@ fn routed_output_is_that_of_the_reference() {
     let captions = model.captions(data["context"].tensor(&device), &lengths).unwrap();
     let bins: Vec<f64> = data["bins"].values.iter().map(|&b| f64::from(b)).collect();
     let learned: Vec<f64> = data["keep"].values.iter().map(|&k| f64::from(k)).collect();
-    for (case, keep) in [("learned", learned), ("half", vec![0.5; config.layers]), ("dense", vec![1.0; config.layers])] {
+    for (case, keep) in [("learned", learned), ("half", vec![0.5; config.layers]), ("dense", vec![1.0; config.layers])]
+    {
         let keep: Vec<f64> = keep.iter().map(|&r| nearest_bin(r, &bins)).collect();
         for (found, wanted) in keep.iter().zip(&data[&format!("{case}.keep_bin")].values) {
             assert!((found - f64::from(*wanted)).abs() < 1e-6, "{case}: bin {found}, not {wanted}");

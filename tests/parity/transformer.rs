@@ -31,7 +31,8 @@ fn output_is_that_of_diffusers() {
     for case in 0..3 {
         let get = |name: &str| &data[&format!("{case}.{name}")];
         let tokens = get("mask").shape[1];
-        let lengths: Vec<usize> = get("mask").values.chunks(tokens).map(|row| row.iter().sum::<f32>() as usize).collect();
+        let lengths: Vec<usize> =
+            get("mask").values.chunks(tokens).map(|row| row.iter().sum::<f32>() as usize).collect();
         let captions = model.captions(get("context").tensor(&device), &lengths).unwrap();
         let timesteps = &get("timestep").values;
         let (output, _) = model.forward(get("latents").tensor(&device), timesteps, &captions, None).unwrap();

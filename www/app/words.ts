@@ -10,9 +10,9 @@ const SMALL_WORDS = 'a in the on of to and with background gradient striped chec
 const KNOWN: ReadonlySet<string> = new Set([...COLORS, ...SHAPES, ...SMALL_WORDS.split(' ')]);
 
 export const EXAMPLES: readonly string[] = [
-  'a large red star on a blue background',
-  'a small yellow heart in the left on a green background',
+  'a large red circle on a blue background',
   'a cyan ring above a pink square on a black background',
+  'a orange circle in the right on a white background',
   'a green cross on a yellow and white striped background',
   'a white moon in the center on a purple to black gradient background',
 ];

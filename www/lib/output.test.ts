@@ -12,9 +12,10 @@ test('the PNG carries the parameters', async () => {
     getContext = () => ({ putImageData: (image: unknown) => drawn.push(image) });
     convertToBlob = async ({ type }: { type: string }) => new Blob([png], { type });
   });
-  const params = { prompt: 'a star', negativePrompt: '', seed: 3, steps: 2, width: 1, height: 1, solver: 'dpm++' };
+  const settings = { seed: 3, steps: 2, guidance: 3, width: 1, height: 1, solver: 'dpm++', compression: 'learned' };
+  const params = { prompt: 'a star', negativePrompt: '', ...settings };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
-  const out = new Output({ type: 'done', width: 1, height: 1, pixels: new Uint8ClampedArray(4), seed: 3, steps: 2, timings }, params, 'v1');
+  const out = new Output({ type: 'done', pixels: new Uint8ClampedArray(4), settings, timings }, params, 'v1');
   const blob = await out.toBlob();
   expect(blob.type).toBe('image/png');
   expect(drawn).toEqual([out.image]);

@@ -1,19 +1,12 @@
 /** The picture a run ends with, and everything needed to make it again. */
 
 import { withText } from './png.ts';
-import type { ReplyOf, Tensor, Timings } from './protocol.ts';
+import type { ReplyOf, RunSettings, Tensor, Timings } from './protocol.ts';
 
 /** The parameters of a run, completed with the defaults it took. */
-export interface RunParams {
+export interface RunParams extends RunSettings {
   readonly prompt: string;
   readonly negativePrompt: string;
-  readonly seed: number;
-  readonly steps: number;
-  /** Absent where the solver's own was taken. */
-  readonly guidance?: number;
-  readonly width: number;
-  readonly height: number;
-  readonly solver: string;
 }
 
 export class Output {
@@ -27,8 +20,8 @@ export class Output {
   readonly latents?: Tensor;
 
   constructor(done: ReplyOf<'done'>, params: RunParams, modelVersion: string) {
-    this.image = new ImageData(done.pixels, done.width, done.height);
-    this.seed = done.seed;
+    this.image = new ImageData(done.pixels, params.width, params.height);
+    this.seed = params.seed;
     this.params = params;
     this.timings = done.timings;
     this.modelVersion = modelVersion;

@@ -22,15 +22,15 @@ test('a run gives the picture and all it takes to repeat it', async () => {
   const out = await pipe.generate({ prompt: 'a red star', seed: 7, steps: 5, guidance: 3, returnLatents: true });
   expect(out.image).toMatchObject({ width: 2, height: 2 });
   expect([...out.image.data]).toEqual(Array(16).fill(7));
-  expect(out.params).toEqual({ prompt: 'a red star', negativePrompt: '', seed: 7, steps: 5, guidance: 3, width: 2, height: 2, solver: 'dpm++' });
+  expect(out.params).toEqual({ prompt: 'a red star', negativePrompt: '', seed: 7, steps: 5, guidance: 3, width: 2, height: 2, solver: 'dpm++', compression: 'learned' });
   expect(out).toMatchObject({ seed: 7, modelVersion: 'v1', latents: { shape: [1, 3, 2, 2] } });
   expect(out.timings.stepMs).toHaveLength(5);
 });
 
-test('only what was asked for reaches the model', async () => {
+test('only what was asked for reaches the model, and a seed of chance', async () => {
   const { pipe, worker } = await setup();
   await pipe.generate({ prompt: 'x', steps: 1, onStep: () => {} });
-  expect(worker.sent.at(-1)).toEqual({ id: expect.any(Number), type: 'generate', request: { prompt: 'x', steps: 1 }, previewEvery: 0, returnLatents: false });
+  expect(worker.sent.at(-1)).toEqual({ id: expect.any(Number), type: 'generate', request: { prompt: 'x', steps: 1, seed: expect.any(Number) }, previewEvery: 0, returnLatents: false });
 });
 
 test('a second call waits for the first, also when that one fails', async () => {

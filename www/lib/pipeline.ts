@@ -2,7 +2,7 @@
 
 import { abortable, throwIfAborted } from './abort.ts';
 import { DiffCRError } from './errors.ts';
-import { Output, type RunParams } from './output.ts';
+import { Output } from './output.ts';
 import type { Backend, ModelInfo, ReplyOf, RunRequest, Step } from './protocol.ts';
 import type { Remote } from './remote.ts';
 
@@ -20,7 +20,8 @@ export interface GenerateOptions extends RunRequest {
 export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'done'; readonly output: Output };
 
 const ASKED = [
-  'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'latents', 'promptEmbeds',
+  'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds',
+  'negativePromptEmbeds',
 ] as const satisfies readonly (keyof RunRequest)[];
 
 export class Pipeline {
@@ -98,20 +99,15 @@ export class Pipeline {
       (id) => ({ id, type: 'generate', request, previewEvery, returnLatents }),
       { signal, onStep: signal === undefined ? onStep : quietAfter(signal, onStep) },
     );
-    return new Output(done, this.#params(options, done), this.info.version);
-  }
-
-  #params(options: GenerateOptions, done: ReplyOf<'done'>): RunParams {
-    const { prompt = '', negativePrompt = '', guidance, solver = this.info.defaultSolver } = options;
-    const { seed, steps, width, height } = done;
-    const params = { prompt, negativePrompt, seed, steps, width, height, solver };
-    return guidance === undefined ? params : { ...params, guidance };
+    const { prompt = '', negativePrompt = '' } = options;
+    return new Output(done, { prompt, negativePrompt, ...done.settings }, this.info.version);
   }
 }
 
-/** The run's own options, without those that are undefined. */
+/** The run's own options, without those that are undefined; a seed of chance where none is given. */
 function asked(options: GenerateOptions): RunRequest {
-  return Object.fromEntries(ASKED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
+  const given = Object.fromEntries(ASKED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
+  return { seed: Math.floor(Math.random() * 2 ** 32), ...given };
 }
 
 /** A caller that has stopped a run hears no more of its steps. */

@@ -54,10 +54,28 @@ export interface RunRequest {
   readonly width?: number;
   readonly height?: number;
   readonly solver?: string;
+  /**
+   * How many tokens the layers of a routed model skip: `'learned'`, `'off'`, a preset of the model, or a share from 0 to 0.9.
+   * @default 'learned'
+   */
+  readonly compression?: string | number;
   /** Initial noise `[1, C, h, w]`. */
   readonly latents?: Tensor;
   /** Text states `[1, S, E]` in place of the prompt. */
   readonly promptEmbeds?: Tensor;
+  /** The same in place of the negative prompt. */
+  readonly negativePromptEmbeds?: Tensor;
+}
+
+/** What a run does, defaults filled in. */
+export interface RunSettings {
+  readonly seed: number;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly solver: string;
+  readonly compression: string | number;
+  readonly width: number;
+  readonly height: number;
 }
 
 /** Milliseconds, measured in the worker. */
@@ -88,11 +106,8 @@ export type Reply =
   | { readonly type: 'ready'; readonly info: ModelInfo }
   | {
       readonly type: 'done';
-      readonly width: number;
-      readonly height: number;
       readonly pixels: Uint8ClampedArray<ArrayBuffer>;
-      readonly seed: number;
-      readonly steps: number;
+      readonly settings: RunSettings;
       readonly timings: Timings;
       readonly latents?: Tensor;
     };

@@ -83,7 +83,7 @@ test('a run reports every step, previews on time, and ends with the picture', as
   expect(steps.map(({ step, total, timestep }) => [step, total, timestep])).toEqual([[1, 4, 999], [2, 4, 998], [3, 4, 997], [4, 4, 996]]);
   expect(steps.map(({ preview }) => preview !== undefined)).toEqual([false, true, false, true]);
   expect(steps.at(-1)?.etaMs).toBe(0);
-  expect(done).toMatchObject({ type: 'reply', reply: { type: 'done', width: 2, height: 2, seed: 9, steps: 4, latents: { shape: [1, 3, 2, 2] } } });
+  expect(done).toMatchObject({ type: 'reply', reply: { type: 'done', settings: { seed: 9, steps: 4, width: 2, height: 2 }, latents: { shape: [1, 3, 2, 2] } } });
   if (done?.type !== 'reply' || done.reply.type !== 'done') throw new Error('no picture');
   expect([...done.reply.pixels]).toEqual(Array(16).fill(9));
   expect(done.reply.timings.stepMs).toHaveLength(4);

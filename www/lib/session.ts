@@ -93,11 +93,8 @@ export class Session {
       const ended = performance.now();
       return {
         type: 'done',
-        width: image.width,
-        height: image.height,
         pixels: new Uint8ClampedArray(image.data),
-        seed: run.seed,
-        steps: run.total,
+        settings: run.settings,
         timings: { encodeMs, stepMs, decodeMs: ended - decoding, totalMs: ended - started },
         ...(returnLatents ? { latents: copied(latents) } : {}),
       };

@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -98,12 +99,12 @@ async function find(root, path) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [folder = fileURLToPath(new URL('../dist', import.meta.url))] = process.argv.slice(2).filter((each, at, all) => !each.startsWith('--') && all[at - 1] !== '--port');
-  const at = process.argv.indexOf('--port');
-  const wanted = at < 0 ? 8080 : Number(process.argv[at + 1]);
-  const started = await serve({ mounts: { '/': folder }, port: wanted }).catch((error) => {
-    if (error.code !== 'EADDRINUSE' || at >= 0) throw error;
-    return serve({ mounts: { '/': folder } }); // the usual port is taken: any other will do
+  const { values, positionals } = parseArgs({ options: { port: { type: 'string', default: '8080' } }, allowPositionals: true });
+  const mounts = { '/': positionals[0] ?? fileURLToPath(new URL('../dist', import.meta.url)) };
+  const started = await serve({ mounts, port: Number(values.port) }).catch((error) => {
+    if (error.code !== 'EADDRINUSE') throw error;
+    console.log(`Port ${values.port} is taken, another one will do.`);
+    return serve({ mounts });
   });
   console.log(`Open ${started.url} in Chrome.  (Ctrl+C stops the server.)`);
 }

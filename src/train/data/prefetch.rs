@@ -71,7 +71,7 @@ mod tests {
     }
 
     /// Counts its batches, fails at the fifth, and tells when it is dropped.
-    struct Counted(Arc<AtomicU64>, Arc<()>);
+    struct Counted(Arc<AtomicU64>, #[expect(dead_code)] Arc<()>);
 
     impl Source for Counted {
         fn batch(&mut self, _: usize, size: usize) -> Result<Batch> {

@@ -40,7 +40,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
     const image = { width: 2, height: 2, data: new Uint8ClampedArray(16).fill(seed) };
     return {
       total: steps,
-      seed,
+      settings: { seed, steps, guidance: request.guidance ?? 4.5, solver: 'dpm++', compression: 'learned', width: 2, height: 2 },
       step: async () => {
         if (at === steps) return undefined;
         at += 1;

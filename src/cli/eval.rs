@@ -1,0 +1,102 @@
+//! `diffcr eval`: bundles and compressions side by side on held-out prompts, as a table, CSV, JSON and a plot.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::device::DeviceArg;
+use super::tensors::write_file;
+use super::{Shared, png};
+use crate::error::{Error, Result};
+use crate::model::ratios::Compression;
+use crate::train::evaluate::{HeldOut, Options, Outcome, Row, report};
+
+/// Pictures in a row of a sheet.
+const COLUMNS: usize = 4;
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// The bundles; each must draw scenes.
+    #[arg(required = true)]
+    bundles: Vec<PathBuf>,
+    /// Held-out prompts a row.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    prompts: u32,
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: u32,
+    #[arg(long, default_value_t = 3.0)]
+    guidance: f64,
+    /// Rows of every bundle: learned, off, presets or shares, with commas between. What a dense bundle cannot do is left out.
+    #[arg(long, value_delimiter = ',', default_value = "learned")]
+    compression: Vec<Compression>,
+    /// A folder for eval.csv, eval.json, eval.svg and a sheet of pictures a row.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Images drawn at a time [default: one a core, 1 on a GPU].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: Option<u32>,
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArg,
+}
+
+pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let own = if args.device == DeviceArg::Cpu { cores } else { 1 };
+    let options = Options {
+        prompts: args.prompts as usize,
+        steps: args.steps as usize,
+        guidance: args.guidance,
+        threads: args.threads.map_or(own, |n| n as usize).min(args.prompts as usize),
+    };
+    let held_out = HeldOut::new(options.prompts)?;
+    let mut outcomes = vec![held_out.truth()?];
+    for bundle in &args.bundles {
+        for compression in applicable(bundle, &args.compression)? {
+            let bar = progress(options.prompts, shared);
+            let device = || args.device.init();
+            let outcome = held_out.evaluate(bundle, &device, &options, &compression, &|| bar.inc(1))?;
+            bar.finish_and_clear();
+            outcomes.push(outcome);
+        }
+    }
+    let rows: Vec<Row> = outcomes.iter().map(|o| o.row.clone()).collect();
+    let settings = json!({ "prompts": args.prompts, "steps": args.steps, "guidance": args.guidance });
+    let value = json!({ "settings": settings, "rows": rows });
+    if let Some(out) = &args.out {
+        write_file(&out.join("eval.csv"), report::csv(&rows).as_bytes())?;
+        write_file(&out.join("eval.json"), format!("{value:#}\n").as_bytes())?;
+        write_file(&out.join("eval.svg"), report::svg(&rows).as_bytes())?;
+        for (i, outcome) in outcomes.iter().enumerate() {
+            let Outcome { row, samples, side } = outcome;
+            let name = [row.name.as_str(), row.compression.as_str()].join(" ");
+            let name = name.trim().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
+            write_file(&out.join(format!("{i}-{name}.png")), &png::sheet(samples, *side, COLUMNS)?)?;
+        }
+    }
+    shared.result(&value, &report::text(&rows));
+    Ok(())
+}
+
+/// The compressions that mean something to a bundle: for a dense one, running dense, once.
+fn applicable(bundle: &std::path::Path, asked: &[Compression]) -> Result<Vec<Compression>> {
+    let routed = crate::bundle::folder::read_manifest(bundle)?.routing.is_some();
+    if routed {
+        return Ok(asked.to_vec());
+    }
+    match asked.iter().find(|c| c.asks_for_nothing()) {
+        Some(_) => Ok(vec![Compression::Name("off".into())]),
+        None => Err(Error::input("compression", format!("{} has no routers: it runs dense", bundle.display()))),
+    }
+}
+
+fn progress(images: usize, shared: &Shared) -> ProgressBar {
+    let target = if shared.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style =
+        ProgressStyle::with_template("{bar:30} image {pos}/{len} {eta}").unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(images as u64), target).with_style(style)
+}

@@ -1,0 +1,117 @@
+import type { Browser } from 'playwright-core';
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, startBrowser, startServer } from './harness.ts';
+import { nativePicture, toBytes } from './reference.ts';
+
+let server: Awaited<ReturnType<typeof startServer>>;
+let browser: Browser;
+beforeAll(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+const REQUEST = { prompt: 'a large red star on a blue background', seed: 11, steps: 4, guidance: 3 };
+/** WebGPU against the CPU, both f32, after four steps: rounding may move a value to the next byte, or the one after. */
+const BYTES = 2;
+
+test('a prompt becomes the picture that the native engine draws, over WebGPU', async () => {
+  const { page, close } = await openPage(browser);
+  await page.goto(server.url);
+  await modelIs(page, 'ready');
+  expect(await page.textContent('#backend')).toBe('WebGPU');
+  await askFor(page, REQUEST);
+  await page.waitForSelector('body[data-run=running]');
+  await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step 2 of 4'));
+  await screenshot(page, 'demo-running');
+  await pictureIsDone(page);
+  const got = await pixels(page);
+  const expected = nativePicture(REQUEST);
+  expect([got.height, got.width]).toEqual(expected.shape.slice(2));
+  const differences = toBytes(expected).map((byte, i) => Math.abs(byte - (got.data[i] ?? Number.NaN)));
+  console.log(`largest difference to the native picture: ${Math.max(...differences)} of 255`);
+  expect(Math.max(...differences)).toBeLessThanOrEqual(BYTES);
+  expect(new Set(got.data).size).toBeGreaterThan(20); // a picture, not a plain field
+  await screenshot(page, 'demo-done');
+
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#download')]);
+  expect(download.suggestedFilename()).toBe('a-large-red-star-on-a-blue-background-11.png');
+  const png = (await readFile(await download.path())).toString('latin1');
+  const text = /iTXtdiffcr\0\0\0\0\0(\{.*?\})/.exec(png)?.[1] ?? '{}';
+  expect(JSON.parse(text)).toMatchObject({ ...REQUEST, negativePrompt: '', width: got.width, height: got.height });
+
+  await page.focus('#scrub');
+  await page.keyboard.press('Home');
+  expect(await page.textContent('#status')).toBe('Looking back at step 1 of 4');
+  expect((await pixels(page)).data).not.toEqual(got.data);
+  await page.keyboard.press('End');
+  expect((await pixels(page)).data).toEqual(got.data);
+  await close();
+});
+
+test('a run can be cancelled, and the next one is right', async () => {
+  const { page, close } = await openPage(browser);
+  await page.goto(server.url);
+  await modelIs(page, 'ready');
+  await askFor(page, { ...REQUEST, steps: 50 });
+  await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));
+  await page.click('#cancel');
+  await page.waitForSelector('body[data-run=none]');
+  expect(await page.isHidden('#fault')).toBe(true);
+  await askFor(page, REQUEST);
+  await pictureIsDone(page);
+  const got = (await pixels(page)).data;
+  const differences = toBytes(nativePicture(REQUEST)).map((byte, i) => Math.abs(byte - (got[i] ?? Number.NaN)));
+  expect(Math.max(...differences)).toBeLessThanOrEqual(BYTES);
+  await close();
+});
+
+test('loading can be cancelled and started again', async () => {
+  const { page, close } = await openPage(browser);
+  await page.goto(`${server.url}?model=faulty/slow/&device=cpu`);
+  await page.waitForFunction(() => document.querySelector('#bytes')?.textContent?.includes(' of '));
+  await screenshot(page, 'demo-loading');
+  await page.click('#cancel-load');
+  await modelIs(page, 'idle');
+  expect(await page.isHidden('#fault')).toBe(true);
+  await expect.poll(() => page.workers().length).toBe(0);
+  await page.click('#load');
+  await modelIs(page, 'ready');
+  await close();
+});
+
+test('the keyboard alone is enough, and a picture can be asked for while the model loads', async () => {
+  const { page, close } = await openPage(browser, { colorScheme: 'dark', viewport: { width: 360, height: 740 } });
+  await page.goto(`${server.url}?device=cpu`);
+  await page.focus('#prompt');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('a yellow ring and a dog on a black background');
+  expect(await page.textContent('#words')).toBe('This model has never seen: dog');
+  await page.fill('#steps', '2');
+  await page.focus('#prompt');
+  await page.keyboard.press('Control+Enter');
+  await pictureIsDone(page);
+  expect(await page.textContent('#backend')).toBe('CPU');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  await screenshot(page, 'demo-narrow-dark');
+  await close();
+});
+
+test('a worker that dies is told, and the model can be loaded again', async () => {
+  const { page, close } = await openPage(browser);
+  await page.goto(`${server.url}?device=cpu`);
+  await modelIs(page, 'ready');
+  await askFor(page, { ...REQUEST, steps: 50 });
+  await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));
+  await page.workers()[0]?.evaluate(() => void setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); }));
+  await page.waitForSelector('#fault:not([hidden])');
+  expect(await page.textContent('#fault-code')).toBe('INTERNAL');
+  await modelIs(page, 'idle');
+  await page.click('#fault-retry');
+  await modelIs(page, 'ready');
+  await close(/RuntimeError: unreachable/);
+});

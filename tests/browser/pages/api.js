@@ -1,0 +1,3 @@
+/** Hands the built package to the tests, which drive it from outside. */
+globalThis.diffcr = await import('/pkg/index.js');
+document.body.dataset.api = 'ready';

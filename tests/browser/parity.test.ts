@@ -1,0 +1,120 @@
+/** Every part of a model over WebGPU against what diffusers and transformers computed from the same weights. */
+
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
+import { diffcr } from './reference.ts';
+import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
+
+/** Of the reference's largest value. */
+const TOLERANCE = 5e-3;
+
+const fixture = (path: string): string => `${root}tests/fixtures/${path}`;
+const read = (path: string): Map<string, Tensor> => readSafetensors(fixture(path));
+
+const bundles = mkdtempSync(join(tmpdir(), 'diffcr-parity-'));
+let server: Awaited<ReturnType<typeof startServer>>;
+let browser: Browser;
+beforeAll(async () => {
+  const tiny = ['--vae-tiny', fixture('sigma/vae_tiny')];
+  diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'sigma'), ...tiny);
+  diffcr('convert', fixture('alpha/pipeline'), '--out', join(bundles, 'alpha'));
+  diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'routed'), '--routers', fixture('sigma/routed.safetensors'));
+  server = await startServer({ '/bundles/': bundles });
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** What pages/engine.js sets: the wasm module's own model, as the package's worker drives it. */
+type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
+interface Model {
+  probe(part: string, inputs: Values, options: object): Promise<Values>;
+  generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array } }> }>;
+}
+declare global {
+  var model: Model;
+}
+
+/** A page that holds the bundle as `model`. */
+async function openModel(bundle: string): Promise<Watched> {
+  const watched = await openPage(browser);
+  await watched.page.goto(`${server.url}test/engine.html?bundle=${bundle}`);
+  await watched.page.waitForSelector('body[data-api=ready]', { state: 'attached' });
+  return watched;
+}
+
+/** Runs a part on a fixture's tensors: what it gave. */
+async function probe({ page }: Watched, part: string, inputs: Map<string, Tensor>, options: object = {}): Promise<Map<string, number[]>> {
+  const plain = Object.fromEntries([...inputs].map(([name, { shape, data }]) => [name, { shape, data: [...data] }]));
+  const outputs = await page.evaluate(
+    async ({ part, plain, options }) =>
+      Object.entries(await model.probe(part, plain, options)).map(([name, { data }]): [string, number[]] => [name, Array.from(data)]),
+    { part, plain, options },
+  );
+  return new Map(outputs);
+}
+
+function close(name: string, found: ArrayLike<number> | undefined, expected: Tensor): void {
+  const error = relativeError(found ?? [], expected.data);
+  console.log(`${name}: ${error.toExponential(1)}`);
+  expect(error, name).toBeLessThanOrEqual(TOLERANCE);
+}
+
+for (const family of ['sigma', 'alpha']) {
+  test(`${family}: the transformer, square and oblong, and the whole pipeline`, async () => {
+    const opened = await openModel(family);
+    const inputs = read(`${family}/transformer.safetensors`);
+    const outputs = await probe(opened, 'transformer', inputs);
+    for (const i of [0, 1, 2]) close(`${family} transformer ${i}`, outputs.get(`${i}.output`), tensor(inputs, `${i}.output`));
+
+    const reference = read(`${family}/generate.safetensors`);
+    const prompts: string[] = JSON.parse(readFileSync(fixture(`${family}/prompts.json`), 'utf8'));
+    for (const i of [0, 1]) {
+      const { shape, data } = row(tensor(reference, 'init_latents'), i);
+      const options = { prompt: prompts[i] ?? '', negativePrompt: 'low quality', steps: 6, guidance: 4.5, latents: { shape, data: [...data] } };
+      const found = await opened.page.evaluate(async (options) => {
+        const run = await model.generate(options);
+        while ((await run.step()) !== undefined);
+        return [...(await run.finish()).latents.data];
+      }, options);
+      close(`${family} pipeline ${i}`, found, row(tensor(reference, 'final_latents'), i));
+    }
+    await opened.close();
+  });
+}
+
+test('the text encoder and both autoencoders', async () => {
+  const opened = await openModel('sigma');
+  const text = read('sigma/text_encoder.safetensors');
+  const states = (await probe(opened, 'text-encoder', text)).get('states') ?? [];
+  const mask = tensor(text, 'attention_mask').data;
+  const width = tensor(text, 'states').shape[2] ?? 0;
+  const real = (values: ArrayLike<number>): Float32Array<ArrayBuffer> => Float32Array.from(Array.from(values).filter((_, i) => mask[Math.floor(i / width)] === 1));
+  close('text encoder', real(states), { shape: [], data: real(tensor(text, 'states').data) });
+
+  for (const [file, latents, tiny] of [['vae', 'latent_mean', false], ['vae_tiny', 'encoded', true]] as const) {
+    const data = read(`sigma/${file}.safetensors`);
+    close(`${file} encode`, (await probe(opened, 'vae-encode', data, { tiny })).get('latents'), tensor(data, latents));
+    close(`${file} decode`, (await probe(opened, 'vae-decode', data, { tiny })).get('image'), tensor(data, 'decoded'));
+  }
+  await opened.close();
+});
+
+test('routed layers choose the same tokens', async () => {
+  const opened = await openModel('routed');
+  const data = read('sigma/routed.safetensors');
+  for (const [name, options] of [['learned', {}], ['dense', { compression: 'off' }]] as const) {
+    const outputs = await probe(opened, 'transformer', data, options);
+    for (const layer of [0, 1, 2, 3]) {
+      expect(outputs.get(`index.${layer}`), `${name}, layer ${layer}`).toEqual([...tensor(data, `${name}.index.${layer}`).data]);
+    }
+    close(`routed ${name}`, outputs.get('output'), tensor(data, `${name}.output`));
+  }
+  await opened.close();
+});
