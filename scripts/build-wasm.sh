@@ -19,9 +19,9 @@ build() {
   $WASM_CARGO build $WASM_CARGO_FLAGS --lib --profile "$profile" --target wasm32-unknown-unknown --no-default-features --features "$features"
   "$bindgen" --target web --remove-name-section --out-name "diffcr_$name" --out-dir build/wasm "$CARGO_TARGET_DIR/wasm32-unknown-unknown/$profile/diffcr.wasm"
   if [ "$opt" = --opt ]; then
-    # npm's binaryen: Debian's 108 mixes up the tables of a module with reference types.
+    # npm's binaryen, with the features that the module names: Debian's mixes up its tables, and all features are more than Chrome has.
     [ -x www/node_modules/.bin/wasm-opt ] || make --no-print-directory www/node_modules/.package-lock.json
-    www/node_modules/.bin/wasm-opt "$level" --all-features "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"
+    www/node_modules/.bin/wasm-opt "$level" "build/wasm/diffcr_${name}_bg.wasm" -o "build/wasm/diffcr_${name}_bg.wasm"
   fi
 }
 opt="${1:-}"
