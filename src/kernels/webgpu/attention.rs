@@ -80,7 +80,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
   {puts}
 }}",
             rows = unroll(queries, |i| {
-                let bias = if self.bias { format!("let b{i} = id.z * p.bias_b + id.y * p.bias_h + n{i} * p.bias_n;") } else { String::new() };
+                let bias = if self.bias {
+                    format!("let b{i} = id.z * p.bias_b + id.y * p.bias_h + n{i} * p.bias_n;")
+                } else {
+                    String::new()
+                };
                 format!(
                     "let n{i} = min(first + {i}u, p.queries - 1u);
                      let q_row{i} = id.z * p.q_b + id.y * p.q_h + n{i} * p.q_n; {bias}"
@@ -170,7 +174,13 @@ fn vectors(x: Tensor<4>) -> (Buffer, [usize; 3]) {
 }
 
 /// [`attention`] in plain tensor operations.
-pub fn attention_reference(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, bias: Option<Tensor<4>>, scale: f32) -> Tensor<4> {
+pub fn attention_reference(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<Tensor<4>>,
+    scale: f32,
+) -> Tensor<4> {
     let mut scores = query.matmul(key.swap_dims(2, 3)) * scale; // [B, H, N, S]
     if let Some(bias) = bias {
         scores = scores + bias;

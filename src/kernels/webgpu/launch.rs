@@ -3,11 +3,11 @@
 use core::fmt::Debug;
 use core::hash::Hash;
 
-use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+use burn::backend::ops::FloatTensorOps;
 use burn::backend::wgpu::{CubeBackend, CubeTensor, Wgpu};
 use burn::cubecl::ir::metadata::Info;
-use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
 use burn::cubecl::ir::settings::{ExecutionMode, KernelSettings};
+use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
 use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
@@ -66,16 +66,6 @@ impl Buffer {
         }
         let count = x.0.meta.shape().num_elements();
         Self(CubeBackend::float_reshape(x.0, Shape::from([count])))
-    }
-
-    /// The same of integers.
-    pub fn packed_ints<const D: usize>(x: Tensor<D, Int>) -> Self {
-        let x = x.try_into_primitive::<Wgpu>().expect("a tensor beside one that `runs`");
-        if x.is_contiguous() {
-            return Self(x);
-        }
-        let count = x.meta.shape().num_elements();
-        Self(CubeBackend::int_reshape(x, Shape::from([count])))
     }
 
     /// `x` as it lies; [`Buffer::stride`] says how.

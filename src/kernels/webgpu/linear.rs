@@ -11,7 +11,10 @@ pub enum Epilogue {
     /// GELU in its tanh form.
     Gelu,
     /// `residual + gate · y`: `residual` `[B, N, out]`, `gate` `[B, 1, out]` or none for 1.
-    Residual { residual: Tensor<3>, gate: Option<Tensor<3>> },
+    Residual {
+        residual: Tensor<3>,
+        gate: Option<Tensor<3>>,
+    },
 }
 
 /// Rows and outputs of an invocation's register tile: what measured best of 2×2 to 8×8, with four inputs to a load.
@@ -57,7 +60,9 @@ impl Shader for Gemm {
         if self.residual {
             value = format!("residual[at] + {value}");
         }
-        let [a, b] = ["a", "b"].map(|m| unroll(TILE, |i| format!("let {m}{i} = {}[{m}_row{i} + k];", if m == "a" { "x" } else { "weight" })));
+        let [a, b] = ["a", "b"].map(|m| {
+            unroll(TILE, |i| format!("let {m}{i} = {}[{m}_row{i} + k];", if m == "a" { "x" } else { "weight" }))
+        });
         format!(
             "
 struct P {{ rows: u32, inputs: u32, outputs: u32, group: u32 }}
@@ -104,13 +109,19 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 }
 
 /// `epilogue(x Wᵀ + bias)`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`, to `[.., out]`.
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>, epilogue: Epilogue) -> Tensor<D> {
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    epilogue: Epilogue,
+) -> Tensor<D> {
     let mut shape = x.dims();
     let [outputs, inputs] = weight.dims();
     let rows = shape.iter().product::<usize>() / inputs;
     shape[D - 1] = outputs;
     let vector = inputs.is_multiple_of(4);
-    let mut shader = Gemm { vector, bias: bias.is_some(), gelu: matches!(epilogue, Epilogue::Gelu), residual: false, gate: false };
+    let mut shader =
+        Gemm { vector, bias: bias.is_some(), gelu: matches!(epilogue, Epilogue::Gelu), residual: false, gate: false };
     let mut buffers = vec![Buffer::packed(x), Buffer::packed(weight)];
     buffers.extend(bias.map(Buffer::packed));
     let mut group = 1; // rows that share a gate

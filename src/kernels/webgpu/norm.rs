@@ -59,7 +59,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
 pub fn modulated_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>, eps: f64) -> Tensor<3> {
     let [b, n, d] = x.dims();
     let vector = d.is_multiple_of(4);
-    let (x, shift, scale) = (Buffer::packed(x), Buffer::packed(shift.expand([b, 1, d])), Buffer::packed(scale.expand([b, 1, d])));
+    let (x, shift, scale) =
+        (Buffer::packed(x), Buffer::packed(shift.expand([b, 1, d])), Buffer::packed(scale.expand([b, 1, d])));
     let y = x.beside([b, n, d], DType::F32);
     let width = if vector { d / 4 } else { d };
     let words = [b * n, width, n, d, width, width, (eps as f32).to_bits() as usize];

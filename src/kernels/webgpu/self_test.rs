@@ -14,22 +14,30 @@ use crate::error::{Error, Result};
 /// `DeviceLost` where a result cannot be read back.
 pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
     let mut found = Vec::new();
-    for (i, [b, n, inputs, outputs]) in [[2, 17, 24, 37], [1, 3, 7, 5], [3, 33, 128, 66], [1, 1, 4, 1]].into_iter().enumerate() {
+    for (i, [b, n, inputs, outputs]) in
+        [[2, 17, 24, 37], [1, 3, 7, 5], [3, 33, 128, 66], [1, 1, 4, 1]].into_iter().enumerate()
+    {
         let x = || noise([b, n, inputs], 1.0, device);
         let weight = || noise([outputs, inputs], 2.0, device);
         let bias = || (i != 1).then(|| noise([outputs], 3.0, device));
         let residual = || noise([b, n, outputs], 4.0, device);
         let gated = || Epilogue::Residual { residual: residual(), gate: Some(noise([b, 1, outputs], 5.0, device)) };
         let plain = || Epilogue::Residual { residual: residual(), gate: None };
-        let epilogues: [(&str, &dyn Fn() -> Epilogue); 4] =
-            [("", &|| Epilogue::None), (" gelu", &|| Epilogue::Gelu), (" gate residual", &gated), (" residual", &plain)];
+        let epilogues: [(&str, &dyn Fn() -> Epilogue); 4] = [
+            ("", &|| Epilogue::None),
+            (" gelu", &|| Epilogue::Gelu),
+            (" gate residual", &gated),
+            (" residual", &plain),
+        ];
         for (name, epilogue) in epilogues {
             let ours = linear(x(), weight(), bias(), epilogue());
             let error = error(ours, linear_reference(x(), weight(), bias(), epilogue())).await?;
             found.push((format!("linear{name} {b}x{n}x{inputs}x{outputs}"), error));
         }
     }
-    for [b, h, n, s, d] in [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]] {
+    for [b, h, n, s, d] in
+        [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
+    {
         // As heads are split from tokens, so that the memory is not in order.
         let heads = |len: usize, seed: f32| noise([b, len, h, d], seed, device).swap_dims(1, 2);
         let full = || noise([b, h, n, s], 4.0, device) * 3.0;
@@ -49,9 +57,14 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
         let rows = || noise([b, 6, d], 2.0, device);
         let (shift, scale) = (|| rows().narrow(1, 1, 1), || rows().narrow(1, 4, 1));
         let ours = modulated_norm(x(), shift(), scale(), 1e-6);
-        found.push((format!("norm {b}x{n}x{d}"), error(ours, modulated_norm_reference(x(), shift(), scale(), 1e-6)).await?));
+        found.push((
+            format!("norm {b}x{n}x{d}"),
+            error(ours, modulated_norm_reference(x(), shift(), scale(), 1e-6)).await?,
+        ));
     }
-    for (b, n, k, levels) in [(1, 1, 1, 1), (3, 37, 5, 4), (2, 300, 299, 1), (2, 4096, 1229, 50), (1, 1024, 512, 1 << 20)] {
+    for (b, n, k, levels) in
+        [(1, 1, 1, 1), (3, 37, 5, 4), (2, 300, 299, 1), (2, 4096, 1229, 50), (1, 1024, 512, 1 << 20)]
+    {
         found.push((format!("select {b}x{n} {k}"), selection_error(b, n, k, levels, device).await?));
     }
     Ok(found)
@@ -59,7 +72,8 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
 
 /// The share of indices, flags and places that are not those of sorting scores of so many `levels`, which tie often.
 async fn selection_error(b: usize, n: usize, k: usize, levels: i32, device: &Device) -> Result<f64> {
-    let scores: Vec<f32> = values(b * n, 7.0).into_iter().map(|v| (v * levels as f32).floor() / levels as f32).collect();
+    let scores: Vec<f32> =
+        values(b * n, 7.0).into_iter().map(|v| (v * levels as f32).floor() / levels as f32).collect();
     let ours = select(Tensor::from_data(TensorData::new(scores.clone(), [b, n]), device), k);
     let (index, kept, place) = (ints(ours.index).await?, ints(ours.kept.int()).await?, ints(ours.place).await?);
     let mut wrong = 0;
@@ -89,7 +103,15 @@ async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> Result<f64>
     let (ours, plain) = (floats(ours).await?, floats(plain).await?);
     let largest = plain.iter().fold(1e-30f64, |m, &v| m.max(f64::from(v).abs()));
     let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
-    let worst = ours.iter().zip(&plain).map(difference).fold(0.0, |m, d| if d <= m { m } else if d.is_nan() { f64::INFINITY } else { d });
+    let worst = ours.iter().zip(&plain).map(difference).fold(0.0, |m, d| {
+        if d <= m {
+            m
+        } else if d.is_nan() {
+            f64::INFINITY
+        } else {
+            d
+        }
+    });
     Ok(worst / largest)
 }
 
