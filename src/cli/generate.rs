@@ -5,18 +5,16 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use clap::Args;
-use image::{ExtendedColorType, ImageEncoder};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::Shared;
+use super::{Shared, png};
 use super::device::DeviceArg;
 use super::tensors::{self, write_file};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;
 use crate::model::ratios::Compression;
-use crate::pipeline::image::Image;
 use crate::pipeline::options::Values;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 
@@ -93,7 +91,8 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     let output = pollster::block_on(run.finish())?;
     bar.finish_and_clear();
 
-    write_file(&args.out, &png(&output.image)?)?;
+    let (width, height) = (output.image.width, output.image.height);
+    write_file(&args.out, &png::encode(&output.pixels.data, width, height)?)?;
     if let Some(path) = &args.save_latents {
         tensors::write(
             path,
@@ -103,7 +102,7 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     let settings = run.settings();
     shared.result(
         &json!({
-            "out": args.out, "width": output.image.width, "height": output.image.height, "seed": settings.seed,
+            "out": args.out, "width": width, "height": height, "seed": settings.seed,
             "steps": settings.steps, "guidance": settings.guidance, "solver": settings.solver,
             "loadMs": loaded.as_millis() as u64, "totalMs": started.elapsed().as_millis() as u64,
         }),
@@ -125,15 +124,6 @@ fn initial_latents(path: &Path, index: usize) -> Result<Values> {
     }
     let size = channels * height * width;
     Ok(Values { shape: vec![1, channels, height, width], data: latents.data[index * size..][..size].to_vec() })
-}
-
-fn png(image: &Image) -> Result<Vec<u8>> {
-    let rgb: Vec<u8> = image.data.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
-    let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(&rgb, image.width as u32, image.height as u32, ExtendedColorType::Rgb8)
-        .map_err(|e| Error::internal(format!("PNG: {e}")))?;
-    Ok(bytes)
 }
 
 fn progress(steps: usize, shared: &Shared) -> ProgressBar {

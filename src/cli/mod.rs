@@ -8,7 +8,6 @@ mod device;
 mod eval;
 mod generate;
 mod inspect;
-#[cfg(feature = "train")]
 mod png;
 mod probe;
 #[cfg(feature = "train")]

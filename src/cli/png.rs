@@ -20,6 +20,7 @@ pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
 }
 
 /// PNG of pictures `[3, side, side]` in rows of `columns`; what they do not fill is black.
+#[cfg(feature = "train")]
 pub fn sheet(pictures: &[Vec<f32>], side: usize, columns: usize) -> Result<Vec<u8>> {
     let (width, height) = (columns * side, pictures.len().div_ceil(columns).max(1) * side);
     let mut pixels = vec![-1.0; 3 * width * height];
@@ -34,7 +35,7 @@ pub fn sheet(pictures: &[Vec<f32>], side: usize, columns: usize) -> Result<Vec<u
     encode(&pixels, width, height)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
 
