@@ -7,6 +7,7 @@ mod device;
 #[cfg(feature = "train")]
 mod eval;
 mod generate;
+mod inpaint;
 mod inspect;
 mod png;
 mod probe;
@@ -47,6 +48,8 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// A prompt becomes a picture.
     Generate(generate::GenerateArgs),
+    /// The masked part of a picture is drawn anew.
+    Inpaint(inpaint::InpaintArgs),
     /// A dense model, or routers and keep ratios, from captioned pictures.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
@@ -110,6 +113,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
+        Command::Inpaint(args) => inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(args, &cli.shared),
         #[cfg(feature = "train")]

@@ -31,6 +31,16 @@ pub struct KeyValue {
     pub value: Tensor<4>,
 }
 
+impl KeyValue {
+    /// These and then `others`: `[B, H, S + S', d]`.
+    pub fn joined(self, others: &Self) -> Self {
+        Self {
+            key: Tensor::cat(vec![self.key, others.key.clone()], 2),
+            value: Tensor::cat(vec![self.value, others.value.clone()], 2),
+        }
+    }
+}
+
 impl Attention {
     pub fn load(scope: &mut Scope, width: usize, heads: usize) -> Result<Self> {
         let mut linear = |name: &str| Linear::load(&mut scope.enter(name), width, width, true);
@@ -61,9 +71,10 @@ impl Attention {
         self.to_out.forward(join_heads(y)) // [B, N, D]
     }
 
-    /// Attention among the tokens of `x` `[B, N, D]`.
-    pub fn forward_self(&self, x: Tensor<3>) -> Tensor<3> {
-        let context = self.key_value(x.clone());
+    /// Attention among the tokens of `x` `[B, N, D]`, and over the `others` if given.
+    pub fn forward_self(&self, x: Tensor<3>, others: Option<&KeyValue>) -> Tensor<3> {
+        let own = self.key_value(x.clone());
+        let context = others.map_or(own.clone(), |others| own.joined(others));
         self.forward(x, context, None)
     }
 }

@@ -48,17 +48,34 @@ impl Block {
         self.attn2.key_value(caption)
     }
 
+    /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
+    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>) -> KeyValue {
+        let rows = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+        self.attn1.key_value(modulated_layer_norm(x, rows.clone().narrow(1, 0, 1), rows.narrow(1, 1, 1)))
+    }
+
     /// The tokens `x` `[B, k, D]` before the MLP's residual add, and the gated MLP branch to add.
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
     pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        self.forward_among(x, None, caption, six)
+    }
+
+    /// As [`Block::forward`], where `x` also attends to `others` that do not run themselves.
+    pub fn forward_among(
+        &self,
+        x: Tensor<3>,
+        others: Option<&KeyValue>,
+        caption: Caption,
+        six: Tensor<3>,
+    ) -> (Tensor<3>, Tensor<3>) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
         let row = |i: usize| table.clone().narrow(1, i, 1); // [B, 1, D]
         let (shift_attn, scale_attn, gate_attn) = (row(0), row(1), row(2));
         let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
 
         let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let x = x + gate_attn * self.attn1.forward_self(h); // [B, k, D]
+        let x = x + gate_attn * self.attn1.forward_self(h, others); // [B, k, D]
         let x = x.clone() + self.attn2.forward(x, caption.key_value.clone(), caption.bias); // [B, k, D]
         let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
         let h = gelu_tanh(self.ff_in.forward(h)); // [B, k, 4D]
