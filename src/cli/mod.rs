@@ -6,6 +6,8 @@ mod convert;
 mod device;
 #[cfg(feature = "train")]
 mod eval;
+#[cfg(feature = "train")]
+mod eval_inpaint;
 mod generate;
 mod inpaint;
 mod inspect;
@@ -56,6 +58,9 @@ enum Command {
     /// Bundles side by side on held-out scene prompts.
     #[cfg(feature = "train")]
     Eval(eval::EvalArgs),
+    /// Bundles side by side at filling holes.
+    #[cfg(feature = "train")]
+    EvalInpaint(eval_inpaint::EvalInpaintArgs),
     /// Captioned pictures of the procedural source.
     #[cfg(feature = "train")]
     Scenes(scenes::ScenesArgs),
@@ -118,6 +123,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Train(args) => train::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Eval(args) => eval::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::EvalInpaint(args) => eval_inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Scenes(args) => scenes::run(args, &cli.shared),
     }

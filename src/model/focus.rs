@@ -39,6 +39,18 @@ pub struct Focus {
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     layers: Vec<KeyValue>,
+    /// The same of the full step before.
+    before: Vec<KeyValue>,
+}
+
+impl Memory {
+    /// What layer `i` lends after going on from the two last full steps by `lean` times their distance.
+    fn lent(&self, i: usize, lean: f64) -> Option<KeyValue> {
+        let last = self.layers.get(i)?.clone();
+        let Some(before) = self.before.get(i).filter(|_| lean != 0.0) else { return Some(last) };
+        let on = |last: Tensor<4>, before: &Tensor<4>| last * (1.0 + lean) - before.clone() * lean;
+        Some(KeyValue { key: on(last.key, &before.key), value: on(last.value, &before.value) })
+    }
 }
 
 impl Focus {
@@ -90,7 +102,7 @@ impl Transformer {
         memory: &mut Memory,
     ) -> Result<Tensor<4>> {
         let rule = Rule::new(self, routing)?;
-        memory.layers.clear();
+        memory.before = std::mem::take(&mut memory.layers);
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let others = rule.best(i, layer, x.clone().select(1, focus.others.clone())); // [B, S, D]
             memory.layers.push(layer.block.lent(others, six.clone()));
@@ -111,12 +123,13 @@ impl Transformer {
         routing: Option<&StepRouting>,
         focus: &Focus,
         memory: &Memory,
+        lean: f64,
     ) -> Result<Tensor<4>> {
         let rule = Rule::new(self, routing)?;
         let last = self.config().layers - 1;
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let x = if i == 0 { x.select(1, focus.active.clone()) } else { x }; // [B, A, D]
-            let x = rule.run(i, layer, x, memory.layers.get(i), caption, six); // [B, A, D]
+            let x = rule.run(i, layer, x, memory.lent(i, lean).as_ref(), caption, six); // [B, A, D]
             if i == last { x.select(1, focus.place.clone()) } else { x } // [B, N, D] at last
         })
     }

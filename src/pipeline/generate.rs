@@ -187,7 +187,8 @@ impl Run {
         let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
         let output = match plan {
             Some((Scope::Focus, plan)) => {
-                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory)?
+                let lean = plan.lean(i - self.first);
+                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory, lean)?
             }
             Some((Scope::Remember, plan)) => {
                 model.forward_full(x, &timesteps, captions, routing, &plan.focus, &mut plan.memory)?

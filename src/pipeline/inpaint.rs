@@ -108,11 +108,11 @@ impl Run {
             self.condition = Some(condition(&pipeline, image, &paste)?);
         }
         let first = self.sampler.start(how.strength);
-        let steps = self.sampler.steps() - first;
+        let levels: Vec<_> = (first..self.sampler.steps()).map(|i| self.sampler.noise_at(i)).collect();
         let plan = match how.mask_aware.spotlight() {
             Some(spotlight) => {
                 let patch = pipeline.transformer().config().patch_size;
-                spotlight.plan(&cells.redrawn(), across, patch, steps, device)?
+                spotlight.plan(&cells.redrawn(), across, patch, &levels, device)?
             }
             None => None,
         };

@@ -170,10 +170,10 @@ mod tests {
     fn feathering_fades_outwards_with_the_distance() {
         let set = |x: usize, y: usize| (x, y) == (5, 4) || (x, y) == (12, 9);
         let soft = mask((17, 13), set).feathered(3.0).unwrap();
-        for y in 0..13 {
-            for x in 0..17 {
+        for y in 0..13usize {
+            for x in 0..17usize {
                 let distance = |cx: usize, cy: usize| (x.abs_diff(cx) as f64).hypot(y.abs_diff(cy) as f64);
-                let expected = (1.0 - distance(5, 4).min(distance(12, 9)) / 4.0).max(0.0);
+                let expected = (1.0f64 - distance(5, 4).min(distance(12, 9)) / 4.0).max(0.0);
                 assert!((f64::from(soft.weight[y * 17 + x]) - expected).abs() < 1e-6, "{x} {y}");
             }
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::focus::{Focus, Memory};
+use crate::sampler::Level;
 
 /// How a run follows its hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +47,10 @@ pub enum Scope {
 pub struct Plan {
     pub focus: Focus,
     pub memory: Memory,
-    refresh: usize,
-    steps: usize,
+    /// How far along the way from noise to image each step begins, in radians.
+    angles: Vec<f64>,
+    /// The steps that all tokens run.
+    full: Vec<usize>,
 }
 
 impl Spotlight {
@@ -61,7 +64,7 @@ impl Spotlight {
         redrawn: &[bool],
         columns: usize,
         patch: usize,
-        steps: usize,
+        levels: &[Level],
         device: &Device,
     ) -> Result<Option<Plan>> {
         if self.max_active > 100 || self.ring > 1 << 16 {
@@ -69,11 +72,33 @@ impl Spotlight {
         }
         let tokens = self.in_focus(redrawn, columns, patch);
         let active = tokens.iter().filter(|f| **f).count();
-        if steps < self.min_steps || 100 * active > self.max_active * tokens.len() {
+        if levels.len() < self.min_steps || 100 * active > self.max_active * tokens.len() {
             return Ok(None);
         }
-        let plan = |focus| Plan { focus, memory: Memory::default(), refresh: self.refresh, steps };
-        Ok(Focus::new(&tokens, device).map(plan))
+        let angles: Vec<f64> = levels.iter().map(|level| libm::atan2(level.sigma, level.signal)).collect();
+        let full = self.full_steps(&angles);
+        Ok(Focus::new(&tokens, device).map(|focus| Plan { focus, memory: Memory::default(), angles, full }))
+    }
+
+    fn full_steps(&self, angles: &[f64]) -> Vec<usize> {
+        if self.refresh == 0 {
+            return vec![];
+        }
+        let var = |k: &str| std::env::var(k).ok().and_then(|v| v.parse::<f64>().ok());
+        let mix = var("X_MIX").unwrap_or(0.0);
+        let n = angles.len();
+        let first = angles[0];
+        // Progress in [0, 1): a mix of steps and angles.
+        let at = |i: usize| (1.0 - mix) * i as f64 / n as f64 + mix * (1.0 - angles[i] / first);
+        let count = n.div_ceil(self.refresh) as f64;
+        let mut full = vec![0];
+        for i in 1..n {
+            let due = (at(i) * count + 1e-9).floor() > (at(*full.last().unwrap_or(&0)) * count + 1e-9).floor();
+            if due {
+                full.push(i);
+            }
+        }
+        full
     }
 
     /// The tokens of the grid with a redrawn cell within `ring` tokens.
@@ -92,12 +117,26 @@ impl Spotlight {
 impl Plan {
     /// What step `i` of the run does.
     pub fn scope(&self, i: usize) -> Scope {
-        match self.refresh {
-            0 => Scope::Focus,
-            refresh if i % refresh != 0 => Scope::Focus,
-            // What nobody will use need not be remembered.
-            refresh if refresh == 1 || i + 1 >= self.steps => Scope::All,
-            _ => Scope::Remember,
+        let full = self.full.contains(&i);
+        let next = self.full.contains(&(i + 1)) || i + 1 == self.angles.len();
+        match (full, next) {
+            (false, _) => Scope::Focus,
+            (true, true) if std::env::var("X_LEAN").is_err() => Scope::All,
+            (true, _) => Scope::Remember,
+        }
+    }
+
+    /// How far step `i` is beyond the last full step, over the distance of the two last ones.
+    pub fn lean(&self, i: usize) -> f64 {
+        let var = |k: &str| std::env::var(k).ok().and_then(|v| v.parse::<f64>().ok());
+        let Some(scale) = var("X_LEAN") else { return 0.0 };
+        let mut past = self.full.iter().rev().filter(|f| **f < i);
+        match (past.next(), past.next()) {
+            (Some(&last), Some(&before)) => {
+                let a = |i: usize| if var("X_IDX").is_some() { i as f64 } else { -self.angles[i] };
+                scale * (a(i) - a(last)) / (a(last) - a(before))
+            }
+            _ => 0.0,
         }
     }
 }
