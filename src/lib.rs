@@ -14,7 +14,7 @@ pub mod device;
 
 pub mod bundle;
 
-#[cfg(feature = "train")]
+#[cfg(any(feature = "train", feature = "webgpu"))]
 pub mod kernels;
 
 pub mod model;

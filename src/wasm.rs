@@ -56,6 +56,14 @@ impl Engine {
         }))
     }
 
+    /// The error of every kernel of our own against plain tensor operations: `{ name: error }`.
+    #[cfg(feature = "webgpu")]
+    #[wasm_bindgen(js_name = selfTest)]
+    pub async fn self_test(&self) -> Result<JsValue, JsValue> {
+        let errors = crate::kernels::webgpu::self_test(&self.device).await.map_err(throw)?;
+        object(&errors.iter().map(|(name, error)| (name.as_str(), (*error).into())).collect::<Vec<_>>())
+    }
+
     pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {
         let loader = Manifest::parse(json).and_then(|m| bundle::Loader::new(m, &self.device));
         Ok(Loader { inner: loader.map_err(throw)? })

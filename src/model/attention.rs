@@ -8,6 +8,8 @@ use burn::tensor::ops::AttentionModuleOptions;
 use super::linear::Linear;
 use crate::bundle::Scope;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu;
 
 /// The logit a masked key gets: its weight is exactly zero in f32 unless every key of the row is masked.
 pub const MASKED: f32 = -10000.0;
@@ -61,22 +63,55 @@ impl Attention {
         }
     }
 
-    /// Queries of `x` `[B, N, D]` over `context`; `bias` `[B, 1, 1, S]` is added to the logits.
-    pub fn forward(&self, x: Tensor<3>, context: KeyValue, bias: Option<&Tensor<4>>) -> Tensor<3> {
+    /// `residual + gate · y`, y being queries of `x` `[B, N, D]` over `context`; `bias` `[B, 1, 1, S]` is added to the logits.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        context: KeyValue,
+        bias: Option<&Tensor<4>>,
+        residual: Tensor<3>,
+        gate: Option<Tensor<3>>,
+    ) -> Tensor<3> {
         let query = split_heads(self.to_q.forward(x), self.heads); // [B, H, N, d]
         let [b, h, n, _] = query.dims();
         let s = context.key.dims()[2];
         let bias = bias.map(|bias| bias.clone().expand([b, h, n, s]));
-        let y = attention(query, context.key, context.value, None, bias, AttentionModuleOptions::default());
-        self.to_out.forward(join_heads(y)) // [B, N, D]
+        let y = scaled_dot_product(query, context.key, context.value, bias, None);
+        self.to_out.forward_residual(join_heads(y), residual, gate) // [B, N, D]
     }
 
-    /// Attention among the tokens of `x` `[B, N, D]`, and over the `others` if given.
-    pub fn forward_self(&self, x: Tensor<3>, others: Option<&KeyValue>) -> Tensor<3> {
+    /// `residual + gate · y`, y being attention among the tokens of `x` `[B, N, D]`, and over the `others` if given.
+    pub fn forward_self(
+        &self,
+        x: Tensor<3>,
+        others: Option<&KeyValue>,
+        residual: Tensor<3>,
+        gate: Tensor<3>,
+    ) -> Tensor<3> {
         let own = self.key_value(x.clone());
-        let context = others.map_or(own.clone(), |others| own.joined(others));
-        self.forward(x, context, None)
+        let context = match others {
+            Some(others) => own.joined(others),
+            None => own,
+        };
+        self.forward(x, context, None, residual, Some(gate))
     }
+}
+
+/// `softmax(scale · query keyᵀ + bias) value` by head: `query` `[B, H, N, d]`, `key` and `value` `[B, H, S, d]`, `bias`
+/// `[B, H, N, S]`; the scale is `1/√d` unless told.
+pub fn scaled_dot_product(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<Tensor<4>>,
+    scale: Option<f64>,
+) -> Tensor<4> {
+    #[cfg(feature = "webgpu")]
+    if webgpu::runs(&query) && webgpu::fits(query.dims()[3]) {
+        let scale = scale.unwrap_or_else(|| 1.0 / (query.dims()[3] as f64).sqrt());
+        return webgpu::attention(query, key, value, bias, scale as f32);
+    }
+    attention(query, key, value, None, bias, AttentionModuleOptions { scale, ..Default::default() })
 }
 
 /// `[B, N, H·d]` to `[B, H, N, d]`.

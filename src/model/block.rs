@@ -1,6 +1,5 @@
 //! The PixArt block, written once: what a dense layer runs on all tokens and a routed layer on the selected ones.
 
-use super::activation::gelu_tanh;
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
@@ -75,10 +74,10 @@ impl Block {
         let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
 
         let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let x = x + gate_attn * self.attn1.forward_self(h, others); // [B, k, D]
-        let x = x.clone() + self.attn2.forward(x, caption.key_value.clone(), caption.bias); // [B, k, D]
+        let x = self.attn1.forward_self(h, others, x, gate_attn); // [B, k, D]
+        let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, x, None); // [B, k, D]
         let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
-        let h = gelu_tanh(self.ff_in.forward(h)); // [B, k, 4D]
+        let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
         (x, gate_mlp * self.ff_out.forward(h)) // [B, k, D] twice
     }
 }

@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::activation::gelu_tanh;
 use super::config::TransformerConfig;
 use super::linear::Linear;
 use crate::bundle::Scope;
@@ -143,6 +142,6 @@ impl CaptionProjection {
 
     /// `[B, S, E]` to `[B, S, D]`.
     pub fn forward(&self, states: Tensor<3>) -> Tensor<3> {
-        self.linear_2.forward(gelu_tanh(self.linear_1.forward(states)))
+        self.linear_2.forward(self.linear_1.forward_gelu(states))
     }
 }

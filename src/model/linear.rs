@@ -3,9 +3,12 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::activation::gelu_tanh;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::{self, Epilogue};
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -31,6 +34,41 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`, as one matrix product over all leading dimensions.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return self.launch(x, Epilogue::None);
+        }
+        self.plain(x)
+    }
+
+    /// GELU of [`Linear::forward`].
+    pub fn forward_gelu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return self.launch(x, Epilogue::Gelu);
+        }
+        gelu_tanh(self.plain(x))
+    }
+
+    /// `residual + gate · `[`Linear::forward`]: `x` `[B, N, in]`, `residual` `[B, N, out]`, `gate` `[B, 1, out]` or none for 1.
+    pub fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>, gate: Option<Tensor<3>>) -> Tensor<3> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return self.launch(x, Epilogue::Residual { residual, gate });
+        }
+        let y = self.plain(x);
+        match gate {
+            Some(gate) => residual + gate * y,
+            None => residual + y,
+        }
+    }
+
+    #[cfg(feature = "webgpu")]
+    fn launch<const D: usize>(&self, x: Tensor<D>, epilogue: Epilogue) -> Tensor<D> {
+        webgpu::linear(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), epilogue)
+    }
+
+    fn plain<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
         let weight = self.weight.val(); // [out, in]
         let [output, input] = weight.dims();

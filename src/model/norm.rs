@@ -23,6 +23,10 @@ pub fn modulated_layer_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) ->
     if crate::kernels::is_fused(&x) {
         return crate::kernels::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
     }
+    #[cfg(feature = "webgpu")]
+    if crate::kernels::webgpu::runs(&x) {
+        return crate::kernels::webgpu::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
+    }
     layer_norm(x) * (scale + 1.0) + shift
 }
 

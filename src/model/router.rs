@@ -10,6 +10,8 @@ use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::device;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu;
 
 /// One linear map `D → 1` without bias, then a sigmoid.
 #[derive(Module, Debug)]
@@ -31,6 +33,10 @@ impl Router {
     /// Scores in (0, 1) of the tokens `x` `[B, N, D]`: `[B, N]`.
     pub fn score(&self, x: Tensor<3>) -> Tensor<2> {
         let [b, n, width] = x.dims();
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return sigmoid(webgpu::linear(x, self.weight.val(), None, webgpu::Epilogue::None)).reshape([b, n]);
+        }
         sigmoid(x.reshape([b * n, width]).matmul(self.weight.val().transpose())).reshape([b, n])
     }
 }
@@ -54,6 +60,11 @@ impl Selection {
     pub fn top(score: Tensor<2>, k: usize) -> Self {
         let [_, n] = score.dims();
         assert!((1..=n).contains(&k), "{k} tokens of {n}");
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&score) {
+            let webgpu::Selected { index, kept, place } = webgpu::select(score, k);
+            return Self { index, kept, place };
+        }
         if device::is_host(&score.device()) { top_on_host(score, k) } else { top_on_device(score, k) }
     }
 

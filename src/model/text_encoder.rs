@@ -2,12 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::activation::gelu_tanh;
-use super::attention::{join_heads, split_heads};
+use super::attention::{join_heads, scaled_dot_product, split_heads};
 use super::config::{FeedForward, TextEncoderConfig};
 use super::linear::Linear;
 use super::norm::RmsNorm;
@@ -141,16 +138,15 @@ impl TextLayer {
         let query = split_heads(self.q.forward(h.clone()), self.heads); // [B, H, S, d]
         let key = split_heads(self.k.forward(h.clone()), self.heads);
         let value = split_heads(self.v.forward(h), self.heads);
-        let options = AttentionModuleOptions { scale: Some(1.0), ..Default::default() };
-        let y = attention(query, key, value, None, Some(bias), options);
-        let x = x + self.o.forward(join_heads(y)); // [B, S, E]
+        let y = scaled_dot_product(query, key, value, Some(bias), Some(1.0));
+        let x = self.o.forward_residual(join_heads(y), x, None); // [B, S, E]
 
         let h = self.mlp_norm.forward(x.clone());
         let hidden = match &self.wi_linear {
-            Some(linear) => gelu_tanh(self.wi.forward(h.clone())) * linear.forward(h), // [B, S, F]
+            Some(linear) => self.wi.forward_gelu(h.clone()) * linear.forward(h), // [B, S, F]
             None => relu(self.wi.forward(h)),
         };
-        x + self.wo.forward(hidden) // [B, S, E]
+        self.wo.forward_residual(hidden, x, None) // [B, S, E]
     }
 }
 

@@ -4,6 +4,7 @@ mod convert;
 mod inpaint;
 mod interrupt;
 mod parity;
+mod quantize;
 mod refuse;
 #[cfg(feature = "train")]
 mod scenes;

@@ -1,0 +1,46 @@
+//! Fused operations of training on the CPU: each is one pass over memory with a closed-form backward pass, where burn's graph of
+//! plain operations takes a dozen.
+//!
+//! They are used where a tensor is in a graph and in host memory, and nowhere else: [`is_fused`]. Each has its twin in plain tensor
+//! operations beside the layer that calls it, and a test between the two.
+
+mod autodiff;
+mod gelu;
+mod host;
+mod norm;
+
+use burn::tensor::{DType, Tensor};
+
+use crate::device::is_host;
+
+pub use autodiff::{gelu_tanh, modulated_norm};
+
+/// Whether `x` is part of training on the CPU.
+pub fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
+    let device = x.device();
+    device.is_autodiff() && is_host(&device) && x.dtype() == DType::F32
+}
+
+/// A function compiled twice, for any processor and for those with AVX2; the processor decides at run time.
+macro_rules! wide {
+    ($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+        $(#[$doc])*
+        pub fn $name($($arg: $type),*) {
+            #[inline(always)]
+            fn body($($arg: $type),*) $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn wide($($arg: $type),*) {
+                    body($($arg),*)
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the processor has the features that `wide` is compiled for.
+                    return unsafe { wide($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+use wide;

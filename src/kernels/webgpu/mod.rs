@@ -1,0 +1,26 @@
+//! WGSL kernels for burn's WebGPU backend: the hot path of a denoising step.
+//!
+//! burn's own kernels are chosen by autotune, which does not work in a browser; without it they are an order of magnitude slower
+//! than these. Each file is one operation: its shader, its launch, and its twin in plain tensor operations, with which
+//! [`self_test`] compares it on the device at hand. Nothing here reads back or waits.
+
+mod attention;
+mod launch;
+mod linear;
+mod norm;
+mod select;
+mod self_test;
+
+use burn::backend::DispatchTensorKind;
+use burn::tensor::{DType, Tensor};
+
+pub use attention::{attention, fits};
+pub use linear::{Epilogue, linear};
+pub use norm::modulated_norm;
+pub use select::{Selected, select};
+pub use self_test::self_test;
+
+/// Whether `x` is an f32 tensor on WebGPU, outside of a gradient graph.
+pub fn runs<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32 && matches!(x.clone().into_dispatch().kind, DispatchTensorKind::Cube(_))
+}
