@@ -114,15 +114,15 @@ pub fn focused(config: &TransformerConfig, n: usize, active: usize, length: usiz
     macs.map(|macs| 2 * macs) + embedding
 }
 
-/// What a full step does beside [`step`] so that focused ones can follow: keys and values of the `n − active` others.
+/// What a full step does beside [`step`] so that focused ones can follow: nothing in a dense model, whose keys and values are there
+/// anyway; in a routed one scores of the `n − active` others, and keys and values of the best.
 pub fn remembering(config: &TransformerConfig, n: usize, active: usize, keep: Option<&[f64]>) -> Flops {
     let (d, others) = (config.width() as u64, n - active);
-    let layer = |index: usize| {
-        let ratio = keep.map_or(1.0, |keep| keep.get(index).copied().unwrap_or(1.0));
-        let router = if keep.is_some() { others as u64 * d } else { 0 };
-        Flops { projections: 2 * tokens(ratio, others) as u64 * d * d, router, ..Flops::default() }
+    let layer = |ratio: &f64| {
+        let best = tokens(*ratio, others) as u64;
+        Flops { projections: 2 * best * d * d, router: others as u64 * d, ..Flops::default() }
     };
-    (0..config.layers).map(layer).sum::<Flops>().map(|macs| 2 * macs)
+    keep.unwrap_or_default().iter().map(layer).sum::<Flops>().map(|macs| 2 * macs)
 }
 
 /// What an image costs.
@@ -203,8 +203,8 @@ mod tests {
         // Half of them, and half of the others to see: 2·2·(2 + 6)·8 + 2·2·3·8 = 352.
         let routed = focused(&tiny(), 16, 4, 3, Some(&[0.5, 0.5]));
         assert_eq!((routed.projections, routed.attention, routed.router), (2 * 1536, 2 * 704, 2 * 64));
-        // Keys and values of 12 others, twice: 2·12·64; of 6 of them, with their scores.
-        assert_eq!(remembering(&tiny(), 16, 4, None).total(), 2 * 2 * 1536);
+        // Keys and values of 6 of 12 others, with the scores of all: 2·6·64 + 12·8.
+        assert_eq!(remembering(&tiny(), 16, 4, None).total(), 0);
         assert_eq!(remembering(&tiny(), 16, 4, Some(&[0.5, 0.5])).total(), 2 * 2 * (768 + 96));
     }
 

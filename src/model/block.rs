@@ -57,27 +57,28 @@ impl Block {
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
     pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        self.forward_among(x, None, caption, six)
+        let (x, branch, _) = self.forward_among(x, None, caption, six);
+        (x, branch)
     }
 
-    /// As [`Block::forward`], where `x` also attends to `others` that do not run themselves.
+    /// As [`Block::forward`], where `x` also attends to `others` that do not run themselves; and the keys and values of `x`.
     pub fn forward_among(
         &self,
         x: Tensor<3>,
         others: Option<&KeyValue>,
         caption: Caption,
         six: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>) {
+    ) -> (Tensor<3>, Tensor<3>, KeyValue) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
         let row = |i: usize| table.clone().narrow(1, i, 1); // [B, 1, D]
         let (shift_attn, scale_attn, gate_attn) = (row(0), row(1), row(2));
         let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
 
         let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let x = self.attn1.forward_self(h, others, x, gate_attn); // [B, k, D]
+        let (x, own) = self.attn1.forward_self(h, others, x, gate_attn); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, x, None); // [B, k, D]
         let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
-        (x, gate_mlp * self.ff_out.forward(h)) // [B, k, D] twice
+        (x, gate_mlp * self.ff_out.forward(h), own) // [B, k, D] twice
     }
 }

@@ -39,18 +39,6 @@ pub struct Focus {
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
     layers: Vec<KeyValue>,
-    /// The same of the full step before.
-    before: Vec<KeyValue>,
-}
-
-impl Memory {
-    /// What layer `i` lends after going on from the two last full steps by `lean` times their distance.
-    fn lent(&self, i: usize, lean: f64) -> Option<KeyValue> {
-        let last = self.layers.get(i)?.clone();
-        let Some(before) = self.before.get(i).filter(|_| lean != 0.0) else { return Some(last) };
-        let on = |last: Tensor<4>, before: &Tensor<4>| last * (1.0 + lean) - before.clone() * lean;
-        Some(KeyValue { key: on(last.key, &before.key), value: on(last.value, &before.value) })
-    }
 }
 
 impl Focus {
@@ -102,10 +90,17 @@ impl Transformer {
         memory: &mut Memory,
     ) -> Result<Tensor<4>> {
         let rule = Rule::new(self, routing)?;
-        memory.before = std::mem::take(&mut memory.layers);
+        memory.layers.clear();
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
-            let others = rule.best(i, layer, x.clone().select(1, focus.others.clone())); // [B, S, D]
-            memory.layers.push(layer.block.lent(others, six.clone()));
+            let Some(router) = &layer.router else {
+                let (tokens, branch, own) = layer.block.forward_among(x, None, caption, six);
+                memory.layers.push(own.of(&focus.others));
+                return tokens + branch;
+            };
+            let others = x.clone().select(1, focus.others.clone()); // [B, N − A, D]
+            let k = rule.count(i, others.dims()[1]);
+            let best = Selection::top(router.score(others.clone()), k).gather(others); // [B, k, D]
+            memory.layers.push(layer.block.lent(best, six.clone()));
             let k = rule.count(i, x.dims()[1]);
             layer.forward(x, caption, six, k, rule.gain).0
         })
@@ -123,13 +118,12 @@ impl Transformer {
         routing: Option<&StepRouting>,
         focus: &Focus,
         memory: &Memory,
-        lean: f64,
     ) -> Result<Tensor<4>> {
         let rule = Rule::new(self, routing)?;
         let last = self.config().layers - 1;
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let x = if i == 0 { x.select(1, focus.active.clone()) } else { x }; // [B, A, D]
-            let x = rule.run(i, layer, x, memory.lent(i, lean).as_ref(), caption, six); // [B, A, D]
+            let x = rule.run(i, layer, x, memory.layers.get(i), caption, six); // [B, A, D]
             if i == last { x.select(1, focus.place.clone()) } else { x } // [B, N, D] at last
         })
     }
@@ -156,13 +150,6 @@ impl<'a> Rule<'a> {
         self.keep.get(i).map_or(n, |&keep| tokens(keep, n))
     }
 
-    /// The tokens of `x` that a router prefers; all where there is none.
-    fn best(&self, i: usize, layer: &Layer, x: Tensor<3>) -> Tensor<3> {
-        let Some(router) = &layer.router else { return x };
-        let k = self.count(i, x.dims()[1]);
-        Selection::top(router.score(x.clone()), k).gather(x) // [B, k, D]
-    }
-
     /// Tokens `x` `[B, A, D]` after layer `i`, `others` in their sight.
     fn run(
         &self,
@@ -174,13 +161,13 @@ impl<'a> Rule<'a> {
         six: Tensor<3>,
     ) -> Tensor<3> {
         let Some(router) = &layer.router else {
-            let (tokens, branch) = layer.block.forward_among(x, others, caption, six);
+            let (tokens, branch, _) = layer.block.forward_among(x, others, caption, six);
             return tokens + branch;
         };
         let score = router.score(x.clone()); // [B, A]
         let selection = Selection::top(score.clone(), self.count(i, x.dims()[1]));
         let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * self.gain; // [B, k, 1]
-        let (tokens, branch) = layer.block.forward_among(selection.gather(x.clone()), others, caption, six);
+        let (tokens, branch, _) = layer.block.forward_among(selection.gather(x.clone()), others, caption, six);
         selection.merge(x, tokens + branch * weight) // [B, A, D]
     }
 }

@@ -187,8 +187,7 @@ impl Run {
         let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
         let output = match plan {
             Some((Scope::Focus, plan)) => {
-                let lean = plan.lean(i - self.first);
-                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory, lean)?
+                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory)?
             }
             Some((Scope::Remember, plan)) => {
                 model.forward_full(x, &timesteps, captions, routing, &plan.focus, &mut plan.memory)?

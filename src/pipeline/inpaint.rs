@@ -17,8 +17,9 @@ use super::mask::Mask;
 use super::options::{GenerateOptions, MAX_SIDE};
 use super::paste::Paste;
 use super::picture::Picture;
-use super::spotlight::Spotlight;
+use super::spotlight::{Shape, Spotlight};
 use crate::error::{Error, Result};
+use crate::sampler::guidance::is_guided;
 
 /// Options of `inpaint`. Without `width` and `height` the image is worked on at its own size where that is near the
 /// model's, else at the model's; `latents` is the unit noise.
@@ -108,11 +109,15 @@ impl Run {
             self.condition = Some(condition(&pipeline, image, &paste)?);
         }
         let first = self.sampler.start(how.strength);
-        let levels: Vec<_> = (first..self.sampler.steps()).map(|i| self.sampler.noise_at(i)).collect();
+        let steps = self.sampler.steps() - first;
         let plan = match how.mask_aware.spotlight() {
             Some(spotlight) => {
-                let patch = pipeline.transformer().config().patch_size;
-                spotlight.plan(&cells.redrawn(), across, patch, &levels, device)?
+                let config = pipeline.transformer().config();
+                let batch = if is_guided(self.settings().guidance) { 2 } else { 1 };
+                // Keys and values, f32.
+                let bytes_per_token = 2 * 4 * batch * config.layers * config.width();
+                let shape = Shape { columns: across, patch: config.patch_size, steps, bytes_per_token };
+                spotlight.plan(&cells.redrawn(), shape, device)?
             }
             None => None,
         };

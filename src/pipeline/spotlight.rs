@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::focus::{Focus, Memory};
-use crate::sampler::Level;
+
+/// What may be remembered; a run that would need more is full.
+const MAX_MEMORY: usize = 512 << 20;
 
 /// How a run follows its hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,58 +49,39 @@ pub enum Scope {
 pub struct Plan {
     pub focus: Focus,
     pub memory: Memory,
-    /// How far along the way from noise to image each step begins, in radians.
-    angles: Vec<f64>,
-    /// The steps that all tokens run.
-    full: Vec<usize>,
+    refresh: usize,
+    steps: usize,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Latent cells in a row.
+    pub columns: usize,
+    /// Cells along a token.
+    pub patch: usize,
+    pub steps: usize,
+    /// What a token out of focus takes to be remembered, in all layers and for all images of the batch.
+    pub bytes_per_token: usize,
 }
 
 impl Spotlight {
-    /// The plan for a run of `steps` steps over cells `[rows, columns]` of which some are redrawn, in patches of `patch`; `None`
-    /// where all tokens had better run.
+    /// The plan for a run over latent cells of which some are redrawn; `None` where all tokens had better run.
     ///
     /// # Errors
     /// `InvalidInput` on `maskAware` where a number is absurd.
-    pub fn plan(
-        &self,
-        redrawn: &[bool],
-        columns: usize,
-        patch: usize,
-        levels: &[Level],
-        device: &Device,
-    ) -> Result<Option<Plan>> {
+    pub fn plan(&self, redrawn: &[bool], shape: Shape, device: &Device) -> Result<Option<Plan>> {
         if self.max_active > 100 || self.ring > 1 << 16 {
             return Err(Error::input("maskAware", "ring must be at most 65536 and maxActive at most 100"));
         }
-        let tokens = self.in_focus(redrawn, columns, patch);
+        let tokens = self.in_focus(redrawn, shape.columns, shape.patch);
         let active = tokens.iter().filter(|f| **f).count();
-        if levels.len() < self.min_steps || 100 * active > self.max_active * tokens.len() {
+        let remembered = shape.bytes_per_token.saturating_mul(tokens.len() - active);
+        if shape.steps < self.min_steps || 100 * active > self.max_active * tokens.len() || remembered > MAX_MEMORY {
             return Ok(None);
         }
-        let angles: Vec<f64> = levels.iter().map(|level| libm::atan2(level.sigma, level.signal)).collect();
-        let full = self.full_steps(&angles);
-        Ok(Focus::new(&tokens, device).map(|focus| Plan { focus, memory: Memory::default(), angles, full }))
-    }
-
-    fn full_steps(&self, angles: &[f64]) -> Vec<usize> {
-        if self.refresh == 0 {
-            return vec![];
-        }
-        let var = |k: &str| std::env::var(k).ok().and_then(|v| v.parse::<f64>().ok());
-        let mix = var("X_MIX").unwrap_or(0.0);
-        let n = angles.len();
-        let first = angles[0];
-        // Progress in [0, 1): a mix of steps and angles.
-        let at = |i: usize| (1.0 - mix) * i as f64 / n as f64 + mix * (1.0 - angles[i] / first);
-        let count = n.div_ceil(self.refresh) as f64;
-        let mut full = vec![0];
-        for i in 1..n {
-            let due = (at(i) * count + 1e-9).floor() > (at(*full.last().unwrap_or(&0)) * count + 1e-9).floor();
-            if due {
-                full.push(i);
-            }
-        }
-        full
+        let plan = |focus| Plan { focus, memory: Memory::default(), refresh: self.refresh, steps: shape.steps };
+        Ok(Focus::new(&tokens, device).map(plan))
     }
 
     /// The tokens of the grid with a redrawn cell within `ring` tokens.
@@ -117,26 +100,12 @@ impl Spotlight {
 impl Plan {
     /// What step `i` of the run does.
     pub fn scope(&self, i: usize) -> Scope {
-        let full = self.full.contains(&i);
-        let next = self.full.contains(&(i + 1)) || i + 1 == self.angles.len();
-        match (full, next) {
-            (false, _) => Scope::Focus,
-            (true, true) if std::env::var("X_LEAN").is_err() => Scope::All,
-            (true, _) => Scope::Remember,
-        }
-    }
-
-    /// How far step `i` is beyond the last full step, over the distance of the two last ones.
-    pub fn lean(&self, i: usize) -> f64 {
-        let var = |k: &str| std::env::var(k).ok().and_then(|v| v.parse::<f64>().ok());
-        let Some(scale) = var("X_LEAN") else { return 0.0 };
-        let mut past = self.full.iter().rev().filter(|f| **f < i);
-        match (past.next(), past.next()) {
-            (Some(&last), Some(&before)) => {
-                let a = |i: usize| if var("X_IDX").is_some() { i as f64 } else { -self.angles[i] };
-                scale * (a(i) - a(last)) / (a(last) - a(before))
-            }
-            _ => 0.0,
+        match self.refresh {
+            0 => Scope::Focus,
+            refresh if i % refresh != 0 => Scope::Focus,
+            // What nobody will use need not be remembered.
+            refresh if refresh == 1 || i + 1 >= self.steps => Scope::All,
+            _ => Scope::Remember,
         }
     }
 }
@@ -147,7 +116,8 @@ mod tests {
 
     fn plan(spotlight: Spotlight, redrawn: &[usize], steps: usize) -> Option<Plan> {
         let cells: Vec<bool> = (0..64).map(|i| redrawn.contains(&i)).collect();
-        spotlight.plan(&cells, 8, 2, steps, &Device::flex()).unwrap()
+        let shape = Shape { columns: 8, patch: 2, steps, bytes_per_token: 1 << 20 };
+        spotlight.plan(&cells, shape, &Device::flex()).unwrap()
     }
 
     #[test]
@@ -159,7 +129,6 @@ mod tests {
         assert_eq!(active(0, &[27, 28]), Some(2), "two patches");
         assert_eq!(active(1, &[27]), Some(9));
         assert_eq!(active(1, &[0]), Some(4), "in a corner");
-        assert_eq!(active(2, &[27]).map(|n| n > 9), Some(true));
         assert_eq!(active(3, &[27]), None, "all of them");
         assert_eq!(active(0, &[]), None);
     }
@@ -177,9 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn short_runs_and_large_holes_are_full() {
+    fn short_runs_large_holes_and_large_memories_are_full() {
         assert!(plan(Spotlight::default(), &[27], 7).is_none());
         assert!(plan(Spotlight::default(), &(0..60).collect::<Vec<_>>(), 20).is_none());
-        assert!(Spotlight { max_active: 101, ..Default::default() }.plan(&[true], 1, 1, 20, &Device::flex()).is_err());
+        let shape = Shape { columns: 8, patch: 2, steps: 20, bytes_per_token: 64 << 20 };
+        let cells: Vec<bool> = (0..64).map(|i| i == 27).collect();
+        assert!(Spotlight::default().plan(&cells, shape, &Device::flex()).unwrap().is_none());
+        assert!(Spotlight { max_active: 101, ..Default::default() }.plan(&cells, shape, &Device::flex()).is_err());
     }
 }

@@ -30,7 +30,7 @@ use crate::sampler::Sampler;
 use crate::sampler::guidance::is_guided;
 
 /// Tasks that are drawn alone to tell their latency.
-const TIMED: usize = 1;
+const TIMED: usize = 7;
 /// Pictures kept to be looked at.
 const SAMPLES: usize = 8;
 

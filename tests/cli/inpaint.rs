@@ -304,3 +304,122 @@ fn crc32(bytes: &[u8]) -> u32 {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     })
 }
+
+/// `final_latents` of an inpainting of the Sigma fixture with `bundle`.
+fn latents_of(bundle: &Path, scratch: &Scratch, options: &[&str]) -> (Vec<f32>, Value) {
+    let (reference, latents) = (sigma("inpaint.safetensors"), scratch.path("latents.safetensors"));
+    let output = inpaint(bundle, &reference, &reference, &scratch.path("out.png"), &["--prompt", PROMPT, "--json"])
+        .args(["--save-latents"])
+        .arg(&latents)
+        .args(options)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    (read_tensors(&latents)["final_latents"].1.clone(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn a_routed_model_routes_the_tokens_of_its_hole() {
+    let scratch = Scratch::new();
+    let bundle = scratch.path("bundle");
+    let routers = sigma("routed.safetensors");
+    converted(&sigma("pipeline"), &bundle, &["--routers", routers.to_str().unwrap()]);
+    let reference = read_tensors(&sigma("inpaint.safetensors"));
+    let mask = &reference["latent_mask"].1;
+    for compression in ["learned", "0.5", "off"] {
+        let (on, value) = latents_of(&bundle, &scratch, &["--steps", "8", "--compression", compression]);
+        // Cells 5 to 12 down and 2 to 8 across, in patches of 2: half-covered tokens run too.
+        assert_eq!((value["tokensInFocus"].as_u64(), value["fullSteps"].as_u64()), (Some(20), Some(2)));
+        let every = ["--steps", "8", "--compression", compression, "--refresh", "1"];
+        let full = latents_of(&bundle, &scratch, &every).0;
+        let off = ["--steps", "8", "--compression", compression, "--mask-aware", "off"];
+        assert_eq!(full, latents_of(&bundle, &scratch, &off).0, "refreshed at every step it is full compute");
+        let (mut moved, mut kept) = (0.0f32, 0.0f32);
+        for (i, (a, b)) in on.iter().zip(&full).enumerate() {
+            let most = if mask[i % mask.len()] > 0.5 { &mut moved } else { &mut kept };
+            *most = most.max((a - b).abs());
+        }
+        assert!(
+            kept == 0.0 && moved > 0.0 && moved.is_finite(),
+            "{compression}: {moved} in the hole, {kept} beside it"
+        );
+    }
+}
+
+#[test]
+fn a_model_with_mask_channels_is_known_by_its_shape() {
+    const WEIGHTS: &str = "transformer/diffusion_pytorch_model.safetensors";
+    let scratch = Scratch::new();
+    let pipeline = scratch.pipeline();
+    let plain = scratch.path("plain");
+    converted(&pipeline, &plain, &[]);
+    let options = ["--steps", "3", "--guidance", "3"];
+    let expected = latents_of(&plain, &scratch, &options).0;
+    // Five more channels in: with zeros for weights they change nothing, with others they do.
+    edit_json(&pipeline.join("transformer/config.json"), |json| json["in_channels"] = 9.into());
+    let original = tensors(&pipeline.join(WEIGHTS));
+    for (name, more) in [("zeros", 0.0f32), ("ones", 0.05)] {
+        let mut all = original.clone();
+        let (shape, bytes) = all.get_mut("pos_embed.proj.weight").unwrap();
+        assert_eq!(shape[1..], [4, 2, 2]);
+        let wider = bytes.chunks(4 * 16).flat_map(|row| [row, &[more; 20].map(f32::to_le_bytes).concat()].concat());
+        (*bytes, shape[1]) = (wider.collect(), 9);
+        write_tensors(&pipeline.join(WEIGHTS), &all);
+        let bundle = scratch.path(name);
+        converted(&pipeline, &bundle, &[]);
+        let found = latents_of(&bundle, &scratch, &options).0;
+        assert!(found.iter().all(|v| v.is_finite()));
+        assert_eq!(found == expected, more == 0.0, "{name}");
+        // Such a model also draws from nothing.
+        let out = scratch.path("drawn.png");
+        let drawn = diffcr()
+            .arg("generate")
+            .arg(&bundle)
+            .args(["--prompt", PROMPT, "--steps", "2", "--out"])
+            .arg(&out)
+            .output();
+        assert!(drawn.as_ref().unwrap().status.success(), "{}", stderr(&drawn.unwrap()));
+    }
+}
+
+#[test]
+fn every_solver_inpaints() {
+    let Case { scratch: _scratch, image, mask, out } = case();
+    let set = disc(30, 30, 14);
+    noisy(64, 64).save(&image).unwrap();
+    save_mask(&mask, 64, 64, &set);
+    for (solver, steps) in [("dpm++", "9"), ("dpm++1", "9"), ("ddim", "9"), ("euler", "9"), ("lcm", "9"), ("dmd", "1")]
+    {
+        scenes(&image, &mask, &out, &["--solver", solver, "--steps", steps, "--strength", "1"]);
+        let after = image::open(&out).unwrap().into_rgb8();
+        let differs = |x: u32, y: u32| after.get_pixel(x, y) != noisy(64, 64).get_pixel(x, y);
+        let all: Vec<(u32, u32)> = (0..64).flat_map(|x| (0..64).map(move |y| (x, y))).collect();
+        assert!(all.iter().all(|&(x, y)| set(x, y) || !differs(x, y)), "{solver}");
+        assert!(all.iter().filter(|&&(x, y)| differs(x, y)).count() > 300, "{solver}");
+    }
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn bundles_are_judged_at_filling_holes() {
+    let scratch = Scratch::new();
+    let out = scratch.path("report");
+    let output = diffcr()
+        .args(["eval-inpaint", SCENES, "--scenes", "2", "--holes", "10,50", "--steps", "8", "--json", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let rows = value["rows"].as_array().unwrap();
+    let modes: Vec<_> = rows.iter().map(|r| (r["hole"].as_u64().unwrap(), r["mode"].as_str().unwrap())).collect();
+    assert_eq!(modes, [(10, "off"), (10, "on"), (50, "off"), (50, "on")]);
+    let cost = |i: usize| rows[i]["gflops"].as_f64().unwrap();
+    assert!(cost(1) < 0.6 * cost(0) && cost(1) < cost(3) && cost(3) <= cost(2), "{rows:?}");
+    assert!(rows.iter().all(|r| r["object"]["asked"] == 2 && r["stepsMs"].as_f64().unwrap() > 0.0));
+    for name in ["inpaint.csv", "inpaint.json", "0-10.png", "0-50.png"] {
+        assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
+    }
+    let refused = diffcr().args(["eval-inpaint", SCENES, "--modes", "fast"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -23,7 +23,8 @@ const HEADINGS: [&str; 15] = [
 /// A row's cells under the headings; costs also as shares of full compute (`off`), where that was run.
 fn cells(row: &Row, rows: &[Row]) -> Vec<String> {
     let full = rows.iter().find(|r| (r.mode.as_str(), r.hole, &r.name) == ("off", row.hole, &row.name));
-    let of_full = |value: fn(&Row) -> f64| full.map_or(String::new(), |f| format!("{:.1}", 100.0 * value(row) / value(f)));
+    let of_full =
+        |value: fn(&Row) -> f64| full.map_or(String::new(), |f| format!("{:.1}", 100.0 * value(row) / value(f)));
     vec![
         row.name.clone(),
         row.mode.clone(),
@@ -64,7 +65,10 @@ pub fn text(rows: &[Row]) -> String {
 
 /// Comma-separated, with headings.
 pub fn csv(rows: &[Row]) -> String {
-    table(rows).iter().map(|row| row.iter().map(|cell| cell.replace(',', " ")).collect::<Vec<_>>().join(",") + "\n").collect()
+    table(rows)
+        .iter()
+        .map(|row| row.iter().map(|cell| cell.replace(',', " ")).collect::<Vec<_>>().join(",") + "\n")
+        .collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ impl Task {
         let half = (f64::from(percent) / 100.0).sqrt(); // of the hole, in units of half the picture
         let radius = FILL * half / 1.15; // the farthest that a shape reaches
         let ground = scene.background;
-        let mut free: Vec<Color> = Color::ALL.iter().copied().filter(|c| *c != ground.first && *c != ground.second).collect();
+        let mut free: Vec<Color> =
+            Color::ALL.iter().copied().filter(|c| *c != ground.first && *c != ground.second).collect();
         let mut color = || {
             let color = random.choice(&free);
             free.retain(|c| *c != color);
@@ -59,7 +60,10 @@ impl Task {
             let subject = Subject::Pair { first, relation, second: (other_color, other_shape) };
             (subject, (x.clamp(-room, room), y.clamp(-room, room)), vec![object(x, y)])
         } else {
-            let size = *Size::ALL.iter().min_by(|a, b| distance(**a, radius).total_cmp(&distance(**b, radius))).unwrap_or(&Size::Medium);
+            let size = *Size::ALL
+                .iter()
+                .min_by(|a, b| distance(**a, radius).total_cmp(&distance(**b, radius)))
+                .unwrap_or(&Size::Medium);
             let subject = Subject::One { size, color: new_color, shape: new_shape, place: None };
             let near = room.min(0.5);
             (subject, (random.uniform(-near, near), random.uniform(-near, near)), vec![])
@@ -105,9 +109,8 @@ fn hole((cx, cy): (f64, f64), half: f64, side: usize, outside: f32) -> Vec<f32> 
 
 fn mean_difference(a: &[f32], b: &[f32], weight: &[f32]) -> f64 {
     let pairs = a.iter().zip(b).zip(weight.iter().cycle());
-    let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), ((a, b), w)| {
-        (sum + f64::from((a - b).abs() * w), count + f64::from(*w))
-    });
+    let (sum, count) =
+        pairs.fold((0.0, 0.0), |(sum, count), ((a, b), w)| (sum + f64::from((a - b).abs() * w), count + f64::from(*w)));
     127.5 * sum / f64::max(count, 1.0)
 }
 
@@ -162,11 +165,16 @@ mod tests {
             let middle = |v: fn(&(f32, f32)) -> f32| held.iter().map(v).sum::<f32>() / held.len() as f32;
             let half = (held.len() as f32 / 4096.0).sqrt();
             let mut picture = self.ground.clone();
-            crate::train::scenes::render::coverage(shape, [middle(|p| p.0), middle(|p| p.1), 0.69 * half], 64, |i, m| {
-                for (c, value) in color.rgb().into_iter().enumerate() {
-                    picture[c * 4096 + i] += (value - picture[c * 4096 + i]) * m;
-                }
-            });
+            crate::train::scenes::render::coverage(
+                shape,
+                [middle(|p| p.0), middle(|p| p.1), 0.69 * half],
+                64,
+                |i, m| {
+                    for (c, value) in color.rgb().into_iter().enumerate() {
+                        picture[c * 4096 + i] += (value - picture[c * 4096 + i]) * m;
+                    }
+                },
+            );
             picture
         }
     }
