@@ -1,6 +1,7 @@
 /** What callers hold images in, as bytes for the worker: every byte as it is wherever the browser lets us. */
 
 import { DiffCRError } from './errors.ts';
+import { decodeTranslucent } from './png.ts';
 import type { Pixels, Tensor } from './protocol.ts';
 
 /** An image or a mask; `{ shape, data }` is an image `[1, 3, H, W]` in [-1, 1], or a mask `[1, 1, H, W]`. */
@@ -31,7 +32,7 @@ export async function toPixels(field: string, source: Picture | undefined): Prom
 }
 
 async function fromBlob(field: string, blob: Blob): Promise<Pixels> {
-  const exact = await decoded(blob);
+  const exact = await decodeTranslucent(new Uint8Array(await blob.arrayBuffer()));
   if (exact !== undefined) {
     checkSize(field, exact.width, exact.height);
     return exact;
@@ -43,24 +44,6 @@ async function fromBlob(field: string, blob: Blob): Promise<Pixels> {
     return drawn(field, bitmap, bitmap.width, bitmap.height);
   } finally {
     bitmap.close();
-  }
-}
-
-/** A PNG without the detour over a canvas, which rounds the colours of what is translucent; undefined where there is no such decoder. */
-async function decoded(blob: Blob): Promise<Pixels | undefined> {
-  if (blob.type !== 'image/png' || !('ImageDecoder' in globalThis)) return undefined;
-  try {
-    const decoder = new ImageDecoder({ data: await blob.arrayBuffer(), type: blob.type, colorSpaceConversion: 'none' });
-    const { image } = await decoder.decode();
-    const { displayWidth: width, displayHeight: height } = image;
-    if (width * height > MAX_PIXELS) return { width, height, data: new Uint8ClampedArray() };
-    const data = new Uint8ClampedArray(4 * width * height);
-    await image.copyTo(data, { format: 'RGBA' });
-    image.close();
-    decoder.close();
-    return { width, height, data };
-  } catch {
-    return undefined;
   }
 }
 

@@ -19,6 +19,54 @@ export async function encodePng({ width, height, data }: { width: number; height
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
+/**
+ * The RGBA bytes of a PNG with an alpha channel, each as it is; undefined for any other file, which a canvas reads as well. A canvas keeps
+ * colours multiplied by alpha, and rounds.
+ */
+export async function decodeTranslucent(png: Uint8Array<ArrayBuffer>): Promise<{ width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> } | undefined> {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  if (png.length < AFTER_HEADER || SIGNATURE.some((byte, i) => png[i] !== byte)) return undefined;
+  const [width, height, format, interlaced] = [view.getUint32(16), view.getUint32(20), view.getUint16(24), view.getUint8(28)];
+  const channels = format === 0x08_06 ? 4 : format === 0x08_04 ? 2 : 0; // 8 bits of RGBA, or of grey and alpha
+  if (channels === 0 || interlaced !== 0 || width * height > 2 ** 26) return undefined;
+  const packed: Uint8Array<ArrayBuffer>[] = [];
+  for (let at = SIGNATURE_BYTES; at + 12 <= png.length; at += 12 + view.getUint32(at)) {
+    const type = String.fromCharCode(...png.subarray(at + 4, at + 8));
+    if (type === 'IDAT') packed.push(png.subarray(at + 8, at + 8 + view.getUint32(at)));
+  }
+  const stream = new Blob(packed).stream().pipeThrough(new DecompressionStream('deflate'));
+  const lines = await new Response(stream).arrayBuffer().catch(() => undefined);
+  if (lines === undefined || lines.byteLength !== height * (1 + channels * width)) return undefined;
+  const pixels = unfiltered(new Uint8Array(lines), channels * width, channels);
+  if (pixels === undefined || channels === 4) return pixels && { width, height, data: new Uint8ClampedArray(pixels.buffer) };
+  const data = new Uint8ClampedArray(4 * width * height);
+  for (let i = 0; i < width * height; i += 1) data.fill(pixels[2 * i] ?? 0, 4 * i, 4 * i + 3)[4 * i + 3] = pixels[2 * i + 1] ?? 0;
+  return { width, height, data };
+}
+
+/** Lines without their filters; undefined where one is unknown. */
+function unfiltered(lines: Uint8Array, stride: number, channels: number): Uint8Array<ArrayBuffer> | undefined {
+  const out = new Uint8Array((lines.length / (stride + 1)) * stride);
+  for (let start = 0, at = 0; start < lines.length; start += stride + 1, at += stride) {
+    const filter = lines[start] ?? 0;
+    if (filter > 4) return undefined;
+    for (let x = 0; x < stride; x += 1) {
+      const left = x < channels ? 0 : (out[at + x - channels] ?? 0);
+      const up = at === 0 ? 0 : (out[at + x - stride] ?? 0);
+      const corner = at === 0 || x < channels ? 0 : (out[at + x - stride - channels] ?? 0);
+      const guess = filter === 0 ? 0 : filter === 1 ? left : filter === 2 ? up : filter === 3 ? (left + up) >> 1 : paeth(left, up, corner);
+      out[at + x] = (lines[start + 1 + x] ?? 0) + guess;
+    }
+  }
+  return out;
+}
+
+/** Of three neighbours the one nearest to left + up − corner. */
+function paeth(left: number, up: number, corner: number): number {
+  const [a, b, c] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+  return a <= b && a <= c ? left : b <= c ? up : corner;
+}
+
 /** Length, type, data, checksum. */
 function chunk(type: string, data: Uint8Array): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(12 + data.length);
