@@ -1,7 +1,7 @@
 //! Multi-head attention: heads split, one scaled dot product, heads joined.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
@@ -31,6 +31,22 @@ pub struct Attention {
 pub struct KeyValue {
     pub key: Tensor<4>,
     pub value: Tensor<4>,
+}
+
+impl KeyValue {
+    /// Those of some places of the sequence, `index` `[S']`: `[B, H, S', d]`.
+    pub fn of(&self, index: &Tensor<1, Int>) -> Self {
+        let at = |x: &Tensor<4>| x.clone().select(2, index.clone());
+        Self { key: at(&self.key), value: at(&self.value) }
+    }
+
+    /// These and then `others`: `[B, H, S + S', d]`.
+    pub fn joined(self, others: &Self) -> Self {
+        Self {
+            key: Tensor::cat(vec![self.key, others.key.clone()], 2),
+            value: Tensor::cat(vec![self.value, others.value.clone()], 2),
+        }
+    }
 }
 
 impl Attention {
@@ -70,10 +86,21 @@ impl Attention {
         self.to_out.forward_residual(join_heads(y), residual, gate) // [B, N, D]
     }
 
-    /// `residual + gate · y`, y being attention among the tokens of `x` `[B, N, D]`.
-    pub fn forward_self(&self, x: Tensor<3>, residual: Tensor<3>, gate: Tensor<3>) -> Tensor<3> {
-        let context = self.key_value(x.clone());
-        self.forward(x, context, None, residual, Some(gate))
+    /// `residual + gate · y`, y being attention among the tokens of `x` `[B, N, D]`, and over the `others` if given; and the keys and
+    /// values of `x`.
+    pub fn forward_self(
+        &self,
+        x: Tensor<3>,
+        others: Option<&KeyValue>,
+        residual: Tensor<3>,
+        gate: Tensor<3>,
+    ) -> (Tensor<3>, KeyValue) {
+        let own = self.key_value(x.clone());
+        let context = match others {
+            Some(others) => own.clone().joined(others),
+            None => own.clone(),
+        };
+        (self.forward(x, context, None, residual, Some(gate)), own)
     }
 }
 

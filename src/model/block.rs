@@ -47,20 +47,38 @@ impl Block {
         self.attn2.key_value(caption)
     }
 
+    /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
+    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>) -> KeyValue {
+        let rows = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+        self.attn1.key_value(modulated_layer_norm(x, rows.clone().narrow(1, 0, 1), rows.narrow(1, 1, 1)))
+    }
+
     /// The tokens `x` `[B, k, D]` before the MLP's residual add, and the gated MLP branch to add.
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
     pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let (x, branch, _) = self.forward_among(x, None, caption, six);
+        (x, branch)
+    }
+
+    /// As [`Block::forward`], where `x` also attends to `others` that do not run themselves; and the keys and values of `x`.
+    pub fn forward_among(
+        &self,
+        x: Tensor<3>,
+        others: Option<&KeyValue>,
+        caption: Caption,
+        six: Tensor<3>,
+    ) -> (Tensor<3>, Tensor<3>, KeyValue) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
         let row = |i: usize| table.clone().narrow(1, i, 1); // [B, 1, D]
         let (shift_attn, scale_attn, gate_attn) = (row(0), row(1), row(2));
         let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
 
         let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let x = self.attn1.forward_self(h, x, gate_attn); // [B, k, D]
+        let (x, own) = self.attn1.forward_self(h, others, x, gate_attn); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, x, None); // [B, k, D]
         let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
-        (x, gate_mlp * self.ff_out.forward(h)) // [B, k, D] twice
+        (x, gate_mlp * self.ff_out.forward(h), own) // [B, k, D] twice
     }
 }

@@ -36,6 +36,7 @@ type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
 interface Model {
   probe(part: string, inputs: Values, options: object): Promise<Values>;
   generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array } }> }>;
+  inpaint(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<Record<'latents' | 'decoded' | 'composite', { data: Float32Array }>> }>;
 }
 declare global {
   var model: Model;
@@ -88,6 +89,28 @@ for (const family of ['sigma', 'alpha']) {
     await opened.close();
   });
 }
+
+test('inpainting: latents, what the decoder draws, and the image with it in place', async () => {
+  const opened = await openModel('sigma');
+  const reference = read('sigma/inpaint.safetensors');
+  const about = JSON.parse(readFileSync(fixture('sigma/inpaint.json'), 'utf8'));
+  const plain = (name: string): { shape: number[]; data: number[] } => {
+    const { shape, data } = tensor(reference, name);
+    return { shape, data: [...data] };
+  };
+  const options = {
+    prompt: about.prompt, negativePrompt: about.negative_prompt, steps: about.steps, guidance: about.guidance, strength: about.strength,
+    image: plain('image'), mask: plain('mask'), latents: plain('noise'),
+  };
+  const found = await opened.page.evaluate(async (options) => {
+    const run = await model.inpaint(options);
+    while ((await run.step()) !== undefined);
+    const { latents, decoded, composite } = await run.finish();
+    return { final_latents: [...latents.data], decoded: [...decoded.data], composite: [...composite.data] };
+  }, options);
+  for (const name of ['final_latents', 'decoded', 'composite'] as const) close(`inpaint ${name}`, found[name], tensor(reference, name));
+  await opened.close();
+});
 
 test('the text encoder and both autoencoders', async () => {
   const opened = await openModel('sigma');

@@ -1,7 +1,7 @@
 /** What the wasm modules export, and how the worker gets hold of one: glue and binary are fetched by address, never bundled. */
 
 import { DiffCRError } from './errors.ts';
-import type { Backend, ManifestSummary, ModelInfo, RunRequest, RunSettings } from './protocol.ts';
+import type { Backend, InpaintRequest, ManifestSummary, ModelInfo, RunRequest, RunSettings } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -21,6 +21,7 @@ export interface WasmRun {
 export interface WasmModel {
   info(): ModelInfo;
   generate(request: RunRequest): Promise<WasmRun>;
+  inpaint(request: InpaintRequest): Promise<WasmRun>;
   free(): void;
 }
 

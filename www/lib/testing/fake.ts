@@ -1,7 +1,7 @@
 /** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
 
 import type { DiffCRError } from '../errors.ts';
-import type { Backend, FileEntry, FromWorker, RunRequest, ToWorker } from '../protocol.ts';
+import type { Backend, FileEntry, FromWorker, InpaintRequest, RunRequest, ToWorker } from '../protocol.ts';
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
 import type { Fetch } from '../weights/fetch.ts';
@@ -56,6 +56,16 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       free: () => void log.push('free run'),
     };
   };
+  /** Gives back the image with its first byte set to the seed. */
+  const inpaint = async (request: InpaintRequest): Promise<WasmRun> => {
+    log.push(`inpaint ${Object.keys(request).sort().join(' ')}`);
+    const run = await generate(request);
+    if (!('width' in request.image)) return run;
+    const { width, height } = request.image;
+    const image = { width, height, data: new Uint8ClampedArray(request.image.data) };
+    image.data[0] = request.seed ?? 1;
+    return { ...run, finish: async () => ({ ...(await run.finish()), image }) };
+  };
   const engine = (backend: Backend): WasmEngine => ({
     backend,
     manifest: (json) => {
@@ -69,7 +79,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, generate, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => INFO, generate, inpaint, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),
