@@ -14,7 +14,6 @@ pub mod device;
 
 pub mod bundle;
 
-#[cfg(any(feature = "train", feature = "webgpu"))]
 pub mod kernels;
 
 pub mod model;

@@ -10,6 +10,7 @@ use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+use crate::kernels::{Residual, Row, Slots, Slotted};
 
 /// Self-attention, cross-attention to the caption and an MLP, modulated by the timestep.
 #[derive(Module, Debug)]
@@ -20,6 +21,23 @@ pub struct Block {
     attn2: Attention,
     ff_in: Linear,
     ff_out: Linear,
+}
+
+/// The tokens that a block runs.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// `[B, N, D]`.
+    pub all: Tensor<3>,
+    /// The k of them that run, where the kernels at hand read and write them in place; otherwise all do.
+    pub slots: Option<Slots>,
+    /// What the MLP branch of each is multiplied by, `[B, N, 1]`, where there are no slots to say it; otherwise 1.
+    pub weight: Option<Tensor<3>>,
+}
+
+impl Tokens {
+    pub fn all(all: Tensor<3>) -> Self {
+        Self { all, slots: None, weight: None }
+    }
 }
 
 /// Keys, values and mask of the caption, as one block's cross-attention reads them.
@@ -47,20 +65,31 @@ impl Block {
         self.attn2.key_value(caption)
     }
 
-    /// The tokens `x` `[B, k, D]` before the MLP's residual add, and the gated MLP branch to add.
+    /// `tokens` after the block, `[B, N, D]`: those in its slots where it has some, with the others as they were.
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
-    pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+    pub fn forward(&self, tokens: Tokens, caption: Caption, six: Tensor<3>) -> Tensor<3> {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
-        let row = |i: usize| table.clone().narrow(1, i, 1); // [B, 1, D]
-        let (shift_attn, scale_attn, gate_attn) = (row(0), row(1), row(2));
-        let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
+        let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
+            core::array::from_fn(|row| Row { table: table.clone(), row });
 
-        let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let x = self.attn1.forward_self(h, x, gate_attn); // [B, k, D]
-        let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, x, None); // [B, k, D]
-        let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
+        let Tokens { all, slots, weight } = tokens;
+        let h = modulated_layer_norm(all.clone(), slots.as_ref(), shift_attn, scale_attn); // [B, k, D]
+        let residual = Residual::new(all.clone()).gated(gate_attn);
+        let residual = match &slots {
+            Some(slots) => residual.slotted(Slotted::From(slots.clone())),
+            None => residual,
+        };
+        let x = self.attn1.forward_self(h, residual); // [B, k, D]
+        let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
+
+        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
-        (x, gate_mlp * self.ff_out.forward(h)) // [B, k, D] twice
+        let residual = Residual::new(x).gated(gate_mlp);
+        match (slots, weight) {
+            (Some(slots), _) => self.ff_out.forward_residual(h, residual.slotted(Slotted::Into { slots, all })), // [B, N, D]
+            (None, Some(weight)) => residual.plain(self.ff_out.forward(h) * weight), // [B, k, D]
+            (None, None) => self.ff_out.forward_residual(h, residual),
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
 
 use super::activation::gelu_tanh;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+use crate::kernels::Residual;
 #[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{self, Epilogue};
+use crate::kernels::webgpu::{self, Activation};
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
@@ -36,7 +38,7 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::None);
+            return self.launch(x, Activation::None);
         }
         self.plain(x)
     }
@@ -45,27 +47,32 @@ impl Linear {
     pub fn forward_gelu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::Gelu);
+            return self.launch(x, Activation::Gelu);
         }
         gelu_tanh(self.plain(x))
     }
 
-    /// `residual + gate · `[`Linear::forward`]: `x` `[B, N, in]`, `residual` `[B, N, out]`, `gate` `[B, 1, out]` or none for 1.
-    pub fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>, gate: Option<Tensor<3>>) -> Tensor<3> {
+    /// SiLU of [`Linear::forward`].
+    pub fn forward_silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::Residual { residual, gate });
+            return self.launch(x, Activation::Silu);
         }
-        let y = self.plain(x);
-        match gate {
-            Some(gate) => residual + gate * y,
-            None => residual + y,
+        silu(self.plain(x))
+    }
+
+    /// `residual` of [`Linear::forward`]; `x` is `[B, N, in]`.
+    pub fn forward_residual(&self, x: Tensor<3>, residual: Residual) -> Tensor<3> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return webgpu::linear_residual(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), residual);
         }
+        residual.plain(self.plain(x))
     }
 
     #[cfg(feature = "webgpu")]
-    fn launch<const D: usize>(&self, x: Tensor<D>, epilogue: Epilogue) -> Tensor<D> {
-        webgpu::linear(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), epilogue)
+    fn launch<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        webgpu::linear(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), activation)
     }
 
     fn plain<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {

@@ -11,7 +11,7 @@ use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
 use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
-use burn::tensor::{Bool, DType, Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 
 /// A shader with its constants: equal values have equal sources, and each is compiled once.
 ///
@@ -73,6 +73,11 @@ impl Buffer {
         Self(x.try_into_primitive::<Wgpu>().expect("a tensor that `runs`"))
     }
 
+    /// A buffer to write into: `self` where nobody else holds it, otherwise a copy.
+    pub fn owned(self) -> Self {
+        if self.0.can_mut() { self } else { Self(self.0.copy()) }
+    }
+
     pub fn stride(&self, dim: usize) -> usize {
         self.0.meta.strides()[dim]
     }
@@ -92,9 +97,6 @@ impl Buffer {
         Tensor::from_primitive::<Wgpu>(self.0)
     }
 
-    pub fn bool<const D: usize>(self) -> Tensor<D, Bool> {
-        Tensor::from_primitive::<Wgpu>(self.0)
-    }
 }
 
 /// Runs `shader` on `groups` workgroups.

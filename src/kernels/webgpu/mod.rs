@@ -15,7 +15,7 @@ use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Tensor};
 
 pub use attention::{attention, fits};
-pub use linear::{Epilogue, linear};
+pub use linear::{Activation, linear, linear_residual};
 pub use norm::modulated_norm;
 pub use select::{Selected, select};
 pub use self_test::self_test;
