@@ -12,9 +12,9 @@ pub mod error;
 
 pub mod device;
 
-pub mod bundle;
-
 pub mod kernels;
+
+pub mod bundle;
 
 pub mod model;
 

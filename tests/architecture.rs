@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("device", &["error"]),
-    ("bundle", &["error", "device", "model::config"]),
     ("kernels", &["error", "device"]),
+    ("bundle", &["error", "device", "kernels", "model::config"]),
     ("model", &["error", "device", "bundle", "kernels"]),
     ("flops", &["model"]),
     ("sampler", &["error", "device", "model::config"]),

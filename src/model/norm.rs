@@ -94,13 +94,15 @@ mod tests {
             let shapes = [[b, n, d], [b, 6, d]];
             let row = |t: &Tensor<3>, row| Row { table: t.clone(), row };
             let fused = traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4)));
-            let plain = traced(&shapes, |l| {
-                layer_norm(l[0].clone()) * (row(&l[1], 4).values() + 1.0) + row(&l[1], 2).values()
-            });
+            let plain =
+                traced(&shapes, |l| layer_norm(l[0].clone()) * (row(&l[1], 4).values() + 1.0) + row(&l[1], 2).values());
             check(fused, plain);
             // Through a transpose, so that the memory is not in order.
             let turned = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
-            check(traced(&shapes[..1], |l| gelu_tanh(turned(l))), traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))));
+            check(
+                traced(&shapes[..1], |l| gelu_tanh(turned(l))),
+                traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))),
+            );
         }
     }
 }

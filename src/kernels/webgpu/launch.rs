@@ -68,6 +68,11 @@ impl Buffer {
         Self(CubeBackend::float_reshape(x.0, Shape::from([count])))
     }
 
+    /// `x`, which lies in row-major order.
+    pub fn words(x: Tensor<1, Int>) -> Self {
+        Self(x.try_into_primitive::<Wgpu>().expect("a tensor that `runs`"))
+    }
+
     /// `x` as it lies; [`Buffer::stride`] says how.
     pub fn strided<const D: usize>(x: Tensor<D>) -> Self {
         Self(x.try_into_primitive::<Wgpu>().expect("a tensor that `runs`"))
@@ -96,7 +101,6 @@ impl Buffer {
     pub fn int<const D: usize>(self) -> Tensor<D, Int> {
         Tensor::from_primitive::<Wgpu>(self.0)
     }
-
 }
 
 /// Runs `shader` on `groups` workgroups.

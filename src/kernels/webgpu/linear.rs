@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::launch::{Buffer, Shader, launch, unroll};
+use super::packed::{Format, Operand, Packed};
 use crate::kernels::{Residual, Slotted};
 
 /// What is made of `x Wᵀ + b`.
@@ -12,6 +13,22 @@ pub enum Activation {
     /// In its tanh form.
     Gelu,
     Silu,
+}
+
+/// A weight `[out, in]`.
+#[derive(Debug, Clone)]
+pub enum Weight {
+    Plain(Tensor<2>),
+    Packed(Packed),
+}
+
+impl Weight {
+    fn operand(self) -> Operand {
+        match self {
+            Self::Plain(weight) => Operand::plain(weight),
+            Self::Packed(weight) => weight.operand(),
+        }
+    }
 }
 
 /// Rows and outputs of an invocation's register tile.
@@ -32,7 +49,8 @@ mod flag {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Gemm {
-    /// Loads take four inputs at once, which needs rows of a multiple of four.
+    weight: Format,
+    /// Loads take four inputs at once, which needs rows of a multiple of four; only f32 weights can do without.
     vector: bool,
 }
 
@@ -42,27 +60,33 @@ impl Shader for Gemm {
     }
 
     fn source(&self) -> String {
-        let element = if self.vector { "vec4<f32>" } else { "f32" };
+        let format = self.weight;
+        let (element, unit) = if self.vector { ("vec4<f32>", format.unit()) } else { ("f32", "f32") };
         let product = |i: usize| if self.vector { format!("dot(a{i}, b)") } else { format!("a{i} * b") };
+        let scaled = format.is_scaled();
+        let y = if scaled { 7 } else { 6 };
         let sums = |j: usize| unroll(TILE, |i| format!("sum[{}] += {};", i * TILE + j, product(i)));
         let [width, height] = SIDES;
+        let vectors = format.vectors();
         format!(
             "
-// Rows of an image: those of x, of `onto` (0 where one serves all images) and of y. `inputs` counts elements.
+// Rows of an image: those of x, of `onto` (0 where one serves all images) and of y. A row of the weight is `groups` of `group` units.
 struct P {{
-  rows: u32, inputs: u32, outputs: u32, flags: u32,
-  image: u32, onto_image: u32, y_image: u32,
+  rows: u32, groups: u32, group: u32, outputs: u32,
+  flags: u32, image: u32, onto_image: u32, y_image: u32,
   gate_image: u32, gate_at: u32,
 }}
 @group(0) @binding(0) var<storage, read> x: array<{element}>;
-@group(0) @binding(1) var<storage, read> weight: array<{element}>;
+@group(0) @binding(1) var<storage, read> weight: array<{unit}>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> gate: array<f32>;
 @group(0) @binding(4) var<storage, read> onto: array<f32>;
 // Of each row the token it stands for, and its weight.
 @group(0) @binding(5) var<storage, read> slots: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
-@group(0) @binding(7) var<uniform> p: P;
+{scales_binding}
+@group(0) @binding({y}) var<storage, read_write> y: array<f32>;
+@group(0) @binding({uniform}) var<uniform> p: P;
+{functions}
 
 fn on(flag: u32) -> bool {{ return (p.flags & flag) != 0u; }}
 
@@ -94,9 +118,12 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   {a_rows}
   {b_rows}
   var sum: array<f32, {sums_count}>;
-  for (var k = 0u; k < p.inputs; k++) {{
-    {a}
-    {columns}
+  for (var g = 0u; g < p.groups; g++) {{
+    {scales}
+    for (var k = g * p.group; k < (g + 1u) * p.group; k++) {{
+      {units}
+      {products}
+    }}
   }}
   // Indexed in a loop, which would keep the sums themselves out of registers.
   let done = sum;
@@ -114,10 +141,22 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             FROM = flag::FROM,
             INTO = flag::INTO,
             sums_count = TILE * TILE,
-            a_rows = unroll(TILE, |i| format!("let a_row{i} = min(row + {i}u, p.rows - 1u) * p.inputs;")),
-            b_rows = unroll(TILE, |j| format!("let b_row{j} = min(col + {j}u, p.outputs - 1u) * p.inputs;")),
-            a = unroll(TILE, |i| format!("let a{i} = x[a_row{i} + k];")),
-            columns = unroll(TILE, |j| format!("{{ let b = weight[b_row{j} + k]; {} }}", sums(j))),
+            uniform = y + 1,
+            scales_binding =
+                if scaled { "@group(0) @binding(6) var<storage, read> scales: array<u32>;" } else { "" },
+            functions = format.functions(),
+            a_rows = unroll(TILE, |i| {
+                format!("let a_row{i} = min(row + {i}u, p.rows - 1u) * p.groups * p.group * {vectors}u;")
+            }),
+            b_rows = unroll(TILE, |j| format!("let b_row{j} = min(col + {j}u, p.outputs - 1u) * p.groups;")),
+            scales = unroll(if scaled { TILE } else { 0 }, |j| format!("let s{j} = scale(b_row{j} + g);")),
+            units = unroll(TILE, |j| format!("let w{j} = weight[b_row{j} * p.group + k];")),
+            products = unroll(vectors, |v| {
+                let a = unroll(TILE, |i| format!("let a{i} = x[a_row{i} + k * {vectors}u + {v}u];"));
+                let b = |j: usize| format.vector(&format!("w{j}"), v, &format!("s{j}"));
+                let columns = unroll(TILE, |j| format!("{{ let b = {}; {} }}", b(j), sums(j)));
+                format!("{{ {a} {columns} }}")
+            }),
         )
     }
 }
@@ -125,7 +164,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 /// The buffers and words of a launch.
 struct Call {
     x: Buffer,
-    weight: Buffer,
+    weight: Operand,
     bias: Option<Buffer>,
     gate: Option<Buffer>,
     onto: Option<Buffer>,
@@ -138,11 +177,11 @@ struct Call {
 }
 
 impl Call {
-    fn new(x: Buffer, weight: Tensor<2>, bias: Option<Tensor<1>>, image: usize) -> Self {
+    fn new(x: Buffer, weight: Operand, bias: Option<Tensor<1>>, image: usize) -> Self {
         let bias = bias.map(Buffer::packed);
         Self {
             x,
-            weight: Buffer::packed(weight),
+            weight,
             flags: if bias.is_some() { flag::BIAS } else { 0 },
             bias,
             gate: None,
@@ -153,39 +192,37 @@ impl Call {
         }
     }
 
-    /// Into `y`: `rows` of x with `inputs` each.
-    fn run(self, y: &Buffer, rows: usize, inputs: usize, outputs: usize) {
+    /// Into `y` from so many rows of x.
+    fn run(self, y: &Buffer, rows: usize) {
+        let Operand { format, shape: [outputs, inputs], group, .. } = self.weight;
         let vector = inputs.is_multiple_of(4);
-        let inputs = if vector { inputs / 4 } else { inputs };
+        let unit = if vector { 4 * format.vectors() } else { 1 };
         // A dimension holds at most 65,535 workgroups.
         let down = rows.div_ceil(TILE * SIDES[1]);
         let groups = [outputs.div_ceil(TILE * SIDES[0]), down.min(65_535), down.div_ceil(65_535)];
         let [image, onto_image, y_image] = self.images;
         let [gate_image, gate_at] = self.gate_at;
-        let words = [rows, inputs, outputs, self.flags, image, onto_image, y_image, gate_image, gate_at];
+        let (groups_in, group) = (inputs / group, group / unit);
+        let words = [rows, groups_in, group, outputs, self.flags, image, onto_image, y_image, gate_image, gate_at];
         // What is absent is not read; some buffer must stand in for it.
         let or_x = |buffer: &Option<Buffer>| buffer.clone().unwrap_or_else(|| self.x.clone());
-        let inputs = [
-            self.x.clone(),
-            self.weight.clone(),
-            or_x(&self.bias),
-            or_x(&self.gate),
-            or_x(&self.onto),
-            or_x(&self.slots),
-        ];
-        launch(Gemm { vector }, &inputs.each_ref(), &[y], &words, groups);
+        let optional = [&self.bias, &self.gate, &self.onto, &self.slots].map(or_x);
+        let mut inputs = vec![&self.x, &self.weight.weight];
+        inputs.extend(optional.iter().chain(&self.weight.scales));
+        launch(Gemm { weight: format, vector }, &inputs, &[y], &words, groups);
     }
 }
 
 /// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`, to `[.., out]`.
 pub fn linear<const D: usize>(
     x: Tensor<D>,
-    weight: Tensor<2>,
+    weight: Weight,
     bias: Option<Tensor<1>>,
     activation: Activation,
 ) -> Tensor<D> {
     let mut shape = x.dims();
-    let [outputs, inputs] = weight.dims();
+    let weight = weight.operand();
+    let [outputs, inputs] = weight.shape;
     let rows = shape.iter().product::<usize>() / inputs;
     shape[D - 1] = outputs;
     let mut call = Call::new(Buffer::packed(x), weight, bias, rows);
@@ -195,15 +232,16 @@ pub fn linear<const D: usize>(
         Activation::Silu => flag::SILU,
     };
     let y = call.x.beside(shape, DType::F32);
-    call.run(&y, rows, inputs, outputs);
+    call.run(&y, rows);
     y.float()
 }
 
 /// `residual` of `x Wᵀ + bias`: `x` `[B, k, in]`, `weight` `[out, in]`, `bias` `[out]`. Tokens that are merged into others are
 /// written where those lie, unless somebody else holds them.
-pub fn linear_residual(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
-    let [b, k, inputs] = x.dims();
-    let [outputs, _] = weight.dims();
+pub fn linear_residual(x: Tensor<3>, weight: Weight, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
+    let [b, k, _] = x.dims();
+    let weight = weight.operand();
+    let [outputs, _] = weight.shape;
     let mut call = Call::new(Buffer::packed(x), weight, bias, k);
     let [onto_batch, onto_image, _] = residual.onto.dims();
     call.flags |= flag::RESIDUAL;
@@ -230,17 +268,12 @@ pub fn linear_residual(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>,
             call.x.beside([b, k, outputs], DType::F32)
         }
     };
-    call.run(&y, b * k, inputs, outputs);
+    call.run(&y, b * k);
     y.float()
 }
 
 /// [`linear`] in plain tensor operations; with [`Residual::plain`], [`linear_residual`].
-pub fn linear_reference(
-    x: Tensor<3>,
-    weight: Tensor<2>,
-    bias: Option<Tensor<1>>,
-    activation: Activation,
-) -> Tensor<3> {
+pub fn linear_reference(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, activation: Activation) -> Tensor<3> {
     let [b, n, inputs] = x.dims();
     let [outputs, _] = weight.dims();
     let mut y = x.reshape([b * n, inputs]).matmul(weight.transpose()).reshape([b, n, outputs]);

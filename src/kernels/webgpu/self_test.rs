@@ -2,10 +2,12 @@
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use half::f16;
 
 use super::attention::{attention, attention_reference};
-use super::linear::{Activation, linear, linear_reference, linear_residual};
+use super::linear::{Activation, Weight, linear, linear_reference, linear_residual};
 use super::norm::{modulated_norm, modulated_norm_reference};
+use super::packed::{Format, Packed};
 use super::select::select;
 use crate::error::{Error, Result};
 use crate::kernels::{Residual, Row, Slots, Slotted};
@@ -21,15 +23,29 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
         let weight = || noise([outputs, inputs], 2.0, device);
         let bias = || (n != 3).then(|| noise([outputs], 3.0, device));
         for activation in [Activation::None, Activation::Gelu, Activation::Silu] {
-            let ours = linear(x(), weight(), bias(), activation);
+            let ours = linear(x(), Weight::Plain(weight()), bias(), activation);
             let error = error(ours, linear_reference(x(), weight(), bias(), activation)).await?;
             found.push((format!("linear {activation:?} {b}x{n}x{inputs}x{outputs}"), error));
         }
         for (name, residual) in residuals([b, n, outputs], device) {
             let plain = residual.clone().plain(linear_reference(x(), weight(), bias(), Activation::None));
-            let ours = linear_residual(x(), weight(), bias(), residual);
+            let ours = linear_residual(x(), Weight::Plain(weight()), bias(), residual);
             found.push((format!("linear {name} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
         }
+    }
+    for (format, [b, n, inputs, outputs], group) in [
+        (Format::F16, [2, 17, 28, 37], 28),
+        (Format::Q8, [2, 17, 64, 37], 32),
+        (Format::Q8, [1, 33, 384, 66], 128),
+        (Format::Q4, [2, 17, 64, 37], 32),
+        (Format::Q4, [1, 33, 384, 66], 128),
+    ] {
+        let (packed, plain) = packed(format, [outputs, inputs], group, device);
+        found.push((format!("unpack {format:?} {outputs}x{inputs}"), error(packed.unpack(), plain.clone()).await?));
+        let x = noise([b, n, inputs], 1.0, device);
+        let ours = linear(x.clone(), Weight::Packed(packed), None, Activation::Gelu);
+        let plain = linear_reference(x, plain, None, Activation::Gelu);
+        found.push((format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
     }
     for [b, h, n, s, d] in
         [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
@@ -81,6 +97,28 @@ fn residuals([b, k, d]: [usize; 3], device: &Device) -> [(&'static str, Residual
         ("from slots", onto(2 * k + 1).gated(gate()).slotted(Slotted::From(slots(b, k, device)))),
         ("into slots", onto(k).gated(gate()).slotted(Slotted::Into { slots: slots(b, k, device), all })),
     ]
+}
+
+/// A matrix of random words, and the numbers that they stand for.
+fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (Packed, Tensor<2>) {
+    let count = shape[0] * shape[1];
+    let bits = 32 / format.per_word() as u32;
+    let scales: Vec<f16> = values(count / group, 9.0).into_iter().map(f16::from_f32).collect();
+    // Of f16 values, the bits; of the others, integers of any bits.
+    let raw: Vec<u32> = match format {
+        Format::F16 => values(count, 10.0).into_iter().map(|v| f16::from_f32(v).to_bits().into()).collect(),
+        _ => (0..count as u32).map(|i| i.wrapping_mul(2_654_435_761) >> (32 - bits)).collect(),
+    };
+    let number = |(i, &raw): (usize, &u32)| match format {
+        Format::F16 => f16::from_bits(raw as u16).to_f32(),
+        _ => ((raw << (32 - bits)) as i32 >> (32 - bits)) as f32 * scales[i / group].to_f32(),
+    };
+    let numbers: Vec<f32> = raw.iter().enumerate().map(number).collect();
+    let word = |values: &[u32]| values.iter().rev().fold(0, |word, &value| word << bits | value);
+    let words: Vec<u32> = raw.chunks(format.per_word()).map(word).collect();
+    let scales: Vec<u16> = scales.into_iter().map(f16::to_bits).collect();
+    let packed = Packed::new(format, shape, group, &words, &scales, device);
+    (packed, Tensor::from_data(TensorData::new(numbers, shape), device))
 }
 
 /// Every other token, with weights: `[B, k, 2]`.
