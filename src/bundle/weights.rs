@@ -5,7 +5,13 @@ use std::collections::BTreeMap;
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::chunk::Words;
+#[cfg(feature = "webgpu")]
+use super::manifest::Encoding;
+use super::manifest::TensorEntry;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::{self, Format, Packed};
 
 /// Tensors waiting to be taken by a model's layers.
 #[derive(Debug)]
@@ -21,6 +27,9 @@ enum Stored {
     Device { shape: Vec<usize>, flat: Tensor<1> },
     /// In host memory: tables whose rows are gathered on the CPU.
     Host(HostTable),
+    /// On the device, in the words of its chunk.
+    #[cfg(feature = "webgpu")]
+    Packed(Packed),
 }
 
 /// A matrix kept in host memory, row-major.
@@ -67,6 +76,31 @@ impl Weights {
         self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
     }
 
+    /// Whether the device multiplies with a matrix as chunks store it.
+    pub fn keeps_packed(&self, entry: &TensorEntry) -> bool {
+        #[cfg(feature = "webgpu")]
+        if let ([_, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
+            return webgpu::is_on(&self.device) && Packed::fits(format, *inputs, entry.group);
+        }
+        let _ = entry;
+        false
+    }
+
+    /// Adds a matrix that [`Weights::keeps_packed`].
+    ///
+    /// # Errors
+    /// `Internal` on any other.
+    pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: &Words) -> Result<()> {
+        #[cfg(feature = "webgpu")]
+        if let (&[rows, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
+            let group = entry.group.unwrap_or(inputs);
+            let packed = Packed::new(format, [rows, inputs], group, &words.words, &words.scales, &self.device);
+            self.tensors.insert(name.into(), Stored::Packed(packed));
+            return Ok(());
+        }
+        Err(Error::internal(format!("{name} cannot stay {:?} in {} words", entry.encoding, words.words.len())))
+    }
+
     /// Adds a table that stays in host memory.
     pub fn insert_host(&mut self, name: impl Into<String>, table: HostTable) {
         self.tensors.insert(name.into(), Stored::Host(table));
@@ -90,6 +124,11 @@ impl Weights {
     pub fn into_values(self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
         let read = |stored: Stored| match stored {
             Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
+            #[cfg(feature = "webgpu")]
+            Stored::Packed(packed) => {
+                let values = packed.unpack().into_data().try_to_vec::<f32>();
+                values.map(|values| (packed.shape().to_vec(), values)).map_err(|e| Error::internal(e.to_string()))
+            }
             Stored::Device { shape, flat } => {
                 let values = flat.into_data().convert::<f32>().try_to_vec::<f32>();
                 values.map(|values| (shape, values)).map_err(|e| Error::internal(e.to_string()))
@@ -141,7 +180,25 @@ impl Scope<'_> {
                 check_shape(&name, &found, &shape)?;
                 Ok(flat.reshape(shape))
             }
+            #[cfg(feature = "webgpu")]
+            Stored::Packed(packed) => {
+                check_shape(&name, &packed.shape(), &shape)?;
+                Ok(packed.unpack().reshape(shape))
+            }
             Stored::Host(_) => Err(Error::internal(format!("{name} is a host table"))),
+        }
+    }
+
+    /// Takes matrix `name`, if it is there and packed.
+    #[cfg(feature = "webgpu")]
+    pub fn take_packed(&mut self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>> {
+        let name = format!("{}{name}", self.prefix);
+        if !matches!(self.weights.tensors.get(&name), Some(Stored::Packed(_))) {
+            return Ok(None);
+        }
+        match self.weights.remove(&name)? {
+            Stored::Packed(packed) => check_shape(&name, &packed.shape(), &shape).map(|()| Some(packed)),
+            _ => Ok(None),
         }
     }
 
@@ -153,7 +210,7 @@ impl Scope<'_> {
                 check_shape(&name, &table.shape, &shape)?;
                 Ok(table)
             }
-            Stored::Device { .. } => Err(Error::internal(format!("{name} is not a host table"))),
+            _ => Err(Error::internal(format!("{name} is not a host table"))),
         }
     }
 }
@@ -161,6 +218,17 @@ impl Scope<'_> {
 /// A layer's parameter, as it was given: [`Param::from_tensor`] would refuse a tensor that is already part of a graph.
 pub fn param<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(ParamId::new(), tensor)
+}
+
+/// How the GPU names an encoding; f32 is not packed.
+#[cfg(feature = "webgpu")]
+fn format(encoding: Encoding) -> Option<Format> {
+    match encoding {
+        Encoding::F32 => None,
+        Encoding::F16 => Some(Format::F16),
+        Encoding::Q8 => Some(Format::Q8),
+        Encoding::Q4 => Some(Format::Q4),
+    }
 }
 
 fn check_shape(name: &str, found: &[usize], wanted: &[usize]) -> Result<()> {

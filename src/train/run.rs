@@ -8,7 +8,7 @@ use super::config::{Kind, Stage, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use super::net::{Frame, RATIO};
-use super::muon::Matrix;
+use super::muon::{Matrix, Rates};
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{Origin, groups, matrices};
@@ -109,7 +109,9 @@ impl<'a> Run<'a> {
         let there = config.work.join(checkpoint::FILE).is_file();
         let (tensors, state) = match (resume, there) {
             (true, true) => checkpoint::load(&config.work, config, &trained)?,
-            (true, false) => return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display()))),
+            (true, false) => {
+                return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display())));
+            }
             (false, true) => {
                 return Err(Error::input("work", format!("{} holds a run: give --resume", config.work.display())));
             }
@@ -212,7 +214,8 @@ impl<'a> Run<'a> {
         if let Some(rate) = config.optimizer.muon {
             let (pools, device) = (self.workers.pools(), self.workers.plain());
             let momentum = &mut adam.first;
-            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rate * shape, pools, device)?;
+            let rates = Rates { rate: rate * shape, decay: config.optimizer.weight_decay };
+            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rates, pools, device)?;
         }
         if let Some(range) = values.range(RATIO) {
             let bins = &config.routing.bins;
@@ -257,7 +260,14 @@ impl<'a> Run<'a> {
             if parts.last().is_none_or(full) {
                 let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
                 let noise = (config.seed, stream);
-                parts.push(MicroBatch { region: of(t), size: stage.size, timesteps: vec![], images: vec![], ids: vec![], noise });
+                parts.push(MicroBatch {
+                    region: of(t),
+                    size: stage.size,
+                    timesteps: vec![],
+                    images: vec![],
+                    ids: vec![],
+                    noise,
+                });
             }
             if let Some(part) = parts.last_mut() {
                 part.timesteps.push(t);
