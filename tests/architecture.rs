@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("sampler", &["error", "device", "model::config"]),
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
-    ("convert", &["error", "bundle", "model"]),
+    ("convert", &["error", "device", "bundle", "model", "sampler"]),
     ("train", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "convert"]),
     ("cli", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert", "train"]),
 ];

@@ -1,5 +1,6 @@
 //! `diffcr convert`: the arguments, the progress bar and Ctrl-C around the converter.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,13 +10,15 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::{Shared, size};
-use crate::convert::shard::{Policy, Watch};
-use crate::convert::{Options, convert};
+use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
+use crate::convert::quality::table;
+use crate::convert::shard::Watch;
+use crate::convert::{Converted, Options, convert};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// A diffusers folder, or the transformer's checkpoint alone: .safetensors or .pth.
+    /// A diffusers folder, the transformer's checkpoint alone (.safetensors or .pth), or a bundle to store another way.
     src: PathBuf,
     /// The folder the bundle becomes.
     #[arg(long)]
@@ -26,9 +29,21 @@ pub struct ConvertArgs {
     /// The weights' license, noted in the manifest.
     #[arg(long)]
     license: Option<String>,
-    /// f32 or f16.
-    #[arg(long, default_value = "f32", value_parser = parse_encoding)]
-    encoding: Policy,
+    /// f32, f16, q8, q4 or mixed (feed-forwards q4, the rest of the linear layers q8).
+    #[arg(long, default_value = "f32")]
+    encoding: Scheme,
+    /// Inputs that share a scale: 32, 64 or 128; less where a matrix's width asks for it.
+    #[arg(long, default_value = "64", value_parser = parse_group)]
+    group: usize,
+    /// Tensors with an encoding of their own: PATTERN=f32|f16|q8|q4, with * for any text. The first that matches counts.
+    #[arg(long)]
+    tensor: Vec<Exception>,
+    /// Scales always reach a group's largest value, even where clipping it has the smaller error.
+    #[arg(long)]
+    no_clip: bool,
+    /// Do not run the quantized transformer against the source's, which needs memory for it in f32.
+    #[arg(long)]
+    no_probe: bool,
     /// MiB of a chunk, at most; a larger tensor is split by rows.
     #[arg(long, default_value = "16", value_parser = parse_chunk)]
     chunk_mib: f64,
@@ -59,13 +74,8 @@ enum Without {
     Vae,
 }
 
-fn parse_encoding(text: &str) -> Result<Policy, String> {
-    match text {
-        "f32" => Ok(Policy::F32),
-        "f16" => Ok(Policy::F16),
-        "q8" | "q4" | "mixed" => Err("quantized encodings are not written by this version: use f32 or f16".into()),
-        _ => Err("use f32 or f16".into()),
-    }
+fn parse_group(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|g| GROUPS.contains(g)).ok_or_else(|| "use 32, 64 or 128".into())
 }
 
 fn parse_chunk(text: &str) -> Result<f64, String> {
@@ -80,7 +90,13 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         force: args.force,
         name: args.name.clone(),
         license: args.license.clone(),
-        policy: args.encoding,
+        policy: Policy {
+            scheme: args.encoding,
+            group: args.group,
+            clip: !args.no_clip,
+            exceptions: args.tensor.clone(),
+        },
+        probe: !args.no_probe,
         chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
         routers: args.routers.clone(),
         vae_tiny: args.vae_tiny.clone(),
@@ -94,14 +110,23 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
     ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
     let converted = convert(&options, &mut terminal);
     terminal.bar.finish_and_clear();
-    let manifest = converted?;
+    let Converted { manifest, losses, psnr } = converted?;
     let (files, tensors, bytes) = (manifest.files.len(), manifest.tensors.len(), manifest.total_bytes());
     shared.result(
         &json!({
             "out": args.out, "name": manifest.name, "version": manifest.version,
-            "files": files, "tensors": tensors, "bytes": bytes,
+            "files": files, "tensors": tensors, "bytes": bytes, "psnr": psnr,
+            "errors": losses.iter().map(|(name, loss)| (name, loss.relative())).collect::<BTreeMap<_, _>>(),
         }),
-        &format!("{}: {files} files, {tensors} tensors, {}", args.out.display(), size(bytes)),
+        &[
+            (!losses.is_empty()).then(|| table(&losses)),
+            psnr.map(|psnr| format!("probe against the source: {psnr:.1} dB")),
+            Some(format!("{}: {files} files, {tensors} tensors, {}", args.out.display(), size(bytes))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("\n"),
     );
     Ok(())
 }

@@ -38,6 +38,8 @@ pub struct Foreign {
     source: Rc<Source>,
     /// Byte of its first element.
     offset: u64,
+    /// Where its rows lie in several files: those of each, in order; then `source` is that of the first.
+    parts: Vec<Foreign>,
 }
 
 impl Source {
@@ -92,7 +94,20 @@ impl Foreign {
         if strides.len() != shape.len() {
             return Err(Error::model(name, "strides and shape differ in rank"));
         }
-        Ok(Self { name: name.to_owned(), dtype, shape, strides, source: source.clone(), offset })
+        Ok(Self { name: name.to_owned(), dtype, shape, strides, source: source.clone(), offset, parts: vec![] })
+    }
+
+    /// One tensor of the rows of `parts`, in order.
+    pub fn stacked(name: &str, parts: Vec<Self>) -> Result<Self> {
+        let Some(first) = parts.first() else { return Err(Error::model(name, "it has no rows")) };
+        let fits = |p: &&Self| p.dtype == first.dtype && !p.shape.is_empty() && p.shape.get(1..) == first.shape.get(1..);
+        if !parts.iter().all(|p| fits(&p)) {
+            return Err(Error::model(name, "its rows differ in type or shape"));
+        }
+        let mut shape = first.shape.clone();
+        shape[0] = parts.iter().map(|p| p.shape[0]).sum();
+        let whole = Self::new(name, first.dtype, shape, None, &first.source, first.offset)?;
+        Ok(Self { parts, ..whole })
     }
 
     pub fn elements(&self) -> usize {
@@ -109,6 +124,18 @@ impl Foreign {
         }
         let mut part = self.clone();
         part.shape[0] = count;
+        if !self.parts.is_empty() {
+            let mut first = 0;
+            let mut parts = Vec::new();
+            for p in &self.parts {
+                let (from, to) = (start.max(first), (start + count).min(first + p.shape[0]));
+                if from < to {
+                    parts.push(p.rows(from - first, to - from)?);
+                }
+                first += p.shape[0];
+            }
+            return Ok(Self { parts, ..part });
+        }
         let skip = (start as u64).checked_mul(stride as u64).and_then(|n| n.checked_mul(self.size()));
         let offset = skip.and_then(|n| n.checked_add(self.offset));
         part.offset = offset.ok_or_else(|| Error::model(&self.name, "its strides are not possible"))?;
@@ -117,7 +144,7 @@ impl Foreign {
 
     /// The same values under another shape; only for a contiguous tensor.
     pub fn reshape(&self, shape: Vec<usize>) -> Result<Self> {
-        if !self.is_contiguous() || shape.iter().product::<usize>() != self.elements() {
+        if !self.parts.is_empty() || !self.is_contiguous() || shape.iter().product::<usize>() != self.elements() {
             return Err(Error::model(&self.name, format!("the shape {:?} cannot become {shape:?}", self.shape)));
         }
         Ok(Self { strides: contiguous(&shape), shape, ..self.clone() })
@@ -127,6 +154,10 @@ impl Foreign {
     pub fn read(&self) -> Result<Vec<f32>> {
         if !matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return floats(&self.name, self.dtype, &[]);
+        }
+        if !self.parts.is_empty() {
+            let parts = self.parts.iter().map(Self::read).collect::<Result<Vec<_>>>()?;
+            return Ok(parts.concat());
         }
         if self.is_contiguous() {
             let bytes = self.source.read_at(self.offset, self.elements() as u64 * self.size())?;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! SRC ─ foreign (names, shapes, places) ─ keys* (our names) ─ transformer, text_encoder, vae, scheduler (configurations)
+//!     ─ policy (an encoding for each tensor), quantize
 //!     ─ shard (read, encode, write, hash: one chunk at a time) ─ output (a folder that appears whole, or not at all)
 //! ```
 
@@ -13,6 +14,10 @@ mod keys_t5;
 mod keys_vae;
 mod output;
 mod pickle;
+pub mod policy;
+pub mod quality;
+mod quantize;
+mod rebundle;
 mod routing;
 mod scheduler;
 pub mod shard;
@@ -24,6 +29,7 @@ mod torch;
 mod transformer;
 mod vae;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -33,13 +39,14 @@ use crate::bundle::manifest::{FORMAT, FORMAT_VERSION, MANIFEST_FILE, Manifest, P
 use crate::error::{Error, Result};
 use foreign::Tensors;
 use output::Output;
-use shard::{Policy, Watch};
+use policy::Policy;
+use shard::{Loss, Tally, Watch};
 pub use source::Model;
 
 /// What to convert, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// A diffusers folder, or a checkpoint file of the transformer alone.
+    /// A diffusers folder, a checkpoint file of the transformer alone, or a bundle that is not quantized.
     pub src: PathBuf,
     /// The folder the bundle becomes.
     pub out: PathBuf,
@@ -49,6 +56,8 @@ pub struct Options {
     pub name: Option<String>,
     pub license: Option<String>,
     pub policy: Policy,
+    /// Runs the transformer before and after, where it is quantized.
+    pub probe: bool,
     /// Bytes of a chunk, at most.
     pub chunk_bytes: u64,
     /// Routers and keep ratios in a file of their own.
@@ -63,11 +72,21 @@ pub struct Options {
     pub sample_size: Option<usize>,
 }
 
-/// Converts `options.src`; returns the manifest of the bundle that is now at `options.out`.
+/// A bundle, and what encoding it cost.
+#[derive(Debug)]
+pub struct Converted {
+    pub manifest: Manifest,
+    /// Tensors that were quantized.
+    pub losses: BTreeMap<String, Loss>,
+    /// The transformer of the bundle against the source's, where `options.probe` asked for it and something was quantized.
+    pub psnr: Option<f64>,
+}
+
+/// Converts `options.src`; the bundle is then at `options.out`.
 ///
 /// Fails with `MODEL_INVALID` on a tensor or a setting that is not PixArt's, `INTEGRITY` on a damaged file, `INVALID_INPUT` on an
 /// argument, `CANCELLED` when `watch` says so; whatever fails, nothing is left behind.
-pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
+pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Converted> {
     if let (Ok(src), Ok(out)) = (options.src.canonicalize(), options.out.canonicalize())
         && src.starts_with(&out)
     {
@@ -83,12 +102,14 @@ pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
         model.parts.vae_tiny = Some(config);
         model.vae_tiny = tensors;
     }
-    let manifest = write(&model, options, &output, watch)?;
+    let (manifest, losses) = write(&model, options, &output, watch)?;
+    let probed = options.probe && !losses.is_empty();
+    let psnr = probed.then(|| quality::psnr(&model, output.dir())).transpose()?;
     if watch.cancelled() {
         return Err(Error::Cancelled);
     }
     output.finish()?;
-    Ok(manifest)
+    Ok(Converted { manifest, losses, psnr })
 }
 
 /// Writes `model` as the bundle `options.out`; of the other options, those about sources are not read.
@@ -96,20 +117,22 @@ pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
 /// Fails as [`convert`] does.
 pub fn bundle(model: &Model, options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
     let output = Output::create(&options.out, options.force)?;
-    let manifest = write(model, options, &output, watch)?;
+    let (manifest, _) = write(model, options, &output, watch)?;
     output.finish()?;
     Ok(manifest)
 }
 
+type Written = (Manifest, BTreeMap<String, Loss>);
+
 /// Writes the files of `model`, the manifest last.
-fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watch) -> Result<Manifest> {
+fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watch) -> Result<Written> {
     let parts: [(Part, &Tensors); 4] = [
         (Part::Transformer, &model.transformer),
         (Part::TextEncoder, &model.text_encoder),
         (Part::Vae, &model.vae),
         (Part::VaeTiny, &model.vae_tiny),
     ];
-    let plans = parts.iter().map(|(part, tensors)| shard::plan(*part, tensors, options.policy, options.chunk_bytes));
+    let plans = parts.iter().map(|(part, tensors)| shard::plan(*part, tensors, &options.policy, options.chunk_bytes));
     let plans = plans.collect::<Result<Vec<_>>>()?;
     let total = plans.iter().map(shard::Plan::bytes).sum();
     let mut manifest = Manifest {
@@ -127,9 +150,9 @@ fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watc
         tensors: plans.iter().flat_map(shard::Plan::entries).collect(),
         routing: model.routing.clone(),
     };
-    let mut done = 0;
+    let mut tally = Tally { total, ..Default::default() };
     for plan in &plans {
-        manifest.files.extend(plan.write(output.dir(), &mut done, total, watch)?);
+        manifest.files.extend(plan.write(output.dir(), &mut tally, watch)?);
     }
     if let Some(bytes) = &model.tokenizer {
         manifest.files.push(shard::write_file(output.dir(), tokenizer::FILE, Part::Tokenizer, bytes)?);
@@ -140,7 +163,7 @@ fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watc
     let manifest = Manifest::parse(&json)?;
     let path = output.dir().join(MANIFEST_FILE);
     std::fs::write(&path, json + "\n").map_err(|e| Error::io(&path, e))?;
-    Ok(manifest)
+    Ok((manifest, tally.losses))
 }
 
 /// 16 hex digits that change with any file.

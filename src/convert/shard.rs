@@ -9,27 +9,11 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use sha2::{Digest, Sha256};
 
 use super::foreign::{Foreign, Tensors};
+use super::policy::Policy;
+use super::quantize::quantize;
 use crate::bundle::load::hex;
 use crate::bundle::manifest::{Encoding, FileEntry, MAX_FILE_BYTES, Part, Piece, RowsEntry, TensorEntry};
 use crate::error::{Error, Result};
-
-/// How the tensors of a bundle are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    F32,
-    /// Everything but vectors and modulation tables, which are small and add up over the depth.
-    F16,
-}
-
-impl Policy {
-    /// The encoding of a tensor, and its group where that is a quantized one.
-    fn encoding(self, name: &str, shape: &[usize]) -> (Encoding, Option<usize>) {
-        match self {
-            Self::F16 if shape.len() > 1 && !name.ends_with("scale_shift_table") => (Encoding::F16, None),
-            _ => (Encoding::F32, None),
-        }
-    }
-}
 
 /// What is told while a bundle is written, and asked: whether to go on.
 pub trait Watch {
@@ -44,17 +28,44 @@ pub trait Watch {
 pub struct Plan<'a> {
     part: Part,
     tensors: &'a Tensors,
+    policy: &'a Policy,
     chunks: Vec<Vec<Piece>>,
 }
 
+/// What writing counts, over all parts.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Bytes of tensors written so far, and to be written.
+    pub done: u64,
+    pub total: u64,
+    /// What quantizing cost each tensor that was quantized.
+    pub losses: BTreeMap<String, Loss>,
+}
+
+/// What quantizing a tensor cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Loss {
+    pub bits: u32,
+    /// Sums of squares: of the errors, and of the values.
+    pub error: f64,
+    pub power: f64,
+}
+
+impl Loss {
+    /// Size of the error over that of the values.
+    pub fn relative(&self) -> f64 {
+        if self.power > 0.0 { (self.error / self.power).sqrt() } else { 0.0 }
+    }
+}
+
 /// Spreads the tensors of a part, by name, over chunks of at most `limit` bytes; a larger tensor is split by rows.
-pub fn plan(part: Part, tensors: &Tensors, policy: Policy, limit: u64) -> Result<Plan<'_>> {
+pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64) -> Result<Plan<'a>> {
     let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
     for (name, tensor) in tensors {
         if tensor.elements() == 0 {
             return Err(Error::model(&tensor.name, format!("its shape {:?} holds nothing", tensor.shape)));
         }
-        let (encoding, group) = policy.encoding(name, &tensor.shape);
+        let (encoding, group) = policy.encoding(name, &tensor.shape)?;
         let whole = Piece {
             tensor: name.clone(),
             name: name.clone(),
@@ -84,7 +95,7 @@ pub fn plan(part: Part, tensors: &Tensors, policy: Policy, limit: u64) -> Result
         pieces.iter_mut().for_each(|piece| piece.file.clone_from(&file));
         pieces
     });
-    Ok(Plan { part, tensors, chunks: chunks.collect() })
+    Ok(Plan { part, tensors, policy, chunks: chunks.collect() })
 }
 
 /// `whole`, or its rows in pieces of at most `limit` bytes.
@@ -135,8 +146,8 @@ impl Plan<'_> {
         entries
     }
 
-    /// Writes the chunks into `dir`; `done` counts the bytes of all parts, of `total`.
-    pub fn write(&self, dir: &Path, done: &mut u64, total: u64, watch: &mut dyn Watch) -> Result<Vec<FileEntry>> {
+    /// Writes the chunks into `dir`.
+    pub fn write(&self, dir: &Path, tally: &mut Tally, watch: &mut dyn Watch) -> Result<Vec<FileEntry>> {
         let mut files = Vec::with_capacity(self.chunks.len());
         for pieces in &self.chunks {
             let mut stored = Vec::new();
@@ -144,9 +155,9 @@ impl Plan<'_> {
                 if watch.cancelled() {
                     return Err(Error::Cancelled);
                 }
-                stored.extend(self.encode(piece)?);
-                *done += piece.bytes();
-                watch.progress(*done, total);
+                stored.extend(self.encode(piece, tally)?);
+                tally.done += piece.bytes();
+                watch.progress(tally.done, tally.total);
             }
             let views = stored.iter().map(|(name, dtype, shape, bytes)| {
                 TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
@@ -160,17 +171,36 @@ impl Plan<'_> {
     }
 
     /// A piece as the safetensors entries that hold it: name, type, shape and bytes.
-    fn encode(&self, piece: &Piece) -> Result<Vec<(String, Dtype, Vec<usize>, Vec<u8>)>> {
+    fn encode(&self, piece: &Piece, tally: &mut Tally) -> Result<Vec<Stored>> {
         let tensor = self.tensors.get(&piece.tensor).ok_or_else(|| Error::internal("a planned tensor is gone"))?;
         let values = read(tensor, piece)?;
-        let (dtype, bytes) = match piece.encoding {
-            Encoding::F32 => (Dtype::F32, bytemuck::cast_slice(&values).to_vec()),
-            Encoding::F16 => (Dtype::F16, to_f16(&tensor.name, &values)?),
-            Encoding::Q8 | Encoding::Q4 => return Err(Error::internal("quantized encodings are not written yet")),
+        let name = piece.name.clone();
+        let bits = match piece.encoding {
+            Encoding::F32 => return Ok(vec![(name, Dtype::F32, piece.shape.clone(), bytemuck::cast_slice(&values).to_vec())]),
+            Encoding::F16 => return Ok(vec![(name, Dtype::F16, piece.shape.clone(), to_f16(&tensor.name, &values)?)]),
+            Encoding::Q8 => 8,
+            Encoding::Q4 => 4,
         };
-        Ok(vec![(piece.name.clone(), dtype, piece.shape.clone(), bytes)])
+        let (Some(group), &[rows, width]) = (piece.group, &piece.shape[..]) else {
+            return Err(Error::internal(format!("{name} has no groups")));
+        };
+        let quantized = quantize(&values, bits, group, self.policy.clip)
+            .ok_or_else(|| Error::model(&tensor.name, "a value is not finite, or too large for a scale in f16"))?;
+        let loss = tally.losses.entry(piece.tensor.clone()).or_default();
+        loss.bits = bits;
+        loss.error += quantized.error;
+        loss.power += values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        let words = quantized.words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let scales = quantized.scales.iter().flat_map(|s| s.to_le_bytes()).collect();
+        Ok(vec![
+            (format!("{name}.qweight"), Dtype::U32, vec![rows, width * bits as usize / 32], words),
+            (format!("{name}.scales"), Dtype::F16, vec![rows, width / group], scales),
+        ])
     }
 }
+
+/// A safetensors entry: name, type, shape and bytes.
+type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 
 fn read(tensor: &Foreign, piece: &Piece) -> Result<Vec<f32>> {
     match piece.shape.first() {

@@ -10,8 +10,8 @@ use super::json::Config;
 use super::keys::rename;
 use super::routing::{self, Ratios};
 use super::transformer::{self, Hints};
-use super::{keys_pixart, keys_t5, keys_vae, scheduler, text_encoder, tokenizer, vae};
-use crate::bundle::manifest::{Parts, Routing};
+use super::{keys_pixart, keys_t5, keys_vae, rebundle, scheduler, text_encoder, tokenizer, vae};
+use crate::bundle::manifest::{MANIFEST_FILE, Parts, Routing};
 use crate::error::{Error, Result};
 use crate::model::config::SchedulerConfig;
 
@@ -33,9 +33,12 @@ pub struct Model {
     pub routing: Option<Routing>,
 }
 
-/// Opens the source: a folder is diffusers', a file is a transformer alone.
+/// Opens the source: a folder with a manifest is a bundle, any other diffusers', a file is a transformer alone.
 pub fn open(options: &Options) -> Result<Model> {
     let src = &options.src;
+    if src.join(MANIFEST_FILE).is_file() {
+        return rebundle::open(src, options);
+    }
     if src.is_dir() {
         return open_diffusers(src, options);
     }

@@ -90,6 +90,8 @@ pub struct LossConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OptimizerConfig {
+    /// Rate of Muon for the matrices inside the blocks, with the stage's warmup and decay; without it they are AdamW's too.
+    pub muon: Option<f64>,
     pub betas: [f64; 2],
     /// Of matrices; vectors, modulation tables and ratios do not decay.
     pub weight_decay: f64,
@@ -185,6 +187,7 @@ impl Default for LossConfig {
 impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
+            muon: None,
             betas: [0.9, 0.98],
             weight_decay: 0.0,
             clip: 1.0,
@@ -267,7 +270,7 @@ impl TrainConfig {
             && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0)
             && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
-        let rules: [(bool, &str, &str); 22] = [
+        let rules: [(bool, &str, &str); 23] = [
             (stages.is_empty(), "stages", "there is none"),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the dense bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
@@ -277,6 +280,7 @@ impl TrainConfig {
             (model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0), "model.textHeads", "must divide textWidth"),
             (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
+            (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
             (!o.betas.iter().all(|b| (0.0..1.0).contains(b)), "optimizer.betas", "are outside 0..1"),
             (!(o.weight_decay.is_finite() && o.weight_decay >= 0.0), "optimizer.weightDecay", "is negative"),
             (!positive(o.clip), "optimizer.clip", "must be positive"),

@@ -9,7 +9,8 @@ use super::lora;
 use super::net::{Frame, RATIO};
 use super::parameters::Parameters;
 use crate::bundle::manifest::{Manifest, Preset, Routing, ScoreScale};
-use crate::convert::shard::{Policy, Watch};
+use crate::convert::policy::{Policy, Scheme};
+use crate::convert::shard::Watch;
 use crate::convert::{self, Model, Options, foreign};
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable};
@@ -56,7 +57,8 @@ pub fn export(
         force: true,
         name: config.name.clone().or_else(|| config.out.file_name().map(|n| n.to_string_lossy().into_owned())),
         license: config.license.clone(),
-        policy: Policy::F16,
+        policy: Policy::new(Scheme::F16),
+        probe: false,
         chunk_bytes: CHUNK_BYTES,
         routers: None,
         vae_tiny: None,

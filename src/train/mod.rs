@@ -4,7 +4,7 @@
 //! ```text
 //! config ── run (the loop) ── step (micro-batches on all cores) ── net (a graph from flat parameters) ── soft_ratio (two-bin mix)
 //!   │        ├─ data, noise (what is learned from)
-//!   │        ├─ optimizer, ema, controller (between the steps)
+//!   │        ├─ optimizer, muon, ema, controller (between the steps)
 //!   │        └─ checkpoint, progress, plot (what is left behind)
 //!   └─ origin, init (what it starts from) ─── export (the bundle it ends in)
 //! ```
@@ -20,6 +20,7 @@ pub mod features;
 pub mod init;
 pub mod judge;
 pub mod lora;
+pub mod muon;
 pub mod net;
 pub mod noise;
 pub mod optimizer;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::config::{Kind, TrainConfig, Variant};
 use super::init;
 use super::lora;
+use super::muon::{Matrix, is_hidden};
 use super::net::{Frame, RATIO, Routing, is_table};
 use super::optimizer::{Group, Rate};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, View};
 use super::random::Random;
 use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::Parts;
@@ -76,6 +77,7 @@ impl Origin {
 
 /// The optimizer's groups: ratios at a rate of their own, decay for matrices alone.
 pub fn groups(trained: &Parameters, config: &TrainConfig) -> Vec<Group> {
+    let muon = config.optimizer.muon.is_some();
     let group = |name: &str, shape: &[usize]| {
         let range = trained.range(name).unwrap_or_default();
         if name == RATIO {
@@ -85,7 +87,14 @@ pub fn groups(trained: &Parameters, config: &TrainConfig) -> Vec<Group> {
         let weight_decay = if decays { config.optimizer.weight_decay } else { 0.0 };
         Group { range, rate: Rate::Stage, weight_decay, clipped: true }
     };
-    trained.views().map(|v| group(v.name, v.shape)).collect()
+    trained.views().filter(|v| !(muon && is_hidden(v.name, v.shape))).map(|v| group(v.name, v.shape)).collect()
+}
+
+/// What Muon updates instead of AdamW.
+pub fn matrices(trained: &Parameters, config: &TrainConfig) -> Vec<Matrix> {
+    let hidden = trained.views().filter(|v| config.optimizer.muon.is_some() && is_hidden(v.name, v.shape));
+    let matrix = |v: View| Some(Matrix { range: trained.range(v.name)?, shape: v.shape.try_into().ok()? });
+    hidden.filter_map(matrix).collect()
 }
 
 type Fresh = (Parts, Vec<u8>, init::Tensors);

@@ -8,14 +8,15 @@ use super::config::{Kind, Stage, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use super::net::{Frame, RATIO};
+use super::muon::Matrix;
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
-use super::origin::{Origin, groups};
+use super::origin::{Origin, groups, matrices};
 use super::parameters::Parameters;
 use super::progress::{Log, Row};
 use super::random::Random;
 use super::step::{Terms, Workers};
-use super::{ema, export};
+use super::{ema, export, muon};
 use crate::bundle::manifest::Manifest;
 use crate::convert::shard::Watch;
 use crate::device;
@@ -63,6 +64,7 @@ struct Run<'a> {
     tensors: Tensors,
     state: State,
     groups: Vec<Group>,
+    matrices: Vec<Matrix>,
     schedule: Schedule,
     workers: Workers,
     log: Log,
@@ -132,6 +134,7 @@ impl<'a> Run<'a> {
             kind,
             stages,
             groups: groups(&trained, config),
+            matrices: matrices(&trained, config),
             schedule: Schedule::new(&frame.parts.scheduler)?,
             workers: Workers::new(config.optimizer.threads, &device::cpu())?,
             log: Log::open(&config.work, state.step),
@@ -206,6 +209,11 @@ impl<'a> Run<'a> {
         }
         let Tensors { values, average, adam } = &mut self.tensors;
         adam.update(values.values_mut(), &outcome.gradient, &self.groups, stage.rate * shape, shape);
+        if let Some(rate) = config.optimizer.muon {
+            let (pools, device) = (self.workers.pools(), self.workers.plain());
+            let momentum = &mut adam.first;
+            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rate * shape, pools, device)?;
+        }
         if let Some(range) = values.range(RATIO) {
             let bins = &config.routing.bins;
             let (most, least) = (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0));

@@ -20,6 +20,7 @@ use crate::sampler::schedule::Schedule;
 #[derive(Debug)]
 pub struct Workers {
     pools: Vec<ThreadPool>,
+    plain: Device,
     device: Device,
 }
 
@@ -53,7 +54,16 @@ impl Workers {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = |_| ThreadPoolBuilder::new().num_threads(1).build().map_err(|e| Error::internal(e.to_string()));
         let pools = (0..if threads == 0 { cores } else { threads }).map(pool).collect::<Result<_>>()?;
-        Ok(Self { pools, device: device.clone().autodiff() })
+        Ok(Self { pools, plain: device.clone(), device: device.clone().autodiff() })
+    }
+
+    pub fn pools(&self) -> &[ThreadPool] {
+        &self.pools
+    }
+
+    /// The device without graphs.
+    pub fn plain(&self) -> &Device {
+        &self.plain
     }
 
     /// Losses and gradients of `trained` over a batch.

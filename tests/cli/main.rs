@@ -3,6 +3,7 @@
 mod convert;
 mod interrupt;
 mod parity;
+mod quantize;
 mod refuse;
 #[cfg(feature = "train")]
 mod scenes;

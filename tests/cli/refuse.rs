@@ -185,9 +185,9 @@ fn usage_errors_exit_with_2() {
         assert_eq!(output.status.code(), Some(2), "{options:?}");
         stderr(&output)
     };
-    for encoding in ["q8", "q4", "mixed"] {
-        assert!(usage(&["--encoding", encoding]).contains("quantized encodings are not written by this version"));
-    }
+    assert!(usage(&["--encoding", "q5"]).contains("use f32, f16, q8, q4 or mixed"));
+    assert!(usage(&["--group", "48"]).contains("use 32, 64 or 128"));
+    assert!(usage(&["--tensor", "*.weight"]).contains("use PATTERN=f32, f16, q8 or q4"));
     assert!(usage(&["--chunk-mib", "0"]).contains("--chunk-mib"));
     assert!(usage(&["--without", "transformer"]).contains("--without"));
     assert!(usage(&["--surprise"]).contains("--surprise"));

@@ -100,11 +100,11 @@ fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
 fn a_dense_bundle_becomes_a_routed_one() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 20, 0), &[]);
-    let diffcr = |name: &str, routing: &str, top: &str, steps: u64| {
+    let from = |bundle: &str, name: &str, routing: &str, top: &str, steps: u64| {
         let text = format!(
             "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:{steps}:1e-4']\n{top}\n[routing]\nregions = 2\n{routing}\n\
              [optimizer]\nmicroBatch = 4\nwarmup = 5\n[progress]\ncheckpointEvery = 50\nlogEvery = 5\n",
-            scratch.path(name), scratch.path(&format!("{name}-work")), scratch.path("base-bundle"),
+            scratch.path(name), scratch.path(&format!("{name}-work")), scratch.path(bundle),
         );
         let path = scratch.path(&format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();
@@ -112,6 +112,7 @@ fn a_dense_bundle_becomes_a_routed_one() {
         verified(&scratch.path(name));
         manifest(&scratch.path(name))
     };
+    let diffcr = |name: &str, routing: &str, top: &str, steps: u64| from("base-bundle", name, routing, top, steps);
     let lt = diffcr("lt", "ratioRate = 5e-3\ncompression = 0.3", "", 250);
     assert_eq!(lt["routing"]["presets"].as_array().unwrap().len(), 3);
     let log = std::fs::read_to_string(scratch.path("lt-work").join("log.csv")).unwrap();
@@ -130,6 +131,13 @@ fn a_dense_bundle_becomes_a_routed_one() {
     let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = 2", 6);
     assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
     drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
+
+    // The same on a base that was quantized, and so is frozen.
+    let packed = converted(&scratch.path("base-bundle"), &scratch.path("packed"), &["--encoding", "q8"]);
+    assert!(packed["tensors"].as_object().unwrap().values().any(|t| t["encoding"] == "q8"));
+    from("packed", "packed-lora", "variant = 'l'", "lora = 32", 6);
+    drawn(&scratch.path("packed-lora"), &scratch.path("packed-lora.png"), "learned");
+    converted(&scratch.path("packed-lora"), &scratch.path("packed-again"), &["--encoding", "q4"]);
 }
 
 #[test]

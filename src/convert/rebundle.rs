@@ -1,0 +1,64 @@
+//! A bundle as a source, to store its weights another way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Options;
+use super::foreign::{self, Foreign, Source, Tensors};
+use super::source::Model;
+use crate::bundle::folder::verify_folder;
+use crate::bundle::manifest::{Encoding, Part};
+use crate::error::{Error, Result};
+
+/// Opens the bundle in `src`, every file of it verified.
+///
+/// # Errors
+/// `Integrity` and `ManifestInvalid` as the loader's; `ModelInvalid` naming a tensor that is quantized already.
+pub fn open(src: &Path, options: &Options) -> Result<Model> {
+    let manifest = verify_folder(src, |_| ())?;
+    let mut files: BTreeMap<&str, Tensors> = BTreeMap::new();
+    let mut tokenizer = None;
+    for entry in &manifest.files {
+        let path = src.join(&entry.path);
+        if entry.part == Part::Tokenizer {
+            tokenizer = Some(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
+        } else {
+            files.insert(&entry.path, foreign::open_safetensors(&Source::open(&path)?)?);
+        }
+    }
+    let mut parts: BTreeMap<&str, Tensors> = BTreeMap::new();
+    for (name, entry) in &manifest.tensors {
+        if matches!(entry.encoding, Encoding::Q8 | Encoding::Q4) {
+            return Err(Error::model(name, "it is quantized already: convert the bundle it was made from"));
+        }
+        let stored = entry.pieces(name).into_iter().map(|piece| {
+            let tensor = files.get(piece.file.as_str()).and_then(|file| file.get(&piece.name)).cloned();
+            tensor.ok_or_else(|| Error::model(&piece.name, format!("{} does not hold it", piece.file)))
+        });
+        let stored = stored.collect::<Result<Vec<_>>>()?;
+        let tensor = match stored.as_slice() {
+            [whole] if entry.file.is_some() => whole.clone(),
+            _ => Foreign::stacked(name, stored)?,
+        };
+        parts.entry(name.split('.').next().unwrap_or_default()).or_default().insert(name.clone(), tensor);
+    }
+    let mut take = |part: Part, wanted: bool| parts.remove(part.prefix()).filter(|_| wanted).unwrap_or_default();
+    let (text, vae) = (!options.without_text_encoder, !options.without_vae);
+    let mut model = Model {
+        source: "bundle",
+        transformer: take(Part::Transformer, true),
+        text_encoder: take(Part::TextEncoder, text),
+        vae: take(Part::Vae, vae),
+        vae_tiny: take(Part::VaeTiny, vae),
+        parts: manifest.parts.clone(),
+        tokenizer: tokenizer.filter(|_| text),
+        routing: manifest.routing.clone(),
+    };
+    if !text {
+        (model.parts.text_encoder, model.parts.tokenizer) = (None, None);
+    }
+    if !vae {
+        (model.parts.vae, model.parts.vae_tiny) = (None, None);
+    }
+    Ok(model)
+}

@@ -1,0 +1,143 @@
+//! Muon (Jordan et al. 2024): momentum whose singular values are all set to one, for the matrices inside the blocks.
+//!
+//! `m = μ m + g`, `O = orthogonal(g + μ m)`, `W −= η √max(1, out / in) · O`: a step moves every direction of a matrix alike, so
+//! that the rare ones are learned as fast as the common ones.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::ThreadPool;
+
+use crate::error::{Error, Result};
+
+/// Coefficients of the quintic `a X + b (X Xᵀ) X + c (X Xᵀ)² X`, which drives singular values in (0, 1] to about one.
+const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
+const ITERATIONS: usize = 5;
+const MOMENTUM: f32 = 0.95;
+const EPSILON: f32 = 1e-7;
+
+/// A matrix in the flat parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    pub range: Range<usize>,
+    /// `[out, in]`.
+    pub shape: [usize; 2],
+}
+
+/// Whether a tensor is a matrix between hidden states: those at the edges and tables are left to AdamW.
+pub fn is_hidden(name: &str, shape: &[usize]) -> bool {
+    let inside = [".attn1.", ".attn2.", ".ff.", ".SelfAttention.", ".DenseReluDense."];
+    shape.len() == 2 && name.ends_with(".weight") && !name.contains("bias") && inside.iter().any(|part| name.contains(part))
+}
+
+/// One update of the matrices at `rate`; `momentum` lies like `values`. Matrices are spread over the pools, and none depends on
+/// another.
+///
+/// # Errors
+/// `Internal` where a matrix does not fit its range.
+pub fn update(
+    matrices: &[Matrix], values: &mut [f32], gradient: &[f32], momentum: &mut [f32], rate: f64, pools: &[ThreadPool], device: &Device,
+) -> Result<()> {
+    for m in matrices {
+        let pairs = momentum[m.range.clone()].iter_mut().zip(&gradient[m.range.clone()]);
+        pairs.for_each(|(m, g)| *m = MOMENTUM * *m + g);
+    }
+    let momentum = &*momentum;
+    let direction = |m: &Matrix| {
+        let pairs = gradient[m.range.clone()].iter().zip(&momentum[m.range.clone()]);
+        let ahead = pairs.map(|(g, m)| g + MOMENTUM * m).collect();
+        orthogonal(Tensor::from_data(TensorData::new(ahead, m.shape), device))
+    };
+    let todo = Mutex::new(matrices.iter().enumerate());
+    let done = Mutex::new(Vec::with_capacity(matrices.len()));
+    let work = || {
+        while let Some((i, matrix)) = todo.lock().ok().and_then(|mut t| t.next()) {
+            let values = direction(matrix).into_data().try_to_vec::<f32>();
+            if let Ok(mut done) = done.lock() {
+                done.push((i, values));
+            }
+        }
+    };
+    std::thread::scope(|scope| pools.iter().for_each(|pool| drop(scope.spawn(|| pool.install(work)))));
+    for (i, direction) in done.into_inner().map_err(|_| Error::internal("a worker failed"))? {
+        let direction = direction.map_err(|e| Error::internal(e.to_string()))?;
+        let Matrix { range, shape: [output, input] } = &matrices[i];
+        let step = (rate * (*output as f64 / *input as f64).max(1.0).sqrt()) as f32;
+        values[range.clone()].iter_mut().zip(direction).for_each(|(w, o)| *w -= step * o);
+    }
+    Ok(())
+}
+
+/// The nearest matrix with orthonormal rows or columns, roughly: Newton–Schulz on `x` `[m, n]`.
+fn orthogonal(x: Tensor<2>) -> Tensor<2> {
+    let [rows, columns] = x.dims();
+    let tall = rows > columns;
+    let mut x = if tall { x.transpose() } else { x };
+    let norm = x.clone().square().sum().sqrt().reshape([1, 1]);
+    x = x / (norm + EPSILON);
+    let [a, b, c] = QUINTIC;
+    for _ in 0..ITERATIONS {
+        let gram = x.clone().matmul(x.clone().transpose());
+        let factor = gram.clone() * b + gram.clone().matmul(gram) * c;
+        x = x.clone() * a + factor.matmul(x);
+    }
+    if tall { x.transpose() } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::random::Random;
+    use rayon::ThreadPoolBuilder;
+
+    fn random(count: usize) -> Vec<f32> {
+        let mut random = Random::new(1, 2);
+        (0..count).map(|_| random.uniform(-1.0, 1.0) as f32).collect()
+    }
+
+    #[test]
+    fn singular_values_come_close_to_one() {
+        for shape in [[8, 24], [24, 8]] {
+            let x = Tensor::<2>::from_data(TensorData::new(random(192), shape), &crate::device::cpu());
+            let o = orthogonal(x);
+            let o = if shape[0] > shape[1] { o.transpose() } else { o };
+            let gram = o.clone().matmul(o.transpose()).into_data().try_to_vec::<f32>().unwrap();
+            for (i, v) in gram.iter().enumerate() {
+                let wanted = if i % 9 == 0 { 1.0 } else { 0.0 };
+                assert!((v - wanted).abs() < 0.5, "{shape:?} {i}: {v}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_goes_down_whatever_the_number_of_threads() {
+        let target = random(48);
+        let fit = |threads: usize| {
+            let pools: Vec<_> = (0..threads).map(|_| ThreadPoolBuilder::new().num_threads(1).build().unwrap()).collect();
+            let matrices = [Matrix { range: 0..24, shape: [4, 6] }, Matrix { range: 24..48, shape: [6, 4] }];
+            let (mut values, mut momentum) = (vec![0.0f32; 48], vec![0.0; 48]);
+            for step in 0..200 {
+                let gradient: Vec<f32> = values.iter().zip(&target).map(|(v, t)| v - t).collect();
+                let rate = 0.05 * (1.0 - f64::from(step) / 200.0);
+                update(&matrices, &mut values, &gradient, &mut momentum, rate, &pools, &crate::device::cpu()).unwrap();
+            }
+            values
+        };
+        let one = fit(1);
+        assert_eq!(one, fit(3));
+        let worst = one.iter().zip(&target).map(|(v, t)| (v - t).abs()).fold(0.0, f32::max);
+        assert!(worst < 0.05, "{worst}");
+    }
+
+    #[test]
+    fn only_matrices_between_hidden_states_are_taken() {
+        let block = "transformer.transformer_blocks.0.";
+        assert!(is_hidden(&format!("{block}attn1.to_q.weight"), &[8, 8]));
+        assert!(is_hidden(&format!("{block}ff.net.0.proj.weight"), &[32, 8]));
+        assert!(!is_hidden(&format!("{block}attn1.to_q.bias"), &[8]));
+        assert!(!is_hidden("transformer.proj_out.weight", &[192, 8]));
+        assert!(!is_hidden("text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", &[32, 4]));
+        assert!(is_hidden("text_encoder.encoder.block.0.layer.1.DenseReluDense.wi_0.weight", &[32, 8]));
+    }
+}
