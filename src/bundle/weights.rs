@@ -17,6 +17,8 @@ use crate::kernels::webgpu::{self, Format, Packed};
 #[derive(Debug)]
 pub struct Weights {
     device: Device,
+    /// Whether the device multiplies with packed matrices.
+    packs: bool,
     tensors: BTreeMap<String, Stored>,
 }
 
@@ -57,7 +59,11 @@ impl HostTable {
 
 impl Weights {
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), tensors: BTreeMap::new() }
+        #[cfg(feature = "webgpu")]
+        let packs = webgpu::is_on(device);
+        #[cfg(not(feature = "webgpu"))]
+        let packs = false;
+        Self { device: device.clone(), packs, tensors: BTreeMap::new() }
     }
 
     pub fn device(&self) -> &Device {
@@ -78,12 +84,7 @@ impl Weights {
 
     /// Whether the device multiplies with a matrix as chunks store it.
     pub fn keeps_packed(&self, entry: &TensorEntry) -> bool {
-        #[cfg(feature = "webgpu")]
-        if let ([_, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
-            return webgpu::is_on(&self.device) && Packed::fits(format, *inputs, entry.group);
-        }
-        let _ = entry;
-        false
+        self.packs && is_packable(entry)
     }
 
     /// Adds a matrix that [`Weights::keeps_packed`].
@@ -218,6 +219,20 @@ impl Scope<'_> {
 /// A layer's parameter, as it was given: [`Param::from_tensor`] would refuse a tensor that is already part of a graph.
 pub fn param<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(ParamId::new(), tensor)
+}
+
+/// Whether there is a kernel for the matrix as it is stored.
+#[cfg(feature = "webgpu")]
+fn is_packable(entry: &TensorEntry) -> bool {
+    match (entry.shape.as_slice(), format(entry.encoding)) {
+        (&[_, inputs], Some(format)) => Packed::fits(format, inputs, entry.group),
+        _ => false,
+    }
+}
+
+#[cfg(not(feature = "webgpu"))]
+fn is_packable(_: &TensorEntry) -> bool {
+    false
 }
 
 /// How the GPU names an encoding; f32 is not packed.

@@ -266,20 +266,11 @@ impl TrainConfig {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let model = self.model.as_ref();
         let counts = model.map_or_else(Vec::new, |m| {
-            vec![
-                m.max_tokens,
-                m.layers,
-                m.heads,
-                m.head_dim,
-                m.patch,
-                m.text_width,
-                m.text_layers,
-                m.text_heads,
-                m.text_mlp,
-            ]
+            vec![m.max_tokens, m.layers, m.heads, m.head_dim, m.patch, m.text_width, m.text_layers, m.text_heads, m.text_mlp]
         });
-        let descending =
-            !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
+        let descending = !r.bins.is_empty()
+            && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0)
+            && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
         let rules: [(bool, &str, &str); 24] = [
             (stages.is_empty(), "stages", "there is none"),
@@ -289,11 +280,7 @@ impl TrainConfig {
             (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
             (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
-            (
-                model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0),
-                "model.textHeads",
-                "must divide textWidth",
-            ),
+            (model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0), "model.textHeads", "must divide textWidth"),
             (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
             (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
@@ -309,11 +296,7 @@ impl TrainConfig {
             (!(r.compression >= 0.0 && r.compression <= 1.0 - lowest), "routing.compression", "is not within the bins"),
             (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
             (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
-            (
-                self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base),
-                "lora",
-                "is a rank of `train diffcr`, at least 1",
-            ),
+            (self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base), "lora", "is a rank of `train diffcr`, at least 1"),
         ];
         if let Some((_, field, reason)) = rules.iter().find(|(broken, ..)| *broken) {
             return Err(Error::input(*field, *reason));

@@ -109,9 +109,7 @@ impl<'a> Run<'a> {
         let there = config.work.join(checkpoint::FILE).is_file();
         let (tensors, state) = match (resume, there) {
             (true, true) => checkpoint::load(&config.work, config, &trained)?,
-            (true, false) => {
-                return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display())));
-            }
+            (true, false) => return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display()))),
             (false, true) => {
                 return Err(Error::input("work", format!("{} holds a run: give --resume", config.work.display())));
             }
@@ -260,14 +258,7 @@ impl<'a> Run<'a> {
             if parts.last().is_none_or(full) {
                 let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
                 let noise = (config.seed, stream);
-                parts.push(MicroBatch {
-                    region: of(t),
-                    size: stage.size,
-                    timesteps: vec![],
-                    images: vec![],
-                    ids: vec![],
-                    noise,
-                });
+                parts.push(MicroBatch { region: of(t), size: stage.size, timesteps: vec![], images: vec![], ids: vec![], noise });
             }
             if let Some(part) = parts.last_mut() {
                 part.timesteps.push(t);

@@ -104,14 +104,7 @@ impl Workers {
         Ok(sum)
     }
 
-    fn part(
-        &self,
-        frame: &Frame,
-        trained: &Parameters,
-        batch: &MicroBatch,
-        total: usize,
-        terms: Terms,
-    ) -> Result<Outcome> {
+    fn part(&self, frame: &Frame, trained: &Parameters, batch: &MicroBatch, total: usize, terms: Terms) -> Result<Outcome> {
         let noisy = batch.noisy(terms.schedule, terms.prediction, terms.weight_cap)?;
         let net = Net::new(frame, trained, &self.device)?;
         let losses = net.losses(batch, noisy, frame, total, terms.target)?;
