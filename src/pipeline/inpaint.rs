@@ -91,7 +91,7 @@ impl Run {
     }
 
     /// Makes a fresh run of text to image one that edits.
-    fn start_edit(&mut self, paste: Paste, how: &InpaintSettings) -> Result<()> {
+    fn start_edit(&mut self, mut paste: Paste, how: &InpaintSettings) -> Result<()> {
         let pipeline = self.pipeline.clone();
         let ((width, height), device) = (paste.work, pipeline.device());
         let (across, down) = (width / pipeline.pixel_scale(), height / pipeline.pixel_scale());
@@ -121,6 +121,9 @@ impl Run {
             }
             None => None,
         };
+        if steps == 0 {
+            paste.mask.weight.fill(0.0); // not even by a VAE's hand
+        }
         let edit = Edit { clean, noise: self.noise.clone(), cells, paste, plan };
         if first > 0 {
             self.latents = edit.at(self.sampler.noise_at(first));

@@ -112,6 +112,29 @@ test('inpainting: latents, what the decoder draws, and the image with it in plac
   await opened.close();
 });
 
+for (const bundle of ['sigma', 'routed']) {
+  test(`${bundle}: steps that follow the hole are those of the native engine`, async () => {
+    const opened = await openModel(bundle);
+    const [file, latents] = [fixture('sigma/inpaint.safetensors'), join(bundles, 'followed.safetensors')];
+    const prompt = 'a large red circle on a blue background';
+    const flags = { prompt, steps: 8, guidance: 3, image: file, mask: file, noise: file, 'save-latents': latents, out: join(bundles, 'followed.png') };
+    diffcr('inpaint', join(bundles, bundle), ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]));
+    const reference = readSafetensors(file);
+    const plain = (name: string): { shape: number[]; data: number[] } => {
+      const { shape, data } = tensor(reference, name);
+      return { shape, data: [...data] };
+    };
+    const options = { prompt, steps: 8, guidance: 3, image: plain('image'), mask: plain('mask'), latents: plain('noise') };
+    const found = await opened.page.evaluate(async (options) => {
+      const run = await model.inpaint(options);
+      while ((await run.step()) !== undefined);
+      return [...(await run.finish()).latents.data];
+    }, options);
+    close(`${bundle} followed`, found, tensor(readSafetensors(latents), 'final_latents'));
+    await opened.close();
+  });
+}
+
 test('the text encoder and both autoencoders', async () => {
   const opened = await openModel('sigma');
   const text = read('sigma/text_encoder.safetensors');

@@ -383,6 +383,21 @@ fn a_model_with_mask_channels_is_known_by_its_shape() {
 }
 
 #[test]
+fn no_strength_changes_nothing_though_a_vae_would() {
+    let Case { scratch, image, mask, out } = case();
+    let bundle = scratch.path("bundle");
+    converted(&sigma("pipeline"), &bundle, &[]);
+    noisy(100, 90).save(&image).unwrap();
+    save_mask(&mask, 100, 90, disc(50, 50, 30));
+    for (strength, changes) in [("0", false), ("0.4", true)] {
+        let options = ["--prompt", PROMPT, "--steps", "5", "--strength", strength];
+        let output = inpaint(&bundle, &image, &mask, &out, &options).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(image::open(&out).unwrap().into_rgb8() != noisy(100, 90), changes, "{strength}");
+    }
+}
+
+#[test]
 fn every_solver_inpaints() {
     let Case { scratch: _scratch, image, mask, out } = case();
     let set = disc(30, 30, 14);

@@ -13,6 +13,9 @@ export interface Area {
   readonly bottom: number;
 }
 
+/** Red, green, blue. */
+export type Color = readonly [number, number, number];
+
 /** Bytes that past states may take. */
 const MAX_HISTORY = 64 * 1024 * 1024;
 
@@ -94,13 +97,17 @@ export class Mask {
     this.#pixels = after;
   }
 
-  /** RGBA of an area: `color` where it is painted, else transparent. */
-  pixels({ left, top, right, bottom }: Area, color: readonly [number, number, number]): Uint8ClampedArray<ArrayBuffer> {
+  /** RGBA of an area: `color` where it is painted, striped with `stripe`, else transparent. */
+  pixels({ left, top, right, bottom }: Area, color: Color, stripe: Color = color): Uint8ClampedArray<ArrayBuffer> {
+    const period = Math.ceil(Math.max(this.width, this.height) / 48);
     const out = new Uint8ClampedArray(4 * (right - left) * (bottom - top));
     let at = 0;
     for (let y = top; y < bottom; y += 1) {
       for (let x = left; x < right; x += 1) {
-        if (this.has(x, y)) out.set([...color, 255], at);
+        if (this.has(x, y)) {
+          out.set(Math.floor((x + y) / period) % 4 < 2 ? color : stripe, at);
+          out[at + 3] = 255;
+        }
         at += 4;
       }
     }

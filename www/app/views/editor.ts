@@ -23,8 +23,9 @@ export interface Editor {
   clear(): void;
 }
 
-/** How the mask is shown; the canvas itself is translucent. */
-const COLOR = [214, 40, 120] as const;
+/** How the mask is shown: stripes that are seen on any picture; the canvas itself is translucent. */
+const COLOR = [214, 40, 160] as const;
+const STRIPE = [255, 240, 250] as const;
 const WHITE = [255, 255, 255] as const;
 
 export function createEditor(events: EditorEvents): Editor {
@@ -49,7 +50,7 @@ export function createEditor(events: EditorEvents): Editor {
 
   const show = ({ left, top, right, bottom }: Area): void => {
     if (mask === undefined || right <= left || bottom <= top) return;
-    const pixels = mask.pixels({ left, top, right, bottom }, COLOR);
+    const pixels = mask.pixels({ left, top, right, bottom }, COLOR, STRIPE);
     canvas.getContext('2d')?.putImageData(new ImageData(pixels, right - left, bottom - top), left, top);
   };
   const tell = (): void => {
