@@ -216,6 +216,9 @@ impl Run {
         if let Some(composite) = &output.composite {
             entries.extend([("decoded", values_to_js(&output.pixels)?), ("composite", values_to_js(composite)?)]);
         }
+        if let Some(routing) = &output.routing {
+            entries.push(("routing", to_js(routing)?));
+        }
         object(&entries)
     }
 }

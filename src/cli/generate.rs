@@ -29,6 +29,9 @@ pub struct GenerateArgs {
     /// Row of `init_latents`, where it is a batch.
     #[arg(long, default_value_t = 0)]
     index: usize,
+    /// JSON file to write with the tokens that every layer kept at every step.
+    #[arg(long)]
+    save_routing: Option<PathBuf>,
 }
 
 /// What every way of drawing a picture takes.
@@ -133,13 +136,16 @@ impl DrawingArgs {
 
 pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
-    let options = args.drawing.options(latents);
+    let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents) };
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options))?;
     let Output { image, pixels, latents, .. } = &drawn.output;
     write_file(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let named = [("final_latents", latents), ("image", pixels)];
         tensors::write(path, &named.map(|(name, values)| (name.to_owned(), values.clone().into())))?;
+    }
+    if let (Some(path), Some(routing)) = (&args.save_routing, &drawn.output.routing) {
+        write_file(path, json!(routing).to_string().as_bytes())?;
     }
     args.drawing.report(shared, &drawn, &[]);
     Ok(())

@@ -76,7 +76,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
     let options = InpaintOptions { generate: args.drawing.options(noise), image, mask, how };
     let drawn = args.drawing.draw(shared, |pipeline| Run::inpaint(pipeline, &options))?;
 
-    let Output { image, pixels, latents, composite } = &drawn.output;
+    let Output { image, pixels, latents, composite, .. } = &drawn.output;
     write_file(&args.drawing.out, &png::encode_image(image, alpha)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let composite = composite.clone().unwrap_or_else(|| Values {

@@ -8,6 +8,7 @@ use super::Pipeline;
 use super::edit::Edit;
 use super::image::{Image, read_back};
 use super::options::{GenerateOptions, Settings, Values};
+use super::record::{Notes, RoutingRecord};
 use super::spotlight::Scope;
 use crate::error::{Error, Result};
 use crate::model::ratios::KeepTable;
@@ -32,6 +33,8 @@ pub struct Run {
     pub(super) noise: Tensor<4>,
     pub(super) latents: Tensor<4>,
     denoised: Option<Tensor<4>>,
+    /// Present where the routing is to be returned.
+    notes: Option<Notes>,
     /// The step the run starts at, of the sampler's.
     pub(super) first: usize,
     pub(super) next: usize,
@@ -61,6 +64,8 @@ pub struct Output {
     pub composite: Option<Values>,
     /// `[1, C, h, w]`.
     pub latents: Values,
+    /// Where it was asked for.
+    pub routing: Option<RoutingRecord>,
 }
 
 impl Run {
@@ -90,6 +95,7 @@ impl Run {
             noise,
             latents,
             denoised: None,
+            notes: options.return_routing.then(Notes::default),
             first: 0,
             next: 0,
             condition,
@@ -158,14 +164,25 @@ impl Run {
             return Err(Error::internal(format!("{} of {} steps are done", self.next - self.first, self.total())));
         }
         let latents = values(self.latents.clone()).await?;
+        let routing = match &self.notes {
+            Some(notes) => Some(notes.read(self.grid()).await?),
+            None => None,
+        };
         let pixels = self.pipeline.decode(self.latents.clone())?;
         let Some(Edit { paste, .. }) = &self.edit else {
             let pixels = pixels.clamp(-1.0, 1.0);
             let image = Image::read(pixels.clone()).await?;
-            return Ok(Output { image, pixels: values(pixels).await?, composite: None, latents });
+            return Ok(Output { image, pixels: values(pixels).await?, composite: None, latents, routing });
         };
         let pixels = values(pixels).await?;
-        Ok(Output { image: paste.bytes(&pixels.data), composite: paste.values(&pixels.data), pixels, latents })
+        Ok(Output { image: paste.bytes(&pixels.data), composite: paste.values(&pixels.data), pixels, latents, routing })
+    }
+
+    /// Rows and columns of tokens.
+    fn grid(&self) -> [usize; 2] {
+        let [_, _, height, width] = self.latents.dims();
+        let patch = self.pipeline.transformer.config().patch_size;
+        [height / patch, width / patch]
     }
 
     /// The network's guided output for the current latents, without the variance some models add.
@@ -185,6 +202,7 @@ impl Run {
         let (routing, captions) = (routing.as_ref(), &self.captions);
         let model = &self.pipeline.transformer;
         let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
+        let mut routed = Vec::new();
         let output = match plan {
             Some((Scope::Focus, plan)) => {
                 model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory)?
@@ -192,8 +210,15 @@ impl Run {
             Some((Scope::Remember, plan)) => {
                 model.forward_full(x, &timesteps, captions, routing, &plan.focus, &mut plan.memory)?
             }
-            Some((Scope::All, _)) | None => model.forward(x, &timesteps, captions, routing)?.0,
+            Some((Scope::All, _)) | None => {
+                let (output, chosen) = model.forward(x, &timesteps, captions, routing)?;
+                routed = chosen;
+                output
+            }
         };
+        if let Some(notes) = &mut self.notes {
+            notes.add(timestep, routed);
+        }
         let output = output.narrow(1, 0, channels); // drops a learned variance
         Ok(if guided { guide(output, self.settings.guidance) } else { output })
     }

@@ -16,6 +16,7 @@ pub mod options;
 pub mod paste;
 pub mod picture;
 pub mod probe;
+pub mod record;
 pub mod resample;
 pub mod spotlight;
 

@@ -38,6 +38,8 @@ pub struct GenerateOptions {
     /// Text states `[1, S, E]` instead of a prompt.
     pub prompt_embeds: Option<Values>,
     pub negative_prompt_embeds: Option<Values>,
+    /// Whether the run keeps a record of the tokens its layers kept.
+    pub return_routing: bool,
 }
 
 /// A tensor in host memory, row-major.

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RoutingRecord } from '../../www/lib/index.ts';
 import { MODEL, openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
 import { diffcr } from './reference.ts';
 import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
@@ -35,7 +36,7 @@ afterAll(async () => {
 type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
 interface Model {
   probe(part: string, inputs: Values, options: object): Promise<Values>;
-  generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array } }> }>;
+  generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array }; routing?: RoutingRecord }> }>;
   inpaint(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<Record<'latents' | 'decoded' | 'composite', { data: Float32Array }>> }>;
 }
 declare global {
@@ -162,6 +163,22 @@ test('routed layers choose the same tokens', async () => {
     }
     close(`routed ${name}`, outputs.get('output'), tensor(data, `${name}.output`));
   }
+  await opened.close();
+});
+
+test('the record of a routed run is that of the native engine', async () => {
+  const file = join(bundles, 'routing.json');
+  const request = { prompt: 'a large red star on a blue background', seed: 7, steps: 3, guidance: 3 };
+  const options = Object.entries({ ...request, 'save-routing': file, out: join(bundles, 'routing.png') });
+  diffcr('generate', join(bundles, 'routed'), ...options.flatMap(([name, value]) => [`--${name}`, String(value)]));
+  const opened = await openModel('routed');
+  const record = await opened.page.evaluate(async (options) => {
+    const run = await model.generate(options);
+    while ((await run.step()) !== undefined);
+    return (await run.finish()).routing;
+  }, { ...request, returnRouting: true });
+  expect(record?.steps).toHaveLength(3);
+  expect(record).toEqual(JSON.parse(readFileSync(file, 'utf8')));
   await opened.close();
 });
 

@@ -1,7 +1,7 @@
 /** The picture a run ends with, and everything needed to make it again. */
 
 import { encodePng, withText } from './png.ts';
-import type { InpaintSettings, ReplyOf, RunSettings, Tensor, Timings } from './protocol.ts';
+import type { InpaintSettings, ReplyOf, RoutingRecord, RunSettings, Tensor, Timings } from './protocol.ts';
 
 /** The parameters of a run, completed with the defaults it took. */
 export interface RunParams extends RunSettings {
@@ -20,6 +20,8 @@ export class Output {
   readonly modelVersion: string;
   /** The final latents, where `returnLatents` asked for them. */
   readonly latents?: Tensor;
+  /** Which tokens every layer kept, where `returnRouting` asked for it. */
+  readonly routing?: RoutingRecord;
 
   constructor(done: ReplyOf<'done'>, params: RunParams, modelVersion: string) {
     this.image = new ImageData(done.pixels, done.width, done.height);
@@ -28,6 +30,7 @@ export class Output {
     this.timings = done.timings;
     this.modelVersion = modelVersion;
     if (done.latents !== undefined) this.latents = done.latents;
+    if (done.routing !== undefined) this.routing = done.routing;
   }
 
   toBitmap(): Promise<ImageBitmap> {

@@ -29,7 +29,7 @@ export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'do
 
 const ASKED = [
   'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds',
-  'negativePromptEmbeds',
+  'negativePromptEmbeds', 'returnRouting',
 ] as const satisfies readonly (keyof RunRequest)[];
 
 const INPAINT = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];

@@ -65,6 +65,21 @@ export interface RunRequest {
   readonly promptEmbeds?: Tensor;
   /** The same in place of the negative prompt. */
   readonly negativePromptEmbeds?: Tensor;
+  /** Hands out which tokens every layer kept. @default false */
+  readonly returnRouting?: boolean;
+}
+
+/** Which tokens the layers of a run kept. */
+export interface RoutingRecord {
+  /** Rows and columns of tokens; token `i` is at row `i / columns`. */
+  readonly grid: readonly [number, number];
+  readonly steps: readonly RoutedStep[];
+}
+
+export interface RoutedStep {
+  readonly timestep: number;
+  /** For each layer its kept tokens, ascending; null where it has no router. Empty for a step on an inpainted part alone. */
+  readonly layers: readonly (readonly number[] | null)[];
 }
 
 /** Bytes as a canvas has them: RGBA, rows from the top. */
@@ -144,6 +159,7 @@ export type Reply =
       readonly settings: RunSettings;
       readonly timings: Timings;
       readonly latents?: Tensor;
+      readonly routing?: RoutingRecord;
     };
 
 export type ReplyOf<T extends Reply['type']> = Extract<Reply, { type: T }>;

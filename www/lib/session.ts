@@ -91,7 +91,7 @@ export class Session {
       const encodeMs = performance.now() - started;
       const stepMs = await this.#denoise(id, run, previewEvery, started);
       const decoding = performance.now();
-      const { image, latents } = await run.finish();
+      const { image, latents, routing } = await run.finish();
       const ended = performance.now();
       return {
         type: 'done',
@@ -101,6 +101,7 @@ export class Session {
         settings: run.settings,
         timings: { encodeMs, stepMs, decodeMs: ended - decoding, totalMs: ended - started },
         ...(returnLatents ? { latents: copied(latents) } : {}),
+        ...(routing === undefined ? {} : { routing }),
       };
     } finally {
       run.free();

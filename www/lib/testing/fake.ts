@@ -51,7 +51,9 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       preview: async () => image,
       finish: async () => {
         options.finish?.();
-        return { image, latents: { shape: [1, 3, 2, 2], data: new Float32Array(12).fill(seed) } };
+        const routing = { grid: [2, 2] as const, steps: [{ timestep: 999, layers: [[0, 3], null] }] };
+        const latents = { shape: [1, 3, 2, 2], data: new Float32Array(12).fill(seed) };
+        return { image, latents, ...(request.returnRouting ? { routing } : {}) };
       },
       free: () => void log.push('free run'),
     };
