@@ -14,3 +14,21 @@ for name in webgpu cpu; do
   printf '%-24s %12s %12s %12s\n' "diffcr_$name" "$compiled" "$(stat -c %s "$file")" "$(brotli -c -q 11 "$file" | wc -c)"
 done
 node tests/bench/first_picture.mjs
+
+# The same network in our engine and in onnxruntime-web. Torch writes it once; BENCH_PYTHON names a Python that has what make_net.py needs.
+net=build/bench/net
+if [ ! -f $net/net.onnx ]; then
+  python=${BENCH_PYTHON:-$cache/bench-venv/bin/python}
+  if [ ! -x "$python" ]; then
+    need python3 python3 python3-venv
+    python3 -m venv "$cache/bench-venv"
+    "$cache/bench-venv/bin/pip" install --quiet torch diffusers transformers safetensors onnx onnxscript
+    python=$cache/bench-venv/bin/python
+  fi
+  "$python" tests/bench/make_net.py $net
+fi
+diffcr=$(make --no-print-directory cli | tail -1)
+"$diffcr" convert $net/transformer --out $net/bundle --force
+"$diffcr" convert $net/transformer --routers $net/routers.safetensors --out $net/routed --force
+npm install --prefix build/bench --no-audit --no-fund --loglevel=error onnxruntime-web@1.30.0
+node tests/bench/peers.mjs $net build/bench/node_modules/onnxruntime-web/dist

@@ -12,10 +12,9 @@ pub mod error;
 
 pub mod device;
 
-pub mod bundle;
-
-#[cfg(any(feature = "train", feature = "webgpu"))]
 pub mod kernels;
+
+pub mod bundle;
 
 pub mod model;
 

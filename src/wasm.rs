@@ -20,9 +20,18 @@ use crate::pipeline::picture::Picture;
 use crate::pipeline::probe::{Inputs, Output, Part};
 use crate::pipeline::{self, GenerateOptions, InpaintOptions, Pipeline};
 
+unsafe extern "C" {
+    /// The linker's: runs the static constructors, by which cubecl registers its operations.
+    ///
+    /// A module that never names it gets every export wrapped in a call of it, which took longer than all else a step does here.
+    fn __wasm_call_ctors();
+}
+
 /// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
 #[wasm_bindgen(start)]
 fn start() {
+    // SAFETY: this is the module's first code to run, and runs once.
+    unsafe { __wasm_call_ctors() };
     console_error_panic_hook::set_once();
     let _ = console_log::init_with_level(log::Level::Warn);
 }

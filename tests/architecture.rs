@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 const ROOMS: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("device", &["error"]),
-    ("bundle", &["error", "device", "model::config"]),
     ("kernels", &["error", "device"]),
+    ("bundle", &["error", "device", "kernels", "model::config"]),
     ("model", &["error", "device", "bundle", "kernels"]),
     ("flops", &["model"]),
     ("sampler", &["error", "device", "model::config"]),
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("convert", &["error", "device", "bundle", "model", "sampler"]),
-    ("train", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "convert"]),
-    ("cli", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert", "train"]),
+    ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert"]),
+    ("cli", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline", "convert", "train"]),
 ];
 
 fn sources(path: &Path, into: &mut Vec<PathBuf>) {

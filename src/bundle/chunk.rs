@@ -8,6 +8,14 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use super::manifest::{Encoding, Piece};
 use crate::error::{Error, Result};
 
+/// Values of a matrix as a chunk holds them, low bits first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Words {
+    pub words: Vec<u32>,
+    /// f16 bits: one scale for every group of a quantized matrix.
+    pub scales: Vec<u16>,
+}
+
 /// A parsed chunk over the bytes it came from.
 #[derive(Debug)]
 pub struct Chunk<'a> {
@@ -52,6 +60,15 @@ impl<'a> Chunk<'a> {
             (Encoding::Q4, Some(group), [words, scales]) => Ok(dequantize::<4>(words, scales, group)),
             _ => Err(Error::internal(format!("{} has no group", piece.name))),
         }
+    }
+
+    /// The values of `piece` as they are stored, for a device that reads them so.
+    pub fn words(&self, piece: &Piece) -> Result<Words> {
+        let parts = stored(piece);
+        let bytes =
+            parts.iter().map(|(name, dtype, shape)| self.bytes(name, *dtype, shape)).collect::<Result<Vec<_>>>()?;
+        let words = bytes[0].as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        Ok(Words { words, scales: bytes.get(1).map_or_else(Vec::new, |scales| halves(scales)) })
     }
 
     fn bytes(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&[u8]> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use super::chunk::Chunk;
-use super::manifest::{FileEntry, Manifest, Part, Piece};
+use super::chunk::{Chunk, Words};
+use super::manifest::{FileEntry, Manifest, Part, Piece, TensorEntry};
 use super::weights::{HostTable, Weights};
 use crate::error::{Error, Result};
 
@@ -34,11 +34,25 @@ pub struct Loader {
     partial: BTreeMap<String, Partial>,
 }
 
-/// A tensor being put together: the rows so far, and pieces that came before their turn.
+/// A tensor being put together: the rows so far, and pieces that came before their turn, with how many rows they have.
 #[derive(Debug, Default)]
 struct Partial {
-    values: Vec<f32>,
-    early: BTreeMap<usize, Vec<f32>>,
+    rows: usize,
+    values: Values,
+    early: BTreeMap<usize, (usize, Values)>,
+}
+
+/// Values of a tensor: as numbers, or as the words of a matrix that stays packed on the device.
+#[derive(Debug)]
+enum Values {
+    Numbers(Vec<f32>),
+    Packed(Words),
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Numbers(Vec::new())
+    }
 }
 
 impl Loader {
@@ -79,7 +93,12 @@ impl Loader {
             let chunk = Chunk::parse(path, bytes)?;
             chunk.check(pieces)?;
             for piece in pieces {
-                insert(&self.manifest, &mut self.weights, &mut self.partial, piece, chunk.decode(piece)?)?;
+                let entry = self.manifest.tensors.get(&piece.tensor);
+                let entry = entry.ok_or_else(|| Error::internal(format!("{} has no entry", piece.tensor)))?;
+                let packed = piece.tensor != HOST_TABLE && self.weights.keeps_packed(entry);
+                let values =
+                    if packed { Values::Packed(chunk.words(piece)?) } else { Values::Numbers(chunk.decode(piece)?) };
+                insert(entry, &mut self.weights, &mut self.partial, piece, values)?;
             }
         }
         self.pending.remove(path);
@@ -137,43 +156,51 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Puts the values of a piece in place; a tensor goes to the device with its last piece.
 fn insert(
-    manifest: &Manifest,
+    entry: &TensorEntry,
     weights: &mut Weights,
     partial: &mut BTreeMap<String, Partial>,
     piece: &Piece,
-    values: Vec<f32>,
+    values: Values,
 ) -> Result<()> {
     let name = &piece.tensor;
-    let entry = manifest.tensors.get(name).ok_or_else(|| Error::internal(format!("{name} has no entry")))?;
     let values = if entry.rows.is_empty() {
         values
     } else {
         let part = partial.entry(name.clone()).or_default();
-        part.add(entry.elements(), entry.elements() / entry.shape.first().copied().unwrap_or(1).max(1), piece, values)?;
-        if part.values.len() < entry.elements() {
+        part.add(entry, piece, values)?;
+        if Some(&part.rows) != entry.shape.first() {
             return Ok(());
         }
         partial.remove(name).unwrap_or_default().values
     };
-    match *entry.shape.as_slice() {
-        [rows, width] if name == HOST_TABLE => {
-            weights.insert_host(name, HostTable { shape: [rows, width], data: values });
+    match (values, entry.shape.as_slice()) {
+        (Values::Packed(words), _) => weights.insert_packed(name, entry, &words)?,
+        (Values::Numbers(data), &[rows, width]) if name == HOST_TABLE => {
+            weights.insert_host(name, HostTable { shape: [rows, width], data });
         }
-        _ => weights.insert(name, &entry.shape, values),
+        (Values::Numbers(data), shape) => weights.insert(name, shape, data),
     }
     Ok(())
 }
 
 impl Partial {
-    /// Adds the rows of `piece` to a tensor of `elements` values in rows of `width`.
-    fn add(&mut self, elements: usize, width: usize, piece: &Piece, values: Vec<f32>) -> Result<()> {
-        if self.values.capacity() < elements {
-            let reserved = self.values.try_reserve_exact(elements - self.values.len());
-            reserved.map_err(|_| Error::model(&piece.tensor, format!("no memory for its {elements} values")))?;
-        }
-        self.early.insert(piece.start * width, values);
-        while let Some(next) = self.early.remove(&self.values.len()) {
-            self.values.extend(next);
+    /// Adds the rows of `piece` to the tensor.
+    fn add(&mut self, entry: &TensorEntry, piece: &Piece, values: Values) -> Result<()> {
+        let no_memory = |_| Error::model(&piece.tensor, format!("no memory for its {} values", entry.elements()));
+        self.early.insert(piece.start, (piece.shape.first().copied().unwrap_or(1), values));
+        while let Some((rows, next)) = self.early.remove(&self.rows) {
+            self.rows += rows;
+            match (&mut self.values, next) {
+                (Values::Numbers(all), Values::Numbers(next)) => {
+                    all.try_reserve_exact(entry.elements() - all.len()).map_err(no_memory)?;
+                    all.extend(next);
+                }
+                (Values::Packed(all), Values::Packed(next)) => {
+                    all.words.extend(next.words);
+                    all.scales.extend(next.scales);
+                }
+                (all, first) => *all = first,
+            }
         }
         Ok(())
     }

@@ -5,12 +5,20 @@ use std::collections::BTreeMap;
 use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::chunk::Words;
+#[cfg(feature = "webgpu")]
+use super::manifest::Encoding;
+use super::manifest::TensorEntry;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::{self, Format, Packed};
 
 /// Tensors waiting to be taken by a model's layers.
 #[derive(Debug)]
 pub struct Weights {
     device: Device,
+    /// Whether the device multiplies with packed matrices.
+    packs: bool,
     tensors: BTreeMap<String, Stored>,
 }
 
@@ -21,6 +29,9 @@ enum Stored {
     Device { shape: Vec<usize>, flat: Tensor<1> },
     /// In host memory: tables whose rows are gathered on the CPU.
     Host(HostTable),
+    /// On the device, in the words of its chunk.
+    #[cfg(feature = "webgpu")]
+    Packed(Packed),
 }
 
 /// A matrix kept in host memory, row-major.
@@ -48,7 +59,11 @@ impl HostTable {
 
 impl Weights {
     pub fn new(device: &Device) -> Self {
-        Self { device: device.clone(), tensors: BTreeMap::new() }
+        #[cfg(feature = "webgpu")]
+        let packs = webgpu::is_on(device);
+        #[cfg(not(feature = "webgpu"))]
+        let packs = false;
+        Self { device: device.clone(), packs, tensors: BTreeMap::new() }
     }
 
     pub fn device(&self) -> &Device {
@@ -65,6 +80,26 @@ impl Weights {
     /// whatever it was made from.
     pub fn insert_tensor(&mut self, name: impl Into<String>, shape: &[usize], flat: Tensor<1>) {
         self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
+    }
+
+    /// Whether the device multiplies with a matrix as chunks store it.
+    pub fn keeps_packed(&self, entry: &TensorEntry) -> bool {
+        self.packs && is_packable(entry)
+    }
+
+    /// Adds a matrix that [`Weights::keeps_packed`].
+    ///
+    /// # Errors
+    /// `Internal` on any other.
+    pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: &Words) -> Result<()> {
+        #[cfg(feature = "webgpu")]
+        if let (&[rows, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
+            let group = entry.group.unwrap_or(inputs);
+            let packed = Packed::new(format, [rows, inputs], group, &words.words, &words.scales, &self.device);
+            self.tensors.insert(name.into(), Stored::Packed(packed));
+            return Ok(());
+        }
+        Err(Error::internal(format!("{name} cannot stay {:?} in {} words", entry.encoding, words.words.len())))
     }
 
     /// Adds a table that stays in host memory.
@@ -90,6 +125,11 @@ impl Weights {
     pub fn into_values(self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
         let read = |stored: Stored| match stored {
             Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
+            #[cfg(feature = "webgpu")]
+            Stored::Packed(packed) => {
+                let values = packed.unpack().into_data().try_to_vec::<f32>();
+                values.map(|values| (packed.shape().to_vec(), values)).map_err(|e| Error::internal(e.to_string()))
+            }
             Stored::Device { shape, flat } => {
                 let values = flat.into_data().convert::<f32>().try_to_vec::<f32>();
                 values.map(|values| (shape, values)).map_err(|e| Error::internal(e.to_string()))
@@ -141,7 +181,25 @@ impl Scope<'_> {
                 check_shape(&name, &found, &shape)?;
                 Ok(flat.reshape(shape))
             }
+            #[cfg(feature = "webgpu")]
+            Stored::Packed(packed) => {
+                check_shape(&name, &packed.shape(), &shape)?;
+                Ok(packed.unpack().reshape(shape))
+            }
             Stored::Host(_) => Err(Error::internal(format!("{name} is a host table"))),
+        }
+    }
+
+    /// Takes matrix `name`, if it is there and packed.
+    #[cfg(feature = "webgpu")]
+    pub fn take_packed(&mut self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>> {
+        let name = format!("{}{name}", self.prefix);
+        if !matches!(self.weights.tensors.get(&name), Some(Stored::Packed(_))) {
+            return Ok(None);
+        }
+        match self.weights.remove(&name)? {
+            Stored::Packed(packed) => check_shape(&name, &packed.shape(), &shape).map(|()| Some(packed)),
+            _ => Ok(None),
         }
     }
 
@@ -153,7 +211,7 @@ impl Scope<'_> {
                 check_shape(&name, &table.shape, &shape)?;
                 Ok(table)
             }
-            Stored::Device { .. } => Err(Error::internal(format!("{name} is not a host table"))),
+            _ => Err(Error::internal(format!("{name} is not a host table"))),
         }
     }
 }
@@ -161,6 +219,31 @@ impl Scope<'_> {
 /// A layer's parameter, as it was given: [`Param::from_tensor`] would refuse a tensor that is already part of a graph.
 pub fn param<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(ParamId::new(), tensor)
+}
+
+/// Whether there is a kernel for the matrix as it is stored.
+#[cfg(feature = "webgpu")]
+fn is_packable(entry: &TensorEntry) -> bool {
+    match (entry.shape.as_slice(), format(entry.encoding)) {
+        (&[_, inputs], Some(format)) => Packed::fits(format, inputs, entry.group),
+        _ => false,
+    }
+}
+
+#[cfg(not(feature = "webgpu"))]
+fn is_packable(_: &TensorEntry) -> bool {
+    false
+}
+
+/// How the GPU names an encoding; f32 is not packed.
+#[cfg(feature = "webgpu")]
+fn format(encoding: Encoding) -> Option<Format> {
+    match encoding {
+        Encoding::F32 => None,
+        Encoding::F16 => Some(Format::F16),
+        Encoding::Q8 => Some(Format::Q8),
+        Encoding::Q4 => Some(Format::Q4),
+    }
 }
 
 fn check_shape(name: &str, found: &[usize], wanted: &[usize]) -> Result<()> {

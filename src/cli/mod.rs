@@ -95,9 +95,19 @@ impl Shared {
     }
 }
 
+/// Sets up this thread, and those that share its work, for speed.
+#[cfg(feature = "train")]
+fn flush_denormals() {
+    crate::kernels::flush_denormals();
+    // Fails only where the pool exists already, and then it stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().start_handler(|_| crate::kernels::flush_denormals()).build_global();
+}
+
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "train")]
+    flush_denormals();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,8 +4,10 @@
 
 #[cfg(feature = "train")]
 mod cpu;
+mod residual;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
 #[cfg(feature = "train")]
-pub use cpu::{gelu_tanh, is_fused, modulated_norm};
+pub use cpu::{flush_denormals, gelu_tanh, is_fused, modulated_norm};
+pub use residual::{Residual, Row, Slots, Slotted, gather};

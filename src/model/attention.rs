@@ -8,6 +8,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use super::linear::Linear;
 use crate::bundle::Scope;
 use crate::error::Result;
+use crate::kernels::Residual;
 #[cfg(feature = "webgpu")]
 use crate::kernels::webgpu;
 
@@ -69,38 +70,24 @@ impl Attention {
         }
     }
 
-    /// `residual + gate · y`, y being queries of `x` `[B, N, D]` over `context`; `bias` `[B, 1, 1, S]` is added to the logits.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        context: KeyValue,
-        bias: Option<&Tensor<4>>,
-        residual: Tensor<3>,
-        gate: Option<Tensor<3>>,
-    ) -> Tensor<3> {
+    /// `residual` of the queries of `x` `[B, N, D]` over `context`; `bias` `[B, 1, 1, S]` is added to the logits.
+    pub fn forward(&self, x: Tensor<3>, context: KeyValue, bias: Option<&Tensor<4>>, residual: Residual) -> Tensor<3> {
         let query = split_heads(self.to_q.forward(x), self.heads); // [B, H, N, d]
         let [b, h, n, _] = query.dims();
         let s = context.key.dims()[2];
         let bias = bias.map(|bias| bias.clone().expand([b, h, n, s]));
         let y = scaled_dot_product(query, context.key, context.value, bias, None);
-        self.to_out.forward_residual(join_heads(y), residual, gate) // [B, N, D]
+        self.to_out.forward_residual(join_heads(y), residual) // [B, N, D]
     }
 
-    /// `residual + gate · y`, y being attention among the tokens of `x` `[B, N, D]`, and over the `others` if given; and the keys and
-    /// values of `x`.
-    pub fn forward_self(
-        &self,
-        x: Tensor<3>,
-        others: Option<&KeyValue>,
-        residual: Tensor<3>,
-        gate: Tensor<3>,
-    ) -> (Tensor<3>, KeyValue) {
+    /// `residual` of attention among the tokens of `x` `[B, N, D]`, and over the `others` if given; and the keys and values of `x`.
+    pub fn forward_self(&self, x: Tensor<3>, others: Option<&KeyValue>, residual: Residual) -> (Tensor<3>, KeyValue) {
         let own = self.key_value(x.clone());
         let context = match others {
             Some(others) => own.clone().joined(others),
             None => own.clone(),
         };
-        (self.forward(x, context, None, residual, Some(gate)), own)
+        (self.forward(x, context, None, residual), own)
     }
 }
 

@@ -10,6 +10,7 @@ use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+use crate::kernels::{Residual, Row, Slots, Slotted};
 
 /// Self-attention, cross-attention to the caption and an MLP, modulated by the timestep.
 #[derive(Module, Debug)]
@@ -20,6 +21,23 @@ pub struct Block {
     attn2: Attention,
     ff_in: Linear,
     ff_out: Linear,
+}
+
+/// The tokens that a block runs.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// `[B, N, D]`.
+    pub all: Tensor<3>,
+    /// The k of them that run, where the kernels at hand read and write them in place; otherwise all do.
+    pub slots: Option<Slots>,
+    /// What the MLP branch of each is multiplied by, `[B, N, 1]`, where there are no slots to say it; otherwise 1.
+    pub weight: Option<Tensor<3>>,
+}
+
+impl Tokens {
+    pub fn all(all: Tensor<3>) -> Self {
+        Self { all, slots: None, weight: None }
+    }
 }
 
 /// Keys, values and mask of the caption, as one block's cross-attention reads them.
@@ -49,36 +67,48 @@ impl Block {
 
     /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
     pub fn lent(&self, x: Tensor<3>, six: Tensor<3>) -> KeyValue {
-        let rows = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
-        self.attn1.key_value(modulated_layer_norm(x, rows.clone().narrow(1, 0, 1), rows.narrow(1, 1, 1)))
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale))
     }
 
-    /// The tokens `x` `[B, k, D]` before the MLP's residual add, and the gated MLP branch to add.
+    /// `tokens` after the block, `[B, N, D]`: those in its slots where it has some, with the others as they were.
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
-    pub fn forward(&self, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        let (x, branch, _) = self.forward_among(x, None, caption, six);
-        (x, branch)
+    pub fn forward(&self, tokens: Tokens, caption: Caption, six: Tensor<3>) -> Tensor<3> {
+        self.forward_among(tokens, None, caption, six).0
     }
 
-    /// As [`Block::forward`], where `x` also attends to `others` that do not run themselves; and the keys and values of `x`.
+    /// As [`Block::forward`], where the tokens also attend to `others` that do not run themselves; and their own keys and values.
     pub fn forward_among(
         &self,
-        x: Tensor<3>,
+        tokens: Tokens,
         others: Option<&KeyValue>,
         caption: Caption,
         six: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>, KeyValue) {
+    ) -> (Tensor<3>, KeyValue) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
-        let row = |i: usize| table.clone().narrow(1, i, 1); // [B, 1, D]
-        let (shift_attn, scale_attn, gate_attn) = (row(0), row(1), row(2));
-        let (shift_mlp, scale_mlp, gate_mlp) = (row(3), row(4), row(5));
+        let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
+            core::array::from_fn(|row| Row { table: table.clone(), row });
 
-        let h = modulated_layer_norm(x.clone(), shift_attn, scale_attn);
-        let (x, own) = self.attn1.forward_self(h, others, x, gate_attn); // [B, k, D]
-        let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, x, None); // [B, k, D]
-        let h = modulated_layer_norm(x.clone(), shift_mlp, scale_mlp);
+        let Tokens { all, slots, weight } = tokens;
+        let h = modulated_layer_norm(all.clone(), slots.as_ref(), shift_attn, scale_attn); // [B, k, D]
+        let residual = Residual::new(all.clone()).gated(gate_attn);
+        let residual = match &slots {
+            Some(slots) => residual.slotted(Slotted::From(slots.clone())),
+            None => residual,
+        };
+        let (x, own) = self.attn1.forward_self(h, others, residual); // [B, k, D]
+        let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
+
+        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
-        (x, gate_mlp * self.ff_out.forward(h), own) // [B, k, D] twice
+        let residual = Residual::new(x).gated(gate_mlp);
+        let x = match (slots, weight) {
+            (Some(slots), _) => self.ff_out.forward_residual(h, residual.slotted(Slotted::Into { slots, all })), // [B, N, D]
+            (None, Some(weight)) => residual.plain(self.ff_out.forward(h) * weight), // [B, k, D]
+            (None, None) => self.ff_out.forward_residual(h, residual),
+        };
+        (x, own)
     }
 }

@@ -65,7 +65,7 @@ impl NumberEmbedding {
 
     /// `[values, width]`.
     fn forward(&self, values: &[f32], device: &Device) -> Tensor<2> {
-        self.linear_2.forward(silu(self.linear_1.forward(sinusoid(values, device))))
+        self.linear_2.forward(self.linear_1.forward_silu(sinusoid(values, device)))
     }
 }
 

@@ -17,7 +17,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::attention::KeyValue;
-use super::block::Caption;
+use super::block::{Caption, Tokens};
 use super::layer::Layer;
 use super::ratios::tokens;
 use super::router::Selection;
@@ -93,9 +93,9 @@ impl Transformer {
         memory.layers.clear();
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let Some(router) = &layer.router else {
-                let (tokens, branch, own) = layer.block.forward_among(x, None, caption, six);
+                let (x, own) = layer.block.forward_among(Tokens::all(x), None, caption, six);
                 memory.layers.push(own.of(&focus.others));
-                return tokens + branch;
+                return x;
             };
             let others = x.clone().select(1, focus.others.clone()); // [B, N − A, D]
             let k = rule.count(i, others.dims()[1]);
@@ -161,13 +161,13 @@ impl<'a> Rule<'a> {
         six: Tensor<3>,
     ) -> Tensor<3> {
         let Some(router) = &layer.router else {
-            let (tokens, branch, _) = layer.block.forward_among(x, others, caption, six);
-            return tokens + branch;
+            return layer.block.forward_among(Tokens::all(x), others, caption, six).0;
         };
         let score = router.score(x.clone()); // [B, A]
         let selection = Selection::top(score.clone(), self.count(i, x.dims()[1]));
         let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * self.gain; // [B, k, 1]
-        let (tokens, branch, _) = layer.block.forward_among(selection.gather(x.clone()), others, caption, six);
-        selection.merge(x, tokens + branch * weight) // [B, A, D]
+        let tokens = Tokens { weight: Some(weight), ..Tokens::all(selection.gather(x.clone())) };
+        let (tokens, _) = layer.block.forward_among(tokens, others, caption, six); // [B, k, D]
+        selection.merge(x, tokens) // [B, A, D]
     }
 }

@@ -3,11 +3,13 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
-use super::block::{Block, Caption};
+use super::block::{Block, Caption, Tokens};
 use super::config::TransformerConfig;
 use super::router::{Router, Selection};
 use crate::bundle::Scope;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu;
 
 /// A block with its router; a layer without one is dense.
 #[derive(Module, Debug)]
@@ -45,9 +47,14 @@ impl Layer {
         gain: f64,
     ) -> (Tensor<3>, Option<Routed>) {
         let Some(router) = &self.router else {
-            let (tokens, branch) = self.block.forward(x, caption, six);
-            return (tokens + branch, None);
+            return (self.block.forward(Tokens::all(x), caption, six), None);
         };
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            let webgpu::Selected { index, score, slots } = router.select(x.clone(), k, gain);
+            let x = self.block.forward(Tokens { all: x, slots: Some(slots), weight: None }, caption, six); // [B, N, D]
+            return (x, Some(Routed { index, score }));
+        }
         let score = router.score(x.clone()); // [B, N]
         let (x, index) = self.forward_best(x, score.clone(), caption, six, k, gain); // [B, N, D]
         (x, Some(Routed { index, score }))
@@ -66,7 +73,7 @@ impl Layer {
         let selection = Selection::top(score.clone(), k);
         let kept = selection.gather(x.clone()); // [B, k, D]
         let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
-        let (tokens, branch) = self.block.forward(kept, caption, six);
-        (selection.merge(x, tokens + branch * weight), selection.index) // [B, N, D]
+        let tokens = self.block.forward(Tokens { all: kept, slots: None, weight: Some(weight) }, caption, six); // [B, k, D]
+        (selection.merge(x, tokens), selection.index) // [B, N, D]
     }
 }

@@ -2,41 +2,51 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
 
 use super::activation::gelu_tanh;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+use crate::kernels::Residual;
 #[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{self, Epilogue};
+use crate::kernels::webgpu::{self, Activation, Packed};
 
 /// `y = x Wᵀ + b`.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// `[out, in]`.
-    weight: Param<Tensor<2>>,
+    weight: Weight,
     /// `[out]`.
     bias: Option<Param<Tensor<1>>>,
+}
+
+/// A weight `[out, in]`.
+#[derive(Module, Debug)]
+enum Weight {
+    Plain(Param<Tensor<2>>),
+    /// As bundles store it, read by the kernels as it is.
+    #[cfg(feature = "webgpu")]
+    Packed(Packed),
 }
 
 impl Linear {
     /// Takes `weight` `[output, input]` and, if `bias`, `bias` `[output]`.
     pub fn load(scope: &mut Scope, input: usize, output: usize, bias: bool) -> Result<Self> {
-        let weight = scope.take("weight", [output, input])?;
-        let bias = if bias { Some(scope.take("bias", [output])?) } else { None };
-        Ok(Self::new(weight, bias))
+        let weight = Weight::load(scope, [output, input])?;
+        let bias = if bias { Some(param(scope.take("bias", [output])?)) } else { None };
+        Ok(Self { weight, bias })
     }
 
     /// From a weight `[out, in]` and a bias `[out]`.
     pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight: param(weight), bias: bias.map(param) }
+        Self { weight: Weight::Plain(param(weight)), bias: bias.map(param) }
     }
 
     /// `[.., in]` to `[.., out]`, as one matrix product over all leading dimensions.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::None);
+            return self.launch(x, Activation::None);
         }
         self.plain(x)
     }
@@ -45,32 +55,37 @@ impl Linear {
     pub fn forward_gelu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::Gelu);
+            return self.launch(x, Activation::Gelu);
         }
         gelu_tanh(self.plain(x))
     }
 
-    /// `residual + gate · `[`Linear::forward`]: `x` `[B, N, in]`, `residual` `[B, N, out]`, `gate` `[B, 1, out]` or none for 1.
-    pub fn forward_residual(&self, x: Tensor<3>, residual: Tensor<3>, gate: Option<Tensor<3>>) -> Tensor<3> {
+    /// SiLU of [`Linear::forward`].
+    pub fn forward_silu<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
-            return self.launch(x, Epilogue::Residual { residual, gate });
+            return self.launch(x, Activation::Silu);
         }
-        let y = self.plain(x);
-        match gate {
-            Some(gate) => residual + gate * y,
-            None => residual + y,
+        silu(self.plain(x))
+    }
+
+    /// `residual` of [`Linear::forward`]; `x` is `[B, N, in]`.
+    pub fn forward_residual(&self, x: Tensor<3>, residual: Residual) -> Tensor<3> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return webgpu::linear_residual(x, self.weight.operand(), self.bias.as_ref().map(Param::val), residual);
         }
+        residual.plain(self.plain(x))
     }
 
     #[cfg(feature = "webgpu")]
-    fn launch<const D: usize>(&self, x: Tensor<D>, epilogue: Epilogue) -> Tensor<D> {
-        webgpu::linear(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), epilogue)
+    fn launch<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        webgpu::linear(x, self.weight.operand(), self.bias.as_ref().map(Param::val), activation)
     }
 
     fn plain<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
-        let weight = self.weight.val(); // [out, in]
+        let weight = self.weight.plain(); // [out, in]
         let [output, input] = weight.dims();
         let rows = shape.iter().product::<usize>() / input;
         let mut y = x.reshape([rows, input]).matmul(weight.transpose()); // [rows, out]
@@ -79,5 +94,31 @@ impl Linear {
         }
         shape[D - 1] = output;
         y.reshape(shape)
+    }
+}
+
+impl Weight {
+    fn load(scope: &mut Scope, shape: [usize; 2]) -> Result<Self> {
+        #[cfg(feature = "webgpu")]
+        if let Some(packed) = scope.take_packed("weight", shape)? {
+            return Ok(Self::Packed(packed));
+        }
+        Ok(Self::Plain(param(scope.take("weight", shape)?)))
+    }
+
+    fn plain(&self) -> Tensor<2> {
+        match self {
+            Self::Plain(weight) => weight.val(),
+            #[cfg(feature = "webgpu")]
+            Self::Packed(packed) => packed.unpack(),
+        }
+    }
+
+    #[cfg(feature = "webgpu")]
+    fn operand(&self) -> webgpu::Weight {
+        match self {
+            Self::Plain(weight) => webgpu::Weight::Plain(weight.val()),
+            Self::Packed(packed) => webgpu::Weight::Packed(packed.clone()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+use crate::kernels::{self, Row, Slots};
 
 /// Epsilon of PixArt's LayerNorms.
 const LAYER_NORM_EPS: f64 = 1e-6;
@@ -17,15 +18,20 @@ pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
     centred * (variance + LAYER_NORM_EPS).sqrt().recip()
 }
 
-/// adaLN: `LN(x) (1 + scale) + shift`, with `shift` and `scale` `[B, 1, D]`.
-pub fn modulated_layer_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
-    #[cfg(feature = "train")]
-    if crate::kernels::is_fused(&x) {
-        return crate::kernels::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
-    }
+/// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots`.
+pub fn modulated_layer_norm(x: Tensor<3>, slots: Option<&Slots>, shift: Row, scale: Row) -> Tensor<3> {
     #[cfg(feature = "webgpu")]
-    if crate::kernels::webgpu::runs(&x) {
-        return crate::kernels::webgpu::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
+    if kernels::webgpu::runs(&x) {
+        return kernels::webgpu::modulated_norm(x, slots.cloned(), shift, scale, LAYER_NORM_EPS);
+    }
+    let x = match slots {
+        Some(slots) => kernels::gather(x, slots.clone()),
+        None => x,
+    };
+    let (shift, scale) = (shift.values(), scale.values()); // [B, 1, D]
+    #[cfg(feature = "train")]
+    if kernels::is_fused(&x) {
+        return kernels::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
     }
     layer_norm(x) * (scale + 1.0) + shift
 }
@@ -86,13 +92,17 @@ mod tests {
     fn fused_norm_and_gelu_are_the_plain_ones() {
         for (b, n, d) in [(2, 5, 24), (3, 1, 7), (1, 64, 128)] {
             let shapes = [[b, n, d], [b, 6, d]];
-            let rows = |t: &Tensor<3>| (t.clone().narrow(1, 2, 1), t.clone().narrow(1, 4, 1));
-            let fused = traced(&shapes, |l| modulated_layer_norm(l[0].clone(), rows(&l[1]).0, rows(&l[1]).1));
-            let plain = traced(&shapes, |l| layer_norm(l[0].clone()) * (rows(&l[1]).1 + 1.0) + rows(&l[1]).0);
+            let row = |t: &Tensor<3>, row| Row { table: t.clone(), row };
+            let fused = traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4)));
+            let plain =
+                traced(&shapes, |l| layer_norm(l[0].clone()) * (row(&l[1], 4).values() + 1.0) + row(&l[1], 2).values());
             check(fused, plain);
             // Through a transpose, so that the memory is not in order.
             let turned = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
-            check(traced(&shapes[..1], |l| gelu_tanh(turned(l))), traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))));
+            check(
+                traced(&shapes[..1], |l| gelu_tanh(turned(l))),
+                traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))),
+            );
         }
     }
 }

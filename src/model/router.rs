@@ -30,13 +30,16 @@ impl Router {
         Self { weight: param(weight) }
     }
 
+    /// The `k` tokens of `x` `[B, N, D]` with the highest scores, which times `gain` are their weights; of equal scores the
+    /// lower index wins. `x` must be one that the kernels run on; 1 ≤ k ≤ N.
+    #[cfg(feature = "webgpu")]
+    pub fn select(&self, x: Tensor<3>, k: usize, gain: f64) -> webgpu::Selected {
+        webgpu::select(x, self.weight.val(), k, gain as f32)
+    }
+
     /// Scores in (0, 1) of the tokens `x` `[B, N, D]`: `[B, N]`.
     pub fn score(&self, x: Tensor<3>) -> Tensor<2> {
         let [b, n, width] = x.dims();
-        #[cfg(feature = "webgpu")]
-        if webgpu::runs(&x) {
-            return sigmoid(webgpu::linear(x, self.weight.val(), None, webgpu::Epilogue::None)).reshape([b, n]);
-        }
         sigmoid(x.reshape([b * n, width]).matmul(self.weight.val().transpose())).reshape([b, n])
     }
 }
@@ -60,11 +63,6 @@ impl Selection {
     pub fn top(score: Tensor<2>, k: usize) -> Self {
         let [_, n] = score.dims();
         assert!((1..=n).contains(&k), "{k} tokens of {n}");
-        #[cfg(feature = "webgpu")]
-        if webgpu::runs(&score) {
-            let webgpu::Selected { index, kept, place } = webgpu::select(score, k);
-            return Self { index, kept, place };
-        }
         if device::is_host(&score.device()) { top_on_host(score, k) } else { top_on_device(score, k) }
     }
 

@@ -11,6 +11,7 @@ use super::norm::RmsNorm;
 use crate::bundle::Scope;
 use crate::bundle::weights::{HostTable, param};
 use crate::error::{Error, Result};
+use crate::kernels::Residual;
 
 /// The encoder with its embedding table in host memory: a table of millions of values is read a few rows at a time.
 #[derive(Debug)]
@@ -139,14 +140,14 @@ impl TextLayer {
         let key = split_heads(self.k.forward(h.clone()), self.heads);
         let value = split_heads(self.v.forward(h), self.heads);
         let y = scaled_dot_product(query, key, value, Some(bias), Some(1.0));
-        let x = self.o.forward_residual(join_heads(y), x, None); // [B, S, E]
+        let x = self.o.forward_residual(join_heads(y), Residual::new(x)); // [B, S, E]
 
         let h = self.mlp_norm.forward(x.clone());
         let hidden = match &self.wi_linear {
             Some(linear) => self.wi.forward_gelu(h.clone()) * linear.forward(h), // [B, S, F]
             None => relu(self.wi.forward(h)),
         };
-        self.wo.forward_residual(hidden, x, None) // [B, S, E]
+        self.wo.forward_residual(hidden, Residual::new(x)) // [B, S, E]
     }
 }
 

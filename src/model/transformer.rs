@@ -1,5 +1,7 @@
 //! PixArt transformer: latents, a timestep and a caption become the network's prediction.
 
+use core::cell::OnceCell;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -14,6 +16,7 @@ use super::ratios::tokens;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::{Error, Result};
+use crate::kernels::{Residual, Row};
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
 const SIZE_CONDITION_SCALE: usize = 8;
@@ -36,6 +39,16 @@ pub struct Transformer {
 pub struct Captions {
     layers: Vec<KeyValue>,
     bias: Option<Tensor<4>>,
+    /// The position table of the run's first step.
+    positions: OnceCell<Positions>,
+}
+
+/// Where the tokens of a grid are.
+#[derive(Debug, Clone)]
+struct Positions {
+    grid: [usize; 2],
+    /// `[1, N, D]`.
+    table: Tensor<3>,
 }
 
 /// How the layers of one step route.
@@ -91,7 +104,8 @@ impl Transformer {
         let states = states.narrow(1, 0, longest); // [B, S', E]
         let bias = padding_bias(lengths, longest, &states.device());
         let caption = self.caption_projection.forward(states); // [B, S', D]
-        Ok(Captions { layers: self.layers.iter().map(|l| l.block.caption(caption.clone())).collect(), bias })
+        let layers = self.layers.iter().map(|l| l.block.caption(caption.clone())).collect();
+        Ok(Captions { layers, bias, positions: OnceCell::new() })
     }
 
     /// Whether the layers have routers.
@@ -143,14 +157,15 @@ impl Transformer {
         let pixels = (height * SIZE_CONDITION_SCALE, width * SIZE_CONDITION_SCALE);
         let modulation = self.modulation.forward(timesteps, pixels, &device);
 
-        let mut x = self.embed(latents); // [B, N, D]
+        let mut x = self.embed(latents, captions); // [B, N, D]
         for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
             let caption = Caption { key_value, bias: captions.bias.as_ref() };
             x = run(i, layer, x, caption, modulation.six.clone()); // [B, N, D]
         }
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
-        let x = modulated_layer_norm(x, table.clone().narrow(1, 0, 1), table.narrow(1, 1, 1));
+        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        let x = modulated_layer_norm(x, None, shift, scale);
         Ok(self.unpatchify(self.proj_out.forward(x), height, width))
     }
 
@@ -170,16 +185,18 @@ impl Transformer {
     }
 
     /// Tokens of the latents, row-major, with their positions.
-    fn embed(&self, latents: Tensor<4>) -> Tensor<3> {
+    fn embed(&self, latents: Tensor<4>, captions: &Captions) -> Tensor<3> {
         let [b, c, height, width] = latents.dims();
         let p = self.config.patch_size;
         let (gh, gw) = (height / p, width / p);
-        let position = position_table(&self.config, gh, gw, &latents.device()); // [1, N, D]
+        let compute = || position_table(&self.config, gh, gw, &latents.device()); // [1, N, D]
+        let known = captions.positions.get_or_init(|| Positions { grid: [gh, gw], table: compute() });
+        let positions = if known.grid == [gh, gw] { known.table.clone() } else { compute() };
         let patches = latents
             .reshape([b, c, gh, p, gw, p])
             .permute([0, 2, 4, 1, 3, 5]) // [B, gh, gw, C, p, p]
             .reshape([b, gh * gw, c * p * p]);
-        self.patch_embed.forward(patches) + position // [B, N, D]
+        self.patch_embed.forward_residual(patches, Residual::new(positions)) // [B, N, D]
     }
 
     /// `[B, N, p·p·out]` to `[B, out, H, W]`.

@@ -8,7 +8,7 @@ use super::config::{Kind, Stage, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use super::net::{Frame, RATIO};
-use super::muon::Matrix;
+use super::muon::{Matrix, Rates};
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{Origin, groups, matrices};
@@ -212,7 +212,8 @@ impl<'a> Run<'a> {
         if let Some(rate) = config.optimizer.muon {
             let (pools, device) = (self.workers.pools(), self.workers.plain());
             let momentum = &mut adam.first;
-            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rate * shape, pools, device)?;
+            let rates = Rates { rate: rate * shape, decay: config.optimizer.weight_decay };
+            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rates, pools, device)?;
         }
         if let Some(range) = values.range(RATIO) {
             let bins = &config.routing.bins;
@@ -331,7 +332,7 @@ fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefet
         Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
     };
     Ok(match config.source.as_str() {
-        "scenes" => start(Box::new(ScenesSource::new(seed))),
+        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain))),
         folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?)),
     })
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
+import { MODEL, openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
 import { diffcr } from './reference.ts';
 import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
 
@@ -164,3 +164,22 @@ test('routed layers choose the same tokens', async () => {
   }
   await opened.close();
 });
+
+for (const encoding of ['f16', 'q8', 'q4']) {
+  test(`${encoding}: matrices stay packed on the GPU, and the picture is the CPU's from the same bundle`, async () => {
+    const bundle = join(bundles, encoding);
+    const file = join(bundles, `${encoding}.safetensors`);
+    const request = { prompt: 'a large red star on a blue background', seed: 7, steps: 2, guidance: 3 };
+    diffcr('convert', MODEL, '--encoding', encoding, '--out', bundle);
+    const options = Object.entries({ ...request, 'save-latents': file, out: join(bundles, `${encoding}.png`) });
+    diffcr('generate', bundle, ...options.flatMap(([name, value]) => [`--${name}`, String(value)]));
+    const opened = await openModel(encoding);
+    const found = await opened.page.evaluate(async (options) => {
+      const run = await model.generate(options);
+      while ((await run.step()) !== undefined);
+      return [...(await run.finish()).latents.data];
+    }, request);
+    close(encoding, found, tensor(readSafetensors(file), 'final_latents'));
+    await opened.close();
+  });
+}

@@ -45,6 +45,8 @@ fn quantized_values_are_multiplied_out() {
     chunk.check([&a, &b]).unwrap();
     assert_eq!(chunk.decode(&a).unwrap(), [0.5, -0.5, 63.5, -64.0, 1.0, 1.5, -1.5, 0.0]);
     assert_eq!(chunk.decode(&b).unwrap(), [2.0, -2.0, 14.0, -16.0, 0.0, 4.0, -4.0, 6.0]);
+    let words = Words { words: vec![0x80_7F_FF_01, 0x00_FD_03_02], scales: vec![f16::from_f32(0.5).to_bits()] };
+    assert_eq!(chunk.words(&a).unwrap(), words);
 }
 
 #[test]

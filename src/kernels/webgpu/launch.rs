@@ -11,7 +11,7 @@ use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
 use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
-use burn::tensor::{Bool, DType, Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 
 /// A shader with its constants: equal values have equal sources, and each is compiled once.
 ///
@@ -68,9 +68,19 @@ impl Buffer {
         Self(CubeBackend::float_reshape(x.0, Shape::from([count])))
     }
 
+    /// `x`, which lies in row-major order.
+    pub fn words(x: Tensor<1, Int>) -> Self {
+        Self(x.try_into_primitive::<Wgpu>().expect("a tensor that `runs`"))
+    }
+
     /// `x` as it lies; [`Buffer::stride`] says how.
     pub fn strided<const D: usize>(x: Tensor<D>) -> Self {
         Self(x.try_into_primitive::<Wgpu>().expect("a tensor that `runs`"))
+    }
+
+    /// A buffer to write into: `self` where nobody else holds it, otherwise a copy.
+    pub fn owned(self) -> Self {
+        if self.0.can_mut() { self } else { Self(self.0.copy()) }
     }
 
     pub fn stride(&self, dim: usize) -> usize {
@@ -89,10 +99,6 @@ impl Buffer {
     }
 
     pub fn int<const D: usize>(self) -> Tensor<D, Int> {
-        Tensor::from_primitive::<Wgpu>(self.0)
-    }
-
-    pub fn bool<const D: usize>(self) -> Tensor<D, Bool> {
         Tensor::from_primitive::<Wgpu>(self.0)
     }
 }

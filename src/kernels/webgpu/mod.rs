@@ -8,17 +8,24 @@ mod attention;
 mod launch;
 mod linear;
 mod norm;
+mod packed;
 mod select;
 mod self_test;
 
 use burn::backend::DispatchTensorKind;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 pub use attention::{attention, fits};
-pub use linear::{Epilogue, linear};
+pub use linear::{Activation, Weight, linear, linear_residual};
 pub use norm::modulated_norm;
+pub use packed::{Format, Packed};
 pub use select::{Selected, select};
 pub use self_test::self_test;
+
+/// Whether tensors of `device` are on WebGPU.
+pub fn is_on(device: &Device) -> bool {
+    runs(&Tensor::<1>::zeros([1], device))
+}
 
 /// Whether `x` is an f32 tensor on WebGPU, outside of a gradient graph.
 pub fn runs<const D: usize>(x: &Tensor<D>) -> bool {

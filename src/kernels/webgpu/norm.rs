@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::launch::{Buffer, Shader, launch};
+use crate::kernels::{Row, Slots, gather};
 
 const WORKGROUP: usize = 32;
 
@@ -21,56 +22,77 @@ impl Shader for Norm {
         let (element, sum) = if self.vector { ("vec4<f32>", "dot(t, vec4<f32>(1.0))") } else { ("f32", "t") };
         format!(
             "
-// Rows of `width` elements, `group` of which share a shift and a scale.
-struct P {{ rows: u32, width: u32, group: u32, channels: u32, shift: u32, scale: u32, eps: u32 }}
+// Rows of `width` elements, `image` of them to an image of x and `group` to one of y. Shift and scale are rows of tables.
+struct P {{
+  rows: u32, width: u32, channels: u32, eps: u32,
+  group: u32, image: u32, slotted: u32,
+  shift_image: u32, shift_at: u32, scale_image: u32, scale_at: u32,
+}}
 @group(0) @binding(0) var<storage, read> x: array<{element}>;
 @group(0) @binding(1) var<storage, read> shift: array<{element}>;
 @group(0) @binding(2) var<storage, read> scale: array<{element}>;
-@group(0) @binding(3) var<storage, read_write> y: array<{element}>;
-@group(0) @binding(4) var<uniform> p: P;
+@group(0) @binding(3) var<storage, read> slots: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<{element}>;
+@group(0) @binding(5) var<uniform> p: P;
 
 fn sum(t: {element}) -> f32 {{ return {sum}; }}
 
 @compute @workgroup_size({WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
   if (id.x >= p.rows) {{ return; }}
-  let row = id.x * p.width;
+  let image = id.x / p.group;
+  var token = id.x % p.group;
+  if (p.slotted != 0u) {{ token = u32(slots[2u * id.x]); }}
+  let from_row = (image * p.image + token) * p.width;
+  let to_row = id.x * p.width;
   var total = {element}();
-  for (var i = 0u; i < p.width; i++) {{ total += x[row + i]; }}
+  for (var i = 0u; i < p.width; i++) {{ total += x[from_row + i]; }}
   let mean = {element}(sum(total) / f32(p.channels));
   var square = {element}();
   for (var i = 0u; i < p.width; i++) {{
-    let t = x[row + i] - mean;
+    let t = x[from_row + i] - mean;
     square += t * t;
   }}
   let rstd = inverseSqrt(sum(square) / f32(p.channels) + bitcast<f32>(p.eps));
-  let image = id.x / p.group;
-  let shift_at = image * p.shift;
-  let scale_at = image * p.scale;
+  let shift_row = image * p.shift_image + p.shift_at;
+  let scale_row = image * p.scale_image + p.scale_at;
   for (var i = 0u; i < p.width; i++) {{
-    y[row + i] = (x[row + i] - mean) * rstd * (scale[scale_at + i] + 1.0) + shift[shift_at + i];
+    y[to_row + i] = (x[from_row + i] - mean) * rstd * (scale[scale_row + i] + 1.0) + shift[shift_row + i];
   }}
 }}"
         )
     }
 }
 
-/// `LN(x) (1 + scale) + shift`: `x` `[B, N, D]`, `shift` and `scale` `[B, 1, D]`.
-pub fn modulated_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>, eps: f64) -> Tensor<3> {
+/// `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots` `[B, k, 2]`.
+pub fn modulated_norm(x: Tensor<3>, slots: Option<Slots>, shift: Row, scale: Row, eps: f64) -> Tensor<3> {
     let [b, n, d] = x.dims();
+    let k = slots.as_ref().map_or(n, |slots| slots.dims()[1]);
     let vector = d.is_multiple_of(4);
-    let (x, shift, scale) =
-        (Buffer::packed(x), Buffer::packed(shift.expand([b, 1, d])), Buffer::packed(scale.expand([b, 1, d])));
-    let y = x.beside([b, n, d], DType::F32);
     let width = if vector { d / 4 } else { d };
-    let words = [b * n, width, n, d, width, width, (eps as f32).to_bits() as usize];
-    launch(Norm { vector }, &[&x, &shift, &scale], &[&y], &words, [(b * n).div_ceil(WORKGROUP), 1, 1]);
+    let row = |row: Row| {
+        let rows = row.table.dims()[1];
+        (Buffer::packed(row.table), rows * width, row.row * width)
+    };
+    let (shift, shift_image, shift_at) = row(shift);
+    let (scale, scale_image, scale_at) = row(scale);
+    let x = Buffer::packed(x);
+    let y = x.beside([b, k, d], DType::F32);
+    let eps = (eps as f32).to_bits() as usize;
+    let slotted = usize::from(slots.is_some());
+    let slots = slots.map_or_else(|| x.clone(), Buffer::packed);
+    let words = [b * k, width, d, eps, k, n, slotted, shift_image, shift_at, scale_image, scale_at];
+    launch(Norm { vector }, &[&x, &shift, &scale, &slots], &[&y], &words, [(b * k).div_ceil(WORKGROUP), 1, 1]);
     y.float()
 }
 
 /// [`modulated_norm`] in plain tensor operations.
-pub fn modulated_norm_reference(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>, eps: f64) -> Tensor<3> {
+pub fn modulated_norm_reference(x: Tensor<3>, slots: Option<Slots>, shift: Row, scale: Row, eps: f64) -> Tensor<3> {
+    let x = match slots {
+        Some(slots) => gather(x, slots),
+        None => x,
+    };
     let centred = x.clone() - x.mean_dim(2);
-    let variance = (centred.clone() * centred.clone()).mean_dim(2); // [B, N, 1]
-    centred * (variance + eps).sqrt().recip() * (scale + 1.0) + shift
+    let variance = (centred.clone() * centred.clone()).mean_dim(2); // [B, k, 1]
+    centred * (variance + eps).sqrt().recip() * (scale.values() + 1.0) + shift.values()
 }

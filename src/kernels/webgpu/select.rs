@@ -1,8 +1,9 @@
-//! The k best tokens of every image in one kernel: radix selection of the k-th score, then compaction in order.
+//! A router in one kernel: scores of all tokens, radix selection of the k-th, then compaction in order.
 
-use burn::tensor::{Bool, BoolStore, DType, Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 use super::launch::{Buffer, Shader, launch};
+use crate::kernels::Slots;
 
 const WORKGROUP: usize = 256;
 
@@ -16,12 +17,13 @@ impl Shader for Select {
 
     fn source(&self) -> String {
         "
-struct P { tokens: u32, k: u32 }
-@group(0) @binding(0) var<storage, read> score: array<u32>;
-@group(0) @binding(1) var<storage, read_write> index: array<i32>;
-@group(0) @binding(2) var<storage, read_write> kept: array<u32>;
-@group(0) @binding(3) var<storage, read_write> place: array<i32>;
-@group(0) @binding(4) var<uniform> p: P;
+struct P { tokens: u32, k: u32, width: u32, gain: u32 }
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> router: array<f32>;
+@group(0) @binding(2) var<storage, read_write> score: array<f32>;
+@group(0) @binding(3) var<storage, read_write> index: array<i32>;
+@group(0) @binding(4) var<storage, read_write> slots: array<f32>;
+@group(0) @binding(5) var<uniform> p: P;
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> above: array<u32, 256>;
@@ -30,15 +32,19 @@ var<workgroup> equal: array<u32, 256>;
 var<workgroup> prefix: u32;
 var<workgroup> wanted: u32;
 
-// Bits of a float in an order that unsigned comparison respects.
-fn key(i: u32) -> u32 {
-  let bits = score[i];
-  return bits ^ select(0x80000000u, 0xffffffffu, (bits >> 31u) == 1u);
-}
+// A score is not negative, so its bits are in its order.
+fn key(i: u32) -> u32 { return bitcast<u32>(score[i]); }
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let base = group.x * p.tokens;
+  for (var i = me; i < p.tokens; i += 256u) {
+    let row = (base + i) * p.width;
+    var logit = 0.0;
+    for (var c = 0u; c < p.width; c++) { logit += x[row + c] * router[c]; }
+    score[base + i] = 1.0 / (1.0 + exp(min(80.0, -logit)));
+  }
+  storageBarrier();
   if (me == 0u) {
     prefix = 0u;
     wanted = p.k;
@@ -91,11 +97,12 @@ fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: 
   }
   for (var i = start; i < end; i++) {
     let k = key(base + i);
-    let keep = k > prefix || (k == prefix && ties < wanted);
-    let at = greater + min(ties, wanted);
-    if (keep) { index[group.x * p.k + at] = i32(i); }
-    kept[base + i] = u32(keep);
-    place[base + i] = select(0, i32(at), keep);
+    if (k > prefix || (k == prefix && ties < wanted)) {
+      let at = group.x * p.k + greater + min(ties, wanted);
+      index[at] = i32(i);
+      slots[2u * at] = f32(i);
+      slots[2u * at + 1u] = score[base + i] * bitcast<f32>(p.gain);
+    }
     greater += u32(k > prefix);
     ties += u32(k == prefix);
   }
@@ -108,19 +115,21 @@ fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: 
 pub struct Selected {
     /// Indices, ascending: `[B, k]`.
     pub index: Tensor<2, Int>,
-    /// Whether a token is kept: `[B, N]`.
-    pub kept: Tensor<2, Bool>,
-    /// Where a kept token stands among the kept ones, 0 for the others: `[B, N]`.
-    pub place: Tensor<2, Int>,
+    /// Scores of all tokens: `[B, N]`.
+    pub score: Tensor<2>,
+    /// Indices as numbers, and weights: `[B, k, 2]`.
+    pub slots: Slots,
 }
 
-/// The `k` highest of the scores `[B, N]` of every image; of equal ones the lower index. 1 ≤ k ≤ N.
-pub fn select(score: Tensor<2>, k: usize) -> Selected {
-    let [b, n] = score.dims();
-    let score = Buffer::packed(score);
-    let index = score.beside([b, k], DType::I32);
-    let kept = score.beside([b, n], DType::Bool(BoolStore::U32));
-    let place = score.beside([b, n], DType::I32);
-    launch(Select, &[&score], &[&index, &kept, &place], &[n, k], [b, 1, 1]);
-    Selected { index: index.int(), kept: kept.bool(), place: place.int() }
+/// The `k` tokens of every image of `x` `[B, N, D]` with the highest scores `sigmoid(x · router)`, `router` `[1, D]`; of equal
+/// ones the lower index. Their weights are the scores times `gain`. 1 ≤ k ≤ N.
+pub fn select(x: Tensor<3>, router: Tensor<2>, k: usize, gain: f32) -> Selected {
+    let [b, n, width] = x.dims();
+    let (x, router) = (Buffer::packed(x), Buffer::packed(router));
+    let score = x.beside([b, n], DType::F32);
+    let index = x.beside([b, k], DType::I32);
+    let slots = x.beside([b, k, 2], DType::F32);
+    let words = [n, k, width, gain.to_bits() as usize];
+    launch(Select, &[&x, &router], &[&score, &index, &slots], &words, [b, 1, 1]);
+    Selected { index: index.int(), score: score.float(), slots: slots.float() }
 }

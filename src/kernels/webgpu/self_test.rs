@@ -1,12 +1,16 @@
 //! Every kernel against its twin in plain tensor operations, on the device at hand and on shapes that do not fit its tiles.
 
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use half::f16;
 
 use super::attention::{attention, attention_reference};
-use super::linear::{Epilogue, linear, linear_reference};
+use super::linear::{Activation, Weight, linear, linear_reference, linear_residual};
 use super::norm::{modulated_norm, modulated_norm_reference};
+use super::packed::{Format, Packed};
 use super::select::select;
 use crate::error::{Error, Result};
+use crate::kernels::{Residual, Row, Slots, Slotted};
 
 /// The largest error of each kernel, relative to the largest value.
 ///
@@ -14,26 +18,34 @@ use crate::error::{Error, Result};
 /// `DeviceLost` where a result cannot be read back.
 pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
     let mut found = Vec::new();
-    for (i, [b, n, inputs, outputs]) in
-        [[2, 17, 24, 37], [1, 3, 7, 5], [3, 33, 128, 66], [1, 1, 4, 1]].into_iter().enumerate()
-    {
+    for [b, n, inputs, outputs] in [[2, 17, 24, 37], [1, 3, 7, 5], [3, 33, 128, 66], [1, 1, 4, 1]] {
         let x = || noise([b, n, inputs], 1.0, device);
         let weight = || noise([outputs, inputs], 2.0, device);
-        let bias = || (i != 1).then(|| noise([outputs], 3.0, device));
-        let residual = || noise([b, n, outputs], 4.0, device);
-        let gated = || Epilogue::Residual { residual: residual(), gate: Some(noise([b, 1, outputs], 5.0, device)) };
-        let plain = || Epilogue::Residual { residual: residual(), gate: None };
-        let epilogues: [(&str, &dyn Fn() -> Epilogue); 4] = [
-            ("", &|| Epilogue::None),
-            (" gelu", &|| Epilogue::Gelu),
-            (" gate residual", &gated),
-            (" residual", &plain),
-        ];
-        for (name, epilogue) in epilogues {
-            let ours = linear(x(), weight(), bias(), epilogue());
-            let error = error(ours, linear_reference(x(), weight(), bias(), epilogue())).await?;
-            found.push((format!("linear{name} {b}x{n}x{inputs}x{outputs}"), error));
+        let bias = || (n != 3).then(|| noise([outputs], 3.0, device));
+        for activation in [Activation::None, Activation::Gelu, Activation::Silu] {
+            let ours = linear(x(), Weight::Plain(weight()), bias(), activation);
+            let error = error(ours, linear_reference(x(), weight(), bias(), activation)).await?;
+            found.push((format!("linear {activation:?} {b}x{n}x{inputs}x{outputs}"), error));
         }
+        for (name, residual) in residuals([b, n, outputs], device) {
+            let plain = residual.clone().plain(linear_reference(x(), weight(), bias(), Activation::None));
+            let ours = linear_residual(x(), Weight::Plain(weight()), bias(), residual);
+            found.push((format!("linear {name} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
+        }
+    }
+    for (format, [b, n, inputs, outputs], group) in [
+        (Format::F16, [2, 17, 28, 37], 28),
+        (Format::Q8, [2, 17, 64, 37], 32),
+        (Format::Q8, [1, 33, 384, 66], 128),
+        (Format::Q4, [2, 17, 64, 37], 32),
+        (Format::Q4, [1, 33, 384, 66], 128),
+    ] {
+        let (packed, plain) = packed(format, [outputs, inputs], group, device);
+        found.push((format!("unpack {format:?} {outputs}x{inputs}"), error(packed.unpack(), plain.clone()).await?));
+        let x = noise([b, n, inputs], 1.0, device);
+        let ours = linear(x.clone(), Weight::Packed(packed), None, Activation::Gelu);
+        let plain = linear_reference(x, plain, None, Activation::Gelu);
+        found.push((format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
     }
     for [b, h, n, s, d] in
         [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
@@ -51,51 +63,92 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
             found.push((format!("attention{name} {b}x{h}x{n}x{s}x{d}"), error));
         }
     }
-    for [b, n, d] in [[2, 17, 24], [1, 70, 37], [3, 1, 128]] {
+    for [b, n, d] in [[2, 17, 24], [1, 70, 37], [3, 3, 128]] {
         let x = || noise([b, n, d], 1.0, device) * 5.0 + 2.0;
-        // Rows of a table, as the block has them.
-        let rows = || noise([b, 6, d], 2.0, device);
-        let (shift, scale) = (|| rows().narrow(1, 1, 1), || rows().narrow(1, 4, 1));
-        let ours = modulated_norm(x(), shift(), scale(), 1e-6);
-        found.push((
-            format!("norm {b}x{n}x{d}"),
-            error(ours, modulated_norm_reference(x(), shift(), scale(), 1e-6)).await?,
-        ));
+        let row = |row| Row { table: noise([b, 6, d], 2.0, device), row };
+        for (name, slots) in [("", None), (" slots", Some(slots(b, n / 2, device)))] {
+            let ours = modulated_norm(x(), slots.clone(), row(1), row(4), 1e-6);
+            let plain = modulated_norm_reference(x(), slots, row(1), row(4), 1e-6);
+            found.push((format!("norm{name} {b}x{n}x{d}"), error(ours, plain).await?));
+        }
     }
-    for (b, n, k, levels) in
-        [(1, 1, 1, 1), (3, 37, 5, 4), (2, 300, 299, 1), (2, 4096, 1229, 50), (1, 1024, 512, 1 << 20)]
-    {
-        found.push((format!("select {b}x{n} {k}"), selection_error(b, n, k, levels, device).await?));
+    for ([b, n, d], k, levels) in [
+        ([1, 1, 1], 1, 1.0),
+        ([3, 37, 1], 5, 4.0),
+        ([2, 300, 1], 299, 1.0),
+        ([2, 4096, 1], 1229, 50.0),
+        ([2, 1024, 24], 512, 1e6),
+    ] {
+        let x = (noise([b, n, d], 7.0, device) * levels).floor() / levels;
+        found.push((format!("select {b}x{n}x{d} {k}"), selection_error(x, k, device).await?));
     }
     Ok(found)
 }
 
-/// The share of indices, flags and places that are not those of sorting scores of so many `levels`, which tie often.
-async fn selection_error(b: usize, n: usize, k: usize, levels: i32, device: &Device) -> Result<f64> {
-    let scores: Vec<f32> =
-        values(b * n, 7.0).into_iter().map(|v| (v * levels as f32).floor() / levels as f32).collect();
-    let ours = select(Tensor::from_data(TensorData::new(scores.clone(), [b, n]), device), k);
-    let (index, kept, place) = (ints(ours.index).await?, ints(ours.kept.int()).await?, ints(ours.place).await?);
-    let mut wrong = 0;
-    for (row, scores) in scores.chunks_exact(n).enumerate() {
+/// Every kind of residual that an output `[B, k, D]` can go to, of 2k + 1 tokens where they are in slots.
+fn residuals([b, k, d]: [usize; 3], device: &Device) -> [(&'static str, Residual); 5] {
+    let onto = |tokens| Residual::new(noise([b, tokens, d], 4.0, device));
+    let gate = || Row { table: noise([b, 6, d], 5.0, device), row: 2 };
+    let all = noise([b, 2 * k + 1, d], 6.0, device);
+    [
+        ("residual", onto(k)),
+        ("shared residual", Residual::new(noise([1, k, d], 4.0, device))),
+        ("gated residual", onto(k).gated(gate())),
+        ("from slots", onto(2 * k + 1).gated(gate()).slotted(Slotted::From(slots(b, k, device)))),
+        ("into slots", onto(k).gated(gate()).slotted(Slotted::Into { slots: slots(b, k, device), all })),
+    ]
+}
+
+/// A matrix of random words, and the numbers that they stand for.
+fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (Packed, Tensor<2>) {
+    let count = shape[0] * shape[1];
+    let bits = 32 / format.per_word() as u32;
+    let scales: Vec<f16> = values(count / group, 9.0).into_iter().map(f16::from_f32).collect();
+    // Of f16 values, the bits; of the others, integers of any bits.
+    let raw: Vec<u32> = match format {
+        Format::F16 => values(count, 10.0).into_iter().map(|v| f16::from_f32(v).to_bits().into()).collect(),
+        _ => (0..count as u32).map(|i| i.wrapping_mul(2_654_435_761) >> (32 - bits)).collect(),
+    };
+    let number = |(i, &raw): (usize, &u32)| match format {
+        Format::F16 => f16::from_bits(raw as u16).to_f32(),
+        _ => ((raw << (32 - bits)) as i32 >> (32 - bits)) as f32 * scales[i / group].to_f32(),
+    };
+    let numbers: Vec<f32> = raw.iter().enumerate().map(number).collect();
+    let word = |values: &[u32]| values.iter().rev().fold(0, |word, &value| word << bits | value);
+    let words: Vec<u32> = raw.chunks(format.per_word()).map(word).collect();
+    let scales: Vec<u16> = scales.into_iter().map(f16::to_bits).collect();
+    let packed = Packed::new(format, shape, group, &words, &scales, device);
+    (packed, Tensor::from_data(TensorData::new(numbers, shape), device))
+}
+
+/// Every other token, with weights: `[B, k, 2]`.
+fn slots(b: usize, k: usize, device: &Device) -> Slots {
+    let weights = values(b * k, 8.0);
+    let data = weights.iter().enumerate().flat_map(|(i, &weight)| [(2 * (i % k) + 1) as f32, weight]).collect();
+    Tensor::from_data(TensorData::new(data, [b, k, 2]), device)
+}
+
+/// The error of the scores, or infinity where what is kept is not what sorting them gives.
+async fn selection_error(x: Tensor<3>, k: usize, device: &Device) -> Result<f64> {
+    let [b, n, d] = x.dims();
+    let router = noise([1, d], 3.0, device);
+    let plain = sigmoid((x.clone() * router.clone().unsqueeze()).sum_dim(2)).reshape([b, n]);
+    let ours = select(x, router, k, 0.5);
+    let (score, index, slots) = (floats(ours.score.clone()).await?, ints(ours.index).await?, floats(ours.slots).await?);
+    for (image, scores) in score.chunks_exact(n).enumerate() {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&i, &j| scores[j].total_cmp(&scores[i]).then(i.cmp(&j)));
         order.truncate(k);
         order.sort_unstable();
-        let (mut wanted_kept, mut wanted_place) = (vec![0; n], vec![0; n]);
-        for (p, &i) in order.iter().enumerate() {
-            (wanted_kept[i], wanted_place[i]) = (1, p as i32);
+        let found = index[image * k..][..k].iter().zip(slots[2 * image * k..][..2 * k].as_chunks().0);
+        let right = |(&token, (&index, slot)): (&usize, (&i32, &[f32; 2]))| {
+            index as usize == token && *slot == [token as f32, scores[token] * 0.5]
+        };
+        if !order.iter().zip(found).all(right) {
+            return Ok(f64::INFINITY);
         }
-        let order: Vec<i32> = order.into_iter().map(|i| i as i32).collect();
-        wrong += differences(&order, &index[row * k..][..k]);
-        wrong += differences(&wanted_kept, &kept[row * n..][..n]);
-        wrong += differences(&wanted_place, &place[row * n..][..n]);
     }
-    Ok(wrong as f64 / (b * (k + 2 * n)) as f64)
-}
-
-fn differences(a: &[i32], b: &[i32]) -> usize {
-    a.iter().zip(b).filter(|(a, b)| a != b).count()
+    error(ours.score, plain).await
 }
 
 /// The largest difference over the largest value; infinite where one is not a number.
