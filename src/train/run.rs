@@ -70,16 +70,27 @@ struct Run<'a> {
     log: Log,
 }
 
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At its first step; a run that is there already is left alone.
+    New,
+    /// At its checkpoint.
+    Resume,
+    /// Nowhere: the checkpoint's average becomes the bundle as it is.
+    Export,
+}
+
 /// Trains what `config` says, or goes on with it, and writes its bundle.
 ///
 /// # Errors
 /// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
-pub fn run(config: &TrainConfig, kind: Kind, resume: bool, monitor: &mut dyn Monitor) -> Result<Summary> {
-    let mut run = Run::new(config, kind, resume)?;
-    while let Some(stage) = run.stages.get(run.state.stage).copied() {
+pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Monitor) -> Result<Summary> {
+    let mut run = Run::new(config, kind, begin != Begin::New)?;
+    while let Some(stage) = run.stages.get(run.state.stage).copied().filter(|_| begin != Begin::Export) {
         run.stage(stage, monitor)?;
     }
-    if let Some(last) = run.stages.last().copied() {
+    if let Some(last) = run.stages.get(run.state.stage).or(run.stages.last()).copied() {
         run.enter(&last);
     }
     let (average, frame) = (&run.tensors.average, &run.frame);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RoutingRecord } from '../../www/lib/index.ts';
-import { MODEL, openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
+import { openPage, root, SCENES, startBrowser, startServer, type Watched } from './harness.ts';
 import { diffcr } from './reference.ts';
 import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
 
@@ -187,7 +187,7 @@ for (const encoding of ['f16', 'q8', 'q4']) {
     const bundle = join(bundles, encoding);
     const file = join(bundles, `${encoding}.safetensors`);
     const request = { prompt: 'a large red star on a blue background', seed: 7, steps: 2, guidance: 3 };
-    diffcr('convert', MODEL, '--encoding', encoding, '--out', bundle);
+    diffcr('convert', SCENES, '--encoding', encoding, '--out', bundle);
     const options = Object.entries({ ...request, 'save-latents': file, out: join(bundles, `${encoding}.png`) });
     diffcr('generate', bundle, ...options.flatMap(([name, value]) => [`--${name}`, String(value)]));
     const opened = await openModel(encoding);

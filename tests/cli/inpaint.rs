@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::*;
 
-const SCENES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/www/public/models/scenes");
+const SCENES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/scenes/bundle");
 const PROMPT: &str = "a red circle on a blue background";
 
 fn inpaint(bundle: impl AsRef<Path>, image: &Path, mask: &Path, out: &Path, options: &[&str]) -> Command {
