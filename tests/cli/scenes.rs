@@ -75,7 +75,7 @@ fn a_bundle_is_judged_beside_true_pictures() {
     let linear = 4.0 * 2.0 * 2.0 * 14.0 * tokens * width * width * of("layers") / 1e9;
     let gflops = row["cost"]["gflopsPerImage"].as_f64().unwrap();
     assert!((1.0..1.4).contains(&(gflops / linear)), "{gflops} {linear}");
-    for name in ["eval.csv", "eval.json", "eval.svg", "0-true-pictures.png", "1-scenes-off.png"] {
+    for name in ["eval.csv", "eval.json", "eval.svg", "0-true-pictures.png", "1-bundle-off.png"] {
         assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
     }
     let again = eval("1");
