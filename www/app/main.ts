@@ -8,6 +8,7 @@ import { createAsk } from './views/ask.ts';
 import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
 import { createPlate } from './views/plate.ts';
+import { createRouting } from './views/routing.ts';
 import { EXAMPLES } from './words.ts';
 
 let wish: Wishes = { model: 'models/scenes/', scenes: true, device: 'auto' };
@@ -18,7 +19,7 @@ try {
   refused = error;
 }
 
-let state = initial({ prompt: wish.scenes ? (EXAMPLES[0] ?? '') : '', negativePrompt: '', seed: 7, steps: 12, guidance: 3 });
+let state = initial({ prompt: wish.scenes ? (EXAMPLES[0] ?? '') : '', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' });
 let device: DeviceChoice = wish.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
@@ -41,6 +42,7 @@ const editor = createEditor({
   tool: (change) => dispatch({ type: 'tool', change }),
   compare: (before) => dispatch({ type: 'compare', before }),
 });
+const routing = createRouting({ edit: (change) => dispatch({ type: 'edit', change }), toggle: () => dispatch({ type: 'heat' }) });
 const views = [
   createAsk({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, wish.scenes),
   createNotices({
@@ -52,6 +54,7 @@ const views = [
   }),
   plate.render,
   editor.render,
+  routing.render,
 ];
 
 function dispatch(action: Action): void {
@@ -95,6 +98,7 @@ async function draw(model: Pipeline): Promise<void> {
   const options = {
     ...form,
     previewEvery: 1,
+    returnRouting: true,
     signal: work.signal,
     onStep: ({ step, total, etaMs, preview }: Step): void => {
       if (preview !== undefined) plate.step(step, preview);
@@ -115,6 +119,7 @@ async function draw(model: Pipeline): Promise<void> {
     const { image, timings } = output;
     source = image;
     plate.finish(image);
+    routing.keep(output.routing);
     const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
     dispatch({ type: 'done', total: timings.stepMs.length, totalMs: timings.totalMs, stepMs });
   } catch (error) {

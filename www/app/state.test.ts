@@ -2,7 +2,7 @@ import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
 import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
-const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3 };
+const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' };
 const info: ModelInfo = { name: 'scenes', version: 'v', width: 64, height: 64, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 8, tokens: 64 };
 const loaded: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info };
 const step: Action = { type: 'step', step: 1, total: 12, etaMs: 500 };
@@ -21,6 +21,16 @@ test('the usual way: load, ask, draw', () => {
   expect(running.run).toEqual({ kind: 'running', step: 0, total: 12, etaMs: undefined });
   expect(reduce(running, step).run).toEqual({ kind: 'running', step: 1, total: 12, etaMs: 500 });
   expect(reduce(reduce(running, step), done).run).toEqual({ kind: 'done', total: 12, totalMs: 900, stepMs: 70 });
+});
+
+test('a model with routers brings its presets, and a choice it does not have becomes its own', () => {
+  const routing = { regions: 1, presets: [{ name: 'fast', keep: [[0.5]], denseSteps: 0 }], default: 'fast' };
+  const routed: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info: { ...info, routing } };
+  expect(after(routed).form.compression).toBe('fast');
+  expect(after({ type: 'edit', change: { compression: 'off' } }, routed).form.compression).toBe('off');
+  expect(after(loaded).form.compression).toBe('learned');
+  expect(after({ type: 'heat' }).heat).toBe(true);
+  expect(after({ type: 'heat' }, { type: 'heat' }).heat).toBe(false);
 });
 
 test('a picture can be asked for while the model loads', () => {

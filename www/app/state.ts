@@ -8,6 +8,8 @@ export interface Form {
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;
+  /** A preset of the model, or `off`; of no account where the model has no routers. */
+  readonly compression: string;
 }
 
 /** A failure as the page shows it. */
@@ -59,6 +61,8 @@ export interface State {
   readonly retouch: Retouch | undefined;
   /** Percent of the picture that shows what was there before the last change; undefined where nothing was changed. */
   readonly before: number | undefined;
+  /** Whether the picture shows which of its parts ran how many layers. */
+  readonly heat: boolean;
 }
 
 export type Action =
@@ -80,7 +84,8 @@ export type Action =
   | { readonly type: 'retouch' }
   | { readonly type: 'leave' }
   | { readonly type: 'tool'; readonly change: Partial<Retouch> }
-  | { readonly type: 'compare'; readonly before: number };
+  | { readonly type: 'compare'; readonly before: number }
+  | { readonly type: 'heat' };
 
 export const LIMITS = {
   steps: { min: 1, max: 50 },
@@ -96,7 +101,7 @@ export const LIMITS = {
 const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL', 'OUT_OF_MEMORY'];
 
 export function initial(form: Form): State {
-  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined };
+  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined, heat: false };
 }
 
 const RETOUCH: Retouch = { tool: 'brush', size: 20, strength: 100, feather: 0, crop: false, painted: false, canUndo: false, canRedo: false };
@@ -116,7 +121,9 @@ export function reduce(state: State, action: Action): State {
       return state.model.kind === 'loading' ? { ...state, model: { kind: 'loading', progress: action.progress } } : state;
     case 'loaded': {
       const { backend, note, info } = action;
-      return { ...state, model: { kind: 'ready', backend, note, info } };
+      const known = info.routing?.presets.some(({ name }) => name === state.form.compression) ?? false;
+      const compression = known || state.form.compression === 'off' ? state.form.compression : (info.routing?.default ?? 'learned');
+      return { ...state, model: { kind: 'ready', backend, note, info }, form: { ...state.form, compression } };
     }
     case 'ask':
       return { ...state, run: { kind: 'waiting' }, fault: undefined, looking: undefined };
@@ -151,6 +158,8 @@ export function reduce(state: State, action: Action): State {
       return state.retouch === undefined ? state : { ...state, retouch: limited({ ...state.retouch, ...action.change }) };
     case 'compare':
       return state.before === undefined ? state : { ...state, before: within(action.before, { min: 0, max: 100 }) };
+    case 'heat':
+      return { ...state, heat: !state.heat };
   }
 }
 

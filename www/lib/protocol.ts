@@ -36,6 +36,26 @@ export interface ModelInfo {
   readonly defaultSolver: string;
   readonly layers: number;
   readonly tokens: number;
+  /** Where its layers route their tokens. */
+  readonly routing?: RoutingInfo;
+}
+
+/** How a model routes. */
+export interface RoutingInfo {
+  /** Parts that the timesteps are divided into, each with its own ratios. */
+  readonly regions: number;
+  /** For `compression`. */
+  readonly presets: readonly RoutingPreset[];
+  /** The preset that `'learned'` stands for. */
+  readonly default: string;
+}
+
+export interface RoutingPreset {
+  readonly name: string;
+  /** Share of the tokens that each layer runs, `[region][layer]`; region 0 is the least noisy. */
+  readonly keep: readonly (readonly number[])[];
+  /** Share of the steps, the first ones, that run every token. */
+  readonly denseSteps: number;
 }
 
 /** A tensor of 32-bit floats, row-major. */
