@@ -95,6 +95,36 @@ pub fn step(config: &TransformerConfig, n: usize, length: usize, keep: Option<&[
     (macs + embedding).map(|macs| 2 * macs)
 }
 
+/// A step's tokens in focus of `n` (`model::focus`): as [`step`], with `active` running and the others only seen.
+pub fn focused(config: &TransformerConfig, n: usize, active: usize, length: usize, keep: Option<&[f64]>) -> Flops {
+    let (d, a, s) = (config.width() as u64, active as u64, length as u64);
+    let ratio = |index: usize| keep.map_or(1.0, |keep| keep.get(index).copied().unwrap_or(1.0));
+    let layer = |index: usize| {
+        let (k, seen) = (tokens(ratio(index), active) as u64, tokens(ratio(index), n - active) as u64);
+        Flops {
+            projections: 6 * k * d * d,
+            attention: 2 * k * (k + seen) * d + 2 * k * s * d,
+            mlp: 8 * k * d * d,
+            router: if keep.is_some() { a * d } else { 0 },
+            ..Flops::default()
+        }
+    };
+    let macs: Flops = (0..config.layers).map(layer).sum();
+    let embedding = Flops { embedding: step(config, n, length, keep).embedding, ..Flops::default() };
+    macs.map(|macs| 2 * macs) + embedding
+}
+
+/// What a full step does beside [`step`] so that focused ones can follow: nothing in a dense model, whose keys and values are there
+/// anyway; in a routed one scores of the `n − active` others, and keys and values of the best.
+pub fn remembering(config: &TransformerConfig, n: usize, active: usize, keep: Option<&[f64]>) -> Flops {
+    let (d, others) = (config.width() as u64, n - active);
+    let layer = |ratio: &f64| {
+        let best = tokens(*ratio, others) as u64;
+        Flops { projections: 2 * best * d * d, router: others as u64 * d, ..Flops::default() }
+    };
+    keep.unwrap_or_default().iter().map(layer).sum::<Flops>().map(|macs| 2 * macs)
+}
+
 /// What an image costs.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageCost<'a> {
@@ -162,6 +192,20 @@ mod tests {
         // The second layer runs 8: 3072; 2·8·8·8 + 2·8·3·8 = 1408; 4096. Two routers: 2·16·8.
         assert_eq!((routed.projections, routed.attention, routed.mlp), (2 * 9216, 2 * 6272, 2 * 12288));
         assert_eq!((routed.router, routed.embedding), (512, 11136));
+    }
+
+    #[test]
+    fn a_focused_step_by_hand() {
+        // Of 16 tokens 4 run. A layer: 6·4·64 = 1536; 2·4·16·8 + 2·4·3·8 = 1216; 8·4·64 = 2048. The ends are those of all tokens.
+        let dense = focused(&tiny(), 16, 4, 3, None);
+        let expected = Flops { projections: 6144, attention: 4864, mlp: 8192, embedding: 11136, ..Flops::default() };
+        assert_eq!(dense, expected);
+        // Half of them, and half of the others to see: 2·2·(2 + 6)·8 + 2·2·3·8 = 352.
+        let routed = focused(&tiny(), 16, 4, 3, Some(&[0.5, 0.5]));
+        assert_eq!((routed.projections, routed.attention, routed.router), (2 * 1536, 2 * 704, 2 * 64));
+        // Keys and values of 6 of 12 others, with the scores of all: 2·6·64 + 12·8.
+        assert_eq!(remembering(&tiny(), 16, 4, None).total(), 0);
+        assert_eq!(remembering(&tiny(), 16, 4, Some(&[0.5, 0.5])).total(), 2 * 2 * (768 + 96));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use js_sys::{Float32Array, Int32Array, Object, Reflect, Uint8ClampedArray};
+use js_sys::{Float32Array, Int32Array, Object, Reflect, Uint8Array, Uint8ClampedArray};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
 use crate::pipeline::image::Image;
 use crate::pipeline::options::Values;
+use crate::pipeline::picture::Picture;
 use crate::pipeline::probe::{Inputs, Output, Part};
-use crate::pipeline::{self, GenerateOptions, Pipeline};
+use crate::pipeline::{self, GenerateOptions, InpaintOptions, Pipeline};
 
 unsafe extern "C" {
     /// The linker's: runs the static constructors, by which cubecl registers its operations.
@@ -134,6 +135,23 @@ impl Model {
         let inner = pipeline::Run::new(self.pipeline.clone(), &options).map_err(throw)?;
         Ok(Run { inner })
     }
+
+    /// As `generate`, with `image` and `mask` (`{ width, height, data }` of RGBA, or values `{ shape, data }`), `strength`,
+    /// `maskAware`, `cropToMask` and `feather`.
+    pub async fn inpaint(&self, options: JsValue) -> Result<Run, JsValue> {
+        let rest = Object::assign(&Object::new(), &Object::from(options));
+        let image = picture(take(&rest, "image")?, "image")?;
+        let mask = picture(take(&rest, "mask")?, "mask")?;
+        let how = Object::new();
+        for key in ["strength", "maskAware", "cropToMask", "feather"] {
+            let value = take(&rest, key)?;
+            if !value.is_undefined() {
+                Reflect::set(&how, &key.into(), &value)?;
+            }
+        }
+        let options = InpaintOptions { generate: from_js(rest.into())?, image, mask, how: from_js(how.into())? };
+        Ok(Run { inner: pipeline::Run::inpaint(self.pipeline.clone(), &options).map_err(throw)? })
+    }
 }
 
 #[wasm_bindgen]
@@ -193,7 +211,15 @@ impl Run {
 
     pub async fn finish(&self) -> Result<JsValue, JsValue> {
         let output = self.inner.finish().await.map_err(throw)?;
-        object(&[("image", image_to_js(&output.image)?), ("latents", values_to_js(&output.latents)?)])
+        let mut entries =
+            vec![("image", image_to_js(&output.image)?), ("latents", values_to_js(&output.latents)?)];
+        if let Some(composite) = &output.composite {
+            entries.extend([("decoded", values_to_js(&output.pixels)?), ("composite", values_to_js(composite)?)]);
+        }
+        if let Some(routing) = &output.routing {
+            entries.push(("routing", to_js(routing)?));
+        }
+        object(&entries)
     }
 }
 
@@ -244,6 +270,36 @@ fn object(entries: &[(&str, JsValue)]) -> Result<JsValue, JsValue> {
         Reflect::set(&object, &(*key).into(), value)?;
     }
     Ok(object.into())
+}
+
+/// A property, which the object then no longer has.
+fn take(object: &Object, key: &str) -> Result<JsValue, JsValue> {
+    let value = Reflect::get(object, &key.into())?;
+    Reflect::delete_property(object, &key.into())?;
+    Ok(value)
+}
+
+/// Reads `{ width, height, data }` of RGBA bytes, or values `{ shape, data }`.
+fn picture(value: JsValue, field: &str) -> Result<Picture, JsValue> {
+    let fault = |reason: &str| throw(Error::input(field, reason));
+    if !value.is_object() {
+        return Err(fault("it is missing"));
+    }
+    if Reflect::has(&value, &"shape".into())? {
+        return from_js(value).map(Picture::Values);
+    }
+    let side = |key: &str| {
+        let number = Reflect::get(&value, &key.into())?.as_f64().filter(|v| v.fract() == 0.0 && (0.0..1e9).contains(v));
+        number.map(|v| v as usize).ok_or_else(|| fault(&format!("its {key} is not a whole number")))
+    };
+    let (width, height) = (side("width")?, side("height")?);
+    let data = Reflect::get(&value, &"data".into())?;
+    let data = match (data.dyn_ref::<Uint8ClampedArray>(), data.dyn_ref::<Uint8Array>()) {
+        (Some(data), _) => data.to_vec(),
+        (_, Some(data)) => data.to_vec(),
+        _ => return Err(fault("its data are not bytes")),
+    };
+    Ok(Picture::Bytes(Image { width, height, data }))
 }
 
 fn image_to_js(image: &Image) -> Result<JsValue, JsValue> {

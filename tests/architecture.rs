@@ -15,8 +15,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("convert", &["error", "device", "bundle", "model", "sampler"]),
-    ("train", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "convert"]),
-    ("cli", &["error", "device", "bundle", "model", "sampler", "pipeline", "convert", "train"]),
+    ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert"]),
+    ("cli", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline", "convert", "train"]),
 ];
 
 fn sources(path: &Path, into: &mut Vec<PathBuf>) {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Shared, png};
 use super::device::DeviceArg;
@@ -15,11 +15,28 @@ use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;
 use crate::model::ratios::Compression;
+use crate::pipeline::generate::Output;
 use crate::pipeline::options::Values;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
+    #[command(flatten)]
+    drawing: DrawingArgs,
+    /// Safetensors file with `init_latents`, the unit noise to start from.
+    #[arg(long)]
+    latents: Option<PathBuf>,
+    /// Row of `init_latents`, where it is a batch.
+    #[arg(long, default_value_t = 0)]
+    index: usize,
+    /// JSON file to write with the tokens that every layer kept at every step.
+    #[arg(long)]
+    save_routing: Option<PathBuf>,
+}
+
+/// What every way of drawing a picture takes.
+#[derive(Debug, Args)]
+pub struct DrawingArgs {
     /// The bundle.
     dir: PathBuf,
     #[arg(long)]
@@ -45,69 +62,92 @@ pub struct GenerateArgs {
     /// learned, off, a preset, or a share of tokens to skip (0 … 0.9).
     #[arg(long, default_value = "learned")]
     compression: Compression,
-    /// Safetensors file with `init_latents`, the unit noise to start from.
+    /// Safetensors file to write with `final_latents` and `image` (inpainting: `decoded` and `composite` in its place).
     #[arg(long)]
-    latents: Option<PathBuf>,
-    /// Row of `init_latents`, where it is a batch.
-    #[arg(long, default_value_t = 0)]
-    index: usize,
-    /// Safetensors file to write with `final_latents` and `image`.
-    #[arg(long)]
-    save_latents: Option<PathBuf>,
+    pub save_latents: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
     /// The picture to write.
     #[arg(long)]
-    out: PathBuf,
+    pub out: PathBuf,
 }
 
 fn parse_solver(name: &str) -> Result<SolverKind, String> {
     serde_json::from_value(json!(name)).map_err(|_| "use dpm++, dpm++1, ddim, euler, lcm or dmd".into())
 }
 
-pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
-    let started = Instant::now();
-    let pipeline = Rc::new(Pipeline::new(load_folder(&args.dir, &args.device.init()?, None)?)?);
-    let loaded = started.elapsed();
-    let options = GenerateOptions {
-        prompt: Some(args.prompt.clone()),
-        negative_prompt: args.negative.clone(),
-        seed: Some(args.seed),
-        steps: args.steps,
-        guidance: args.guidance,
-        width: args.width,
-        height: args.height,
-        solver: args.solver,
-        compression: args.compression.clone(),
-        latents: args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?,
-        ..Default::default()
-    };
-    let mut run = Run::new(pipeline, &options)?;
-    let bar = progress(run.total(), shared);
-    while let Some(report) = run.step()? {
-        pollster::block_on(run.wait())?;
-        bar.set_position(report.step as u64);
-    }
-    let output = pollster::block_on(run.finish())?;
-    bar.finish_and_clear();
+/// A run that is over, and the times it took.
+pub struct Drawn {
+    pub run: Run,
+    pub output: Output,
+    load: Duration,
+    total: Duration,
+}
 
-    let (width, height) = (output.image.width, output.image.height);
-    write_file(&args.out, &png::encode(&output.pixels.data, width, height)?)?;
-    if let Some(path) = &args.save_latents {
-        tensors::write(
-            path,
-            &[("final_latents".to_owned(), output.latents.into()), ("image".to_owned(), output.pixels.into())],
-        )?;
+impl DrawingArgs {
+    /// The flags as options, with the unit noise to start from.
+    pub fn options(&self, latents: Option<Values>) -> GenerateOptions {
+        GenerateOptions {
+            prompt: Some(self.prompt.clone()),
+            negative_prompt: self.negative.clone(),
+            seed: Some(self.seed),
+            steps: self.steps,
+            guidance: self.guidance,
+            width: self.width,
+            height: self.height,
+            solver: self.solver,
+            compression: self.compression.clone(),
+            latents,
+            ..Default::default()
+        }
     }
-    let settings = run.settings();
-    shared.result(
-        &json!({
-            "out": args.out, "width": width, "height": height, "seed": settings.seed,
+
+    /// Loads the bundle and takes every step of the run that `start` makes with it.
+    pub fn draw(&self, shared: &Shared, start: impl FnOnce(Rc<Pipeline>) -> Result<Run>) -> Result<Drawn> {
+        let started = Instant::now();
+        let pipeline = Rc::new(Pipeline::new(load_folder(&self.dir, &self.device.init()?, None)?)?);
+        let load = started.elapsed();
+        let mut run = start(pipeline)?;
+        let bar = progress(run.total(), shared);
+        while let Some(report) = run.step()? {
+            pollster::block_on(run.wait())?;
+            bar.set_position(report.step as u64);
+        }
+        let output = pollster::block_on(run.finish())?;
+        bar.finish_and_clear();
+        Ok(Drawn { run, output, load, total: started.elapsed() })
+    }
+
+    /// Says what was written.
+    pub fn report(&self, shared: &Shared, drawn: &Drawn, more: &[(&str, Value)]) {
+        let (settings, image) = (drawn.run.settings(), &drawn.output.image);
+        let mut value = json!({
+            "out": self.out, "width": image.width, "height": image.height, "seed": settings.seed,
             "steps": settings.steps, "guidance": settings.guidance, "solver": settings.solver,
-            "loadMs": loaded.as_millis() as u64, "totalMs": started.elapsed().as_millis() as u64,
-        }),
-        &format!("{} ({} steps, {:.1} s)", args.out.display(), settings.steps, started.elapsed().as_secs_f64()),
-    );
+            "loadMs": drawn.load.as_millis() as u64, "totalMs": drawn.total.as_millis() as u64,
+        });
+        for (key, more) in more {
+            value[*key] = more.clone();
+        }
+        let (steps, seconds) = (drawn.run.total(), drawn.total.as_secs_f64());
+        shared.result(&value, &format!("{} ({steps} steps, {seconds:.1} s)", self.out.display()));
+    }
+}
+
+pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
+    let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
+    let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents) };
+    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options))?;
+    let Output { image, pixels, latents, .. } = &drawn.output;
+    write_file(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
+    if let Some(path) = &args.drawing.save_latents {
+        let named = [("final_latents", latents), ("image", pixels)];
+        tensors::write(path, &named.map(|(name, values)| (name.to_owned(), values.clone().into())))?;
+    }
+    if let (Some(path), Some(routing)) = (&args.save_routing, &drawn.output.routing) {
+        write_file(path, json!(routing).to_string().as_bytes())?;
+    }
+    args.drawing.report(shared, &drawn, &[]);
     Ok(())
 }
 

@@ -6,7 +6,10 @@ mod convert;
 mod device;
 #[cfg(feature = "train")]
 mod eval;
+#[cfg(feature = "train")]
+mod eval_inpaint;
 mod generate;
+mod inpaint;
 mod inspect;
 mod png;
 mod probe;
@@ -47,12 +50,17 @@ enum Command {
     Probe(probe::ProbeArgs),
     /// A prompt becomes a picture.
     Generate(generate::GenerateArgs),
+    /// The masked part of a picture is drawn anew.
+    Inpaint(inpaint::InpaintArgs),
     /// A dense model, or routers and keep ratios, from captioned pictures.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
     /// Bundles side by side on held-out scene prompts.
     #[cfg(feature = "train")]
     Eval(eval::EvalArgs),
+    /// Bundles side by side at filling holes.
+    #[cfg(feature = "train")]
+    EvalInpaint(eval_inpaint::EvalInpaintArgs),
     /// Captioned pictures of the procedural source.
     #[cfg(feature = "train")]
     Scenes(scenes::ScenesArgs),
@@ -87,9 +95,19 @@ impl Shared {
     }
 }
 
+/// Sets up this thread, and those that share its work, for speed.
+#[cfg(feature = "train")]
+fn flush_denormals() {
+    crate::kernels::flush_denormals();
+    // Fails only where the pool exists already, and then it stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().start_handler(|_| crate::kernels::flush_denormals()).build_global();
+}
+
 /// Runs the command line and gives its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "train")]
+    flush_denormals();
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -110,10 +128,13 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
+        Command::Inpaint(args) => inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Eval(args) => eval::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::EvalInpaint(args) => eval_inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Scenes(args) => scenes::run(args, &cli.shared),
     }

@@ -1,8 +1,14 @@
-//! Pictures in [-1, 1] as PNG, one or a sheet of many.
+//! Pictures as PNG, one or a sheet of many, and PNGs as pictures.
 
-use image::{ExtendedColorType, ImageEncoder};
+use std::io::{BufReader, Cursor};
+use std::path::Path;
+
+use image::codecs::png::{PngDecoder, PngEncoder};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder};
 
 use crate::error::{Error, Result};
+use crate::pipeline::image::Image;
+use crate::pipeline::picture::check_size;
 
 /// PNG of `[3, height, width]`.
 pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
@@ -12,11 +18,42 @@ pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
     }
     let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
     let rgb: Vec<u8> = (0..plane).flat_map(|i| [0, 1, 2].map(|c| byte(pixels[c * plane + i]))).collect();
+    write(&rgb, width, height, ExtendedColorType::Rgb8)
+}
+
+/// PNG of an image, with its alpha channel or without.
+pub fn encode_image(image: &Image, alpha: bool) -> Result<Vec<u8>> {
+    if alpha {
+        return write(&image.data, image.width, image.height, ExtendedColorType::Rgba8);
+    }
+    let rgb: Vec<u8> = image.data.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    write(&rgb, image.width, image.height, ExtendedColorType::Rgb8)
+}
+
+fn write(data: &[u8], width: usize, height: usize, color: ExtendedColorType) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)
+    PngEncoder::new(&mut bytes)
+        .write_image(data, width as u32, height as u32, color)
         .map_err(|e| Error::internal(format!("PNG: {e}")))?;
     Ok(bytes)
+}
+
+/// A PNG as an image, and whether it has an alpha channel (or a transparent colour).
+///
+/// # Errors
+/// `InvalidInput` naming `field`: no PNG, too large (before it is decoded), or of 16 bits, which would not survive.
+pub fn read(path: &Path, field: &str) -> Result<(Image, bool)> {
+    let fault = |e: &dyn std::fmt::Display| Error::input(field, format!("{}: {e}", path.display()));
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let decoder = PngDecoder::new(BufReader::new(Cursor::new(bytes))).map_err(|e| fault(&e))?;
+    let (width, height) = decoder.dimensions();
+    check_size(field, width.into(), height.into())?;
+    let color = decoder.color_type();
+    if !matches!(color, ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) && field == "image" {
+        return Err(fault(&"16 bits a channel are not supported, convert it to 8"));
+    }
+    let rgba = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?.into_rgba8();
+    Ok((Image { width: width as usize, height: height as usize, data: rgba.into_raw() }, color.has_alpha()))
 }
 
 /// PNG of pictures `[3, side, side]` in rows of `columns`; what they do not fill is black.

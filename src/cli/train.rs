@@ -11,7 +11,7 @@ use super::{Shared, size};
 use crate::convert::shard::Watch;
 use crate::error::{Error, Result};
 use crate::train::config::{Kind, TrainConfig};
-use crate::train::run::{Monitor, run as train};
+use crate::train::run::{Begin, Monitor, run as train};
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
@@ -21,6 +21,9 @@ pub struct TrainArgs {
     /// Go on from the checkpoint in the run's folder.
     #[arg(long)]
     resume: bool,
+    /// Write the bundle of the checkpoint in the run's folder, and train no further.
+    #[arg(long, conflicts_with = "resume")]
+    export: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,7 +43,12 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
     let mut terminal = Terminal { quiet: shared.quiet, stop: Arc::default() };
     let stop = terminal.stop.clone();
     ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
-    let done = train(&config, kind, args.resume, &mut terminal)?;
+    let begin = match (args.resume, args.export) {
+        (_, true) => Begin::Export,
+        (true, false) => Begin::Resume,
+        (false, false) => Begin::New,
+    };
+    let done = train(&config, kind, begin, &mut terminal)?;
     let bytes = done.manifest.total_bytes();
     shared.result(
         &json!({

@@ -1,7 +1,7 @@
 //! Multi-head attention: heads split, one scaled dot product, heads joined.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 
@@ -34,6 +34,22 @@ pub struct KeyValue {
     pub value: Tensor<4>,
 }
 
+impl KeyValue {
+    /// Those of some places of the sequence, `index` `[S']`: `[B, H, S', d]`.
+    pub fn of(&self, index: &Tensor<1, Int>) -> Self {
+        let at = |x: &Tensor<4>| x.clone().select(2, index.clone());
+        Self { key: at(&self.key), value: at(&self.value) }
+    }
+
+    /// These and then `others`: `[B, H, S + S', d]`.
+    pub fn joined(self, others: &Self) -> Self {
+        Self {
+            key: Tensor::cat(vec![self.key, others.key.clone()], 2),
+            value: Tensor::cat(vec![self.value, others.value.clone()], 2),
+        }
+    }
+}
+
 impl Attention {
     pub fn load(scope: &mut Scope, width: usize, heads: usize) -> Result<Self> {
         let mut linear = |name: &str| Linear::load(&mut scope.enter(name), width, width, true);
@@ -64,10 +80,14 @@ impl Attention {
         self.to_out.forward_residual(join_heads(y), residual) // [B, N, D]
     }
 
-    /// `residual` of attention among the tokens of `x` `[B, N, D]`.
-    pub fn forward_self(&self, x: Tensor<3>, residual: Residual) -> Tensor<3> {
-        let context = self.key_value(x.clone());
-        self.forward(x, context, None, residual)
+    /// `residual` of attention among the tokens of `x` `[B, N, D]`, and over the `others` if given; and the keys and values of `x`.
+    pub fn forward_self(&self, x: Tensor<3>, others: Option<&KeyValue>, residual: Residual) -> (Tensor<3>, KeyValue) {
+        let own = self.key_value(x.clone());
+        let context = match others {
+            Some(others) => own.clone().joined(others),
+            None => own.clone(),
+        };
+        (self.forward(x, context, None, residual), own)
     }
 }
 

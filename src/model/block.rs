@@ -65,10 +65,28 @@ impl Block {
         self.attn2.key_value(caption)
     }
 
+    /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
+    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>) -> KeyValue {
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale))
+    }
+
     /// `tokens` after the block, `[B, N, D]`: those in its slots where it has some, with the others as they were.
     ///
     /// `six` `[B, 6, D]` is the step's modulation.
     pub fn forward(&self, tokens: Tokens, caption: Caption, six: Tensor<3>) -> Tensor<3> {
+        self.forward_among(tokens, None, caption, six).0
+    }
+
+    /// As [`Block::forward`], where the tokens also attend to `others` that do not run themselves; and their own keys and values.
+    pub fn forward_among(
+        &self,
+        tokens: Tokens,
+        others: Option<&KeyValue>,
+        caption: Caption,
+        six: Tensor<3>,
+    ) -> (Tensor<3>, KeyValue) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
         let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
             core::array::from_fn(|row| Row { table: table.clone(), row });
@@ -80,16 +98,17 @@ impl Block {
             Some(slots) => residual.slotted(Slotted::From(slots.clone())),
             None => residual,
         };
-        let x = self.attn1.forward_self(h, residual); // [B, k, D]
+        let (x, own) = self.attn1.forward_self(h, others, residual); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
 
         let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
         let residual = Residual::new(x).gated(gate_mlp);
-        match (slots, weight) {
+        let x = match (slots, weight) {
             (Some(slots), _) => self.ff_out.forward_residual(h, residual.slotted(Slotted::Into { slots, all })), // [B, N, D]
             (None, Some(weight)) => residual.plain(self.ff_out.forward(h) * weight), // [B, k, D]
             (None, None) => self.ff_out.forward_residual(h, residual),
-        }
+        };
+        (x, own)
     }
 }

@@ -1,7 +1,8 @@
 //! The networks of a PixArt pipeline, as their checkpoints name them.
 //!
 //! [`tokenizer`] and [`text_encoder`] turn a prompt into states, [`transformer`] is the denoiser ([`embed`] around
-//! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule), [`vae`]
+//! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule, or on the
+//! tokens of a [`focus`] alone), [`vae`]
 //! goes between pixels and latents. [`config`] says what each is made of.
 
 pub mod activation;
@@ -11,6 +12,7 @@ mod charsmap;
 pub mod config;
 pub mod conv;
 pub mod embed;
+pub mod focus;
 pub mod layer;
 pub mod linear;
 pub mod norm;

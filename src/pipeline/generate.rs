@@ -5,14 +5,17 @@ use std::rc::Rc;
 use burn::tensor::{Tensor, TensorData};
 
 use super::Pipeline;
+use super::edit::Edit;
 use super::image::{Image, read_back};
 use super::options::{GenerateOptions, Settings, Values};
+use super::record::{Notes, RoutingRecord};
+use super::spotlight::Scope;
 use crate::error::{Error, Result};
 use crate::model::ratios::KeepTable;
 use crate::model::transformer::{Captions, StepRouting};
 use crate::sampler::guidance::{guide, is_guided};
 use crate::sampler::noise::gaussian;
-use crate::sampler::{History, Sampler};
+use crate::sampler::{History, Level, Sampler};
 
 /// The stream of the seed's noise that the latents start from.
 const INITIAL_NOISE: u64 = 0;
@@ -20,15 +23,25 @@ const INITIAL_NOISE: u64 = 0;
 /// One image on its way.
 #[derive(Debug)]
 pub struct Run {
-    pipeline: Rc<Pipeline>,
+    pub(super) pipeline: Rc<Pipeline>,
     settings: Settings,
-    sampler: Sampler,
+    pub(super) sampler: Sampler,
     history: History<Tensor<4>>,
     captions: Captions,
     keep: Option<KeepTable>,
-    latents: Tensor<4>,
+    /// Unit noise that the run starts from: `[1, C, h, w]`.
+    pub(super) noise: Tensor<4>,
+    pub(super) latents: Tensor<4>,
     denoised: Option<Tensor<4>>,
-    next: usize,
+    /// Present where the routing is to be returned.
+    notes: Option<Notes>,
+    /// The step the run starts at, of the sampler's.
+    pub(super) first: usize,
+    pub(super) next: usize,
+    /// What a model that was trained to inpaint takes beside the latents: `[1, 1 + C, h, w]`.
+    pub(super) condition: Option<Tensor<4>>,
+    /// Present where an image is inpainted.
+    pub(super) edit: Option<Edit>,
 }
 
 /// What a step did.
@@ -45,10 +58,14 @@ pub struct StepReport {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
     pub image: Image,
-    /// `[1, 3, H, W]` in [-1, 1].
+    /// What the decoder gave, `[1, 3, H, W]`: in [-1, 1], but for the overshoots of an inpainting.
     pub pixels: Values,
+    /// The inpainted image `[1, 3, H, W]` in [-1, 1], where it came as values.
+    pub composite: Option<Values>,
     /// `[1, C, h, w]`.
     pub latents: Values,
+    /// Where it was asked for.
+    pub routing: Option<RoutingRecord>,
 }
 
 impl Run {
@@ -65,10 +82,25 @@ impl Run {
             Some(latents) => latents.tensor("latents", device)?,
             None => noise(settings.seed, INITIAL_NOISE, shape, &pipeline),
         };
-        let latents = noise * sampler.init_sigma();
+        let latents = noise.clone() * sampler.init_sigma();
         let keep = pipeline.keep_table(&options.compression)?;
-        let history = History::default();
-        Ok(Self { pipeline, settings, sampler, history, captions, keep, latents, denoised: None, next: 0 })
+        let condition = if pipeline.takes_mask() { Some(all_to_draw(&pipeline, &settings)?) } else { None };
+        Ok(Self {
+            pipeline,
+            settings,
+            sampler,
+            history: History::default(),
+            captions,
+            keep,
+            noise,
+            latents,
+            denoised: None,
+            notes: options.return_routing.then(Notes::default),
+            first: 0,
+            next: 0,
+            condition,
+            edit: None,
+        })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -77,7 +109,15 @@ impl Run {
 
     /// Denoising steps in all.
     pub fn total(&self) -> usize {
-        self.sampler.steps()
+        self.sampler.steps() - self.first
+    }
+
+    /// What step `i` of the run computes, and of how many tokens in focus.
+    pub fn scope(&self, i: usize) -> (Scope, usize) {
+        match self.edit.as_ref().and_then(|edit| edit.plan.as_ref()) {
+            Some(plan) => (plan.scope(i), plan.focus.active()),
+            None => (Scope::All, 0),
+        }
     }
 
     /// Takes one denoising step; `None` once all are done. Work is queued on the device, not waited for.
@@ -88,10 +128,14 @@ impl Run {
         let (seed, pipeline, shape) = (self.settings.seed, &self.pipeline, self.latents.dims());
         let fresh = || noise(seed, INITIAL_NOISE + 1 + i as u64, shape, pipeline);
         let step = self.sampler.step(i, output, self.latents.clone(), &mut self.history, fresh);
-        self.latents = step.next;
-        self.denoised = Some(step.denoised);
+        (self.latents, self.denoised) = (step.next, Some(step.denoised));
+        if let Some(edit) = &self.edit {
+            let (done, total) = (i - self.first, self.total());
+            self.latents = edit.blend(self.latents.clone(), done, total, self.sampler.noise_at(i + 1));
+            self.denoised = self.denoised.take().map(|x| edit.blend(x, done, total, Level::CLEAN));
+        }
         self.next += 1;
-        Ok(Some(StepReport { step: self.next, total: self.total(), timestep }))
+        Ok(Some(StepReport { step: self.next - self.first, total: self.total(), timestep }))
     }
 
     /// Ends when the device has done all steps taken so far: one value is read back.
@@ -104,7 +148,11 @@ impl Run {
     /// The image as the last step estimates it; grey before the first.
     pub async fn preview(&self) -> Result<Image> {
         let latents = self.denoised.clone().unwrap_or_else(|| self.latents.zeros_like());
-        Image::read(self.pipeline.decode_preview(latents)?).await
+        let pixels = self.pipeline.decode_preview(latents)?;
+        match &self.edit {
+            Some(edit) => Ok(edit.paste.bytes(&read_back(pixels).await?)),
+            None => Image::read(pixels).await,
+        }
     }
 
     /// Decodes and reads back the image, after the last step.
@@ -112,31 +160,75 @@ impl Run {
     /// # Errors
     /// `Internal` where steps are left.
     pub async fn finish(&self) -> Result<Output> {
-        if self.next < self.total() {
-            return Err(Error::internal(format!("{} of {} steps are done", self.next, self.total())));
+        if self.next < self.sampler.steps() {
+            return Err(Error::internal(format!("{} of {} steps are done", self.next - self.first, self.total())));
         }
-        let pixels = self.pipeline.decode(self.latents.clone())?.clamp(-1.0, 1.0);
-        Ok(Output {
-            image: Image::read(pixels.clone()).await?,
-            pixels: values(pixels).await?,
-            latents: values(self.latents.clone()).await?,
-        })
+        let latents = values(self.latents.clone()).await?;
+        let routing = match &self.notes {
+            Some(notes) => Some(notes.read(self.grid()).await?),
+            None => None,
+        };
+        let pixels = self.pipeline.decode(self.latents.clone())?;
+        let Some(Edit { paste, .. }) = &self.edit else {
+            let pixels = pixels.clamp(-1.0, 1.0);
+            let image = Image::read(pixels.clone()).await?;
+            return Ok(Output { image, pixels: values(pixels).await?, composite: None, latents, routing });
+        };
+        let pixels = values(pixels).await?;
+        Ok(Output { image: paste.bytes(&pixels.data), composite: paste.values(&pixels.data), pixels, latents, routing })
+    }
+
+    /// Rows and columns of tokens.
+    fn grid(&self) -> [usize; 2] {
+        let [_, _, height, width] = self.latents.dims();
+        let patch = self.pipeline.transformer.config().patch_size;
+        [height / patch, width / patch]
     }
 
     /// The network's guided output for the current latents, without the variance some models add.
-    fn predict(&self, i: usize, timestep: f64) -> Result<Tensor<4>> {
+    fn predict(&mut self, i: usize, timestep: f64) -> Result<Tensor<4>> {
         let x = self.latents.clone() * self.sampler.input_scale(i);
         let channels = x.dims()[1];
+        let x = match &self.condition {
+            Some(condition) => Tensor::cat(vec![x, condition.clone()], 1),
+            None => x,
+        };
         let guided = is_guided(self.settings.guidance);
         let x = if guided { Tensor::cat(vec![x.clone(), x], 0) } else { x }; // [1 or 2, C, h, w]
         let timesteps = vec![timestep as f32; x.dims()[0]];
         let routing =
-            self.keep.as_ref().map(|table| table.at(i, self.total(), timestep)).zip(self.pipeline.score_gain());
+            self.keep.as_ref().map(|table| table.at(i, self.sampler.steps(), timestep)).zip(self.pipeline.score_gain());
         let routing = routing.map(|(keep, gain)| StepRouting { keep, gain });
-        let (output, _) = self.pipeline.transformer.forward(x, &timesteps, &self.captions, routing.as_ref())?;
+        let (routing, captions) = (routing.as_ref(), &self.captions);
+        let model = &self.pipeline.transformer;
+        let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
+        let mut routed = Vec::new();
+        let output = match plan {
+            Some((Scope::Focus, plan)) => {
+                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory)?
+            }
+            Some((Scope::Remember, plan)) => {
+                model.forward_full(x, &timesteps, captions, routing, &plan.focus, &mut plan.memory)?
+            }
+            Some((Scope::All, _)) | None => {
+                let (output, chosen) = model.forward(x, &timesteps, captions, routing)?;
+                routed = chosen;
+                output
+            }
+        };
+        if let Some(notes) = &mut self.notes {
+            notes.add(timestep, routed);
+        }
         let output = output.narrow(1, 0, channels); // drops a learned variance
         Ok(if guided { guide(output, self.settings.guidance) } else { output })
     }
+}
+
+/// What a model that was trained to inpaint takes where there is nothing to keep: a mask of ones, and the latents of grey.
+fn all_to_draw(pipeline: &Pipeline, settings: &Settings) -> Result<Tensor<4>> {
+    let (height, width, scale) = (settings.height, settings.width, pipeline.pixel_scale());
+    let grey = pipeline.encode(Tensor::zeros([1, 3, height, width], pipeline.device()))?; // [1, C, h, w]
+    Ok(Tensor::cat(vec![Tensor::ones([1, 1, height / scale, width / scale], pipeline.device()), grey], 1))
 }
 
 /// The captions of a batch: [negative, positive] under guidance, the positive alone without.

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::crop::Region;
 use crate::error::{Error, Result};
 
 /// An image as a canvas takes it: RGBA, one byte each, rows from the top.
@@ -19,14 +20,28 @@ impl Image {
         if batch != 1 || channels != 3 {
             return Err(Error::model("outChannels", format!("an image has 3 channels, the model draws {channels}")));
         }
-        let values = read_back(image).await?;
+        Ok(Self::from_planes(&read_back(image).await?, width, height))
+    }
+
+    /// Of `[3, height, width]` values in [-1, 1].
+    pub(super) fn from_planes(values: &[f32], width: usize, height: usize) -> Self {
         let plane = height * width;
-        let byte = |v: f32| ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8;
         let data = (0..plane)
             .flat_map(|i| [byte(values[i]), byte(values[plane + i]), byte(values[2 * plane + i]), u8::MAX])
             .collect();
-        Ok(Self { width, height, data })
+        Self { width, height, data }
     }
+
+    /// The pixels of a region, row by row.
+    pub(super) fn rows(&self, region: Region) -> impl Iterator<Item = impl Iterator<Item = &[u8]>> {
+        let rows = self.data.chunks_exact(4 * self.width).skip(region.y).take(region.height);
+        rows.map(move |row| row[4 * region.x..][..4 * region.width].chunks_exact(4))
+    }
+}
+
+/// [-1, 1] to the nearest byte.
+pub(super) fn byte(v: f32) -> u8 {
+    ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// The values of a tensor, once the device has them.

@@ -2,11 +2,23 @@
 //!
 //! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, [`image`]
 //! turns its result into pixels, and [`probe`] runs one part alone.
+//!
+//! [`inpaint`] redraws a part of a [`picture`]: its [`mask`] and the [`crop`] around it become an [`edit`] that a run makes at every
+//! step; [`spotlight`] runs the tokens near the hole alone; [`paste`] puts the drawing, [`resample`]d, back into the picture.
 
+pub mod crop;
+pub mod edit;
 pub mod generate;
 pub mod image;
+pub mod inpaint;
+pub mod mask;
 pub mod options;
+pub mod paste;
+pub mod picture;
 pub mod probe;
+pub mod record;
+pub mod resample;
+pub mod spotlight;
 
 use burn::tensor::{Device, Tensor};
 
@@ -23,6 +35,7 @@ use crate::model::vae::tiled::TileConfig;
 use crate::model::vae::tiny::Tiny;
 
 pub use generate::Run;
+pub use inpaint::InpaintOptions;
 pub use options::GenerateOptions;
 
 /// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
@@ -89,7 +102,16 @@ impl Pipeline {
 
     /// Channels of the latents.
     pub fn latent_channels(&self) -> usize {
-        self.transformer.config().in_channels
+        let config = self.transformer.config();
+        if self.takes_mask() { (config.in_channels - 1) / 2 } else { config.in_channels }
+    }
+
+    /// Whether the model was trained to inpaint: beside `C` latents it takes a mask and `C` latents of the masked image. Known by
+    /// its shape, `2 C + 1` channels in and `C` (or `2 C`, with variances) out.
+    pub fn takes_mask(&self) -> bool {
+        let config = self.transformer.config();
+        let latents = (config.in_channels - 1) / 2;
+        latents > 0 && config.in_channels % 2 == 1 && [latents, 2 * latents].contains(&config.out_channels)
     }
 
     /// Sides of an image must be multiples of this many pixels.
@@ -155,6 +177,18 @@ impl Pipeline {
         vae.ok_or_else(|| {
             Error::input("vae", if tiny { "this bundle has no tiny VAE" } else { "this bundle has no VAE" })
         })
+    }
+
+    /// The model's latents of an image `[1, 3, H, W]` in [-1, 1].
+    ///
+    /// # Errors
+    /// `InvalidInput` on `image` where the bundle has a VAE but no encoder.
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        let vaes = || self.vae.iter().chain(&self.vae_tiny);
+        match vaes().find(|vae| vae.has_encoder()).or_else(|| vaes().next()) {
+            Some(vae) => vae.encode_tiled(image, TileConfig::fitting(vae.peak_values_per_cell(), MAX_MAP_BYTES)),
+            None => Ok(image),
+        }
     }
 
     /// Image `[1, 3, H, W]`, nominally in [-1, 1], of the model's latents.

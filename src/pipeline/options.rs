@@ -11,7 +11,7 @@ use crate::model::ratios::Compression;
 /// Steps a run may have.
 const MAX_STEPS: usize = 1000;
 /// Side of an image in pixels, at most.
-const MAX_SIDE: usize = 4096;
+pub(super) const MAX_SIDE: usize = 4096;
 
 /// Options of `generate`, as they come from JavaScript or from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -38,6 +38,8 @@ pub struct GenerateOptions {
     /// Text states `[1, S, E]` instead of a prompt.
     pub prompt_embeds: Option<Values>,
     pub negative_prompt_embeds: Option<Values>,
+    /// Whether the run keeps a record of the tokens its layers kept.
+    pub return_routing: bool,
 }
 
 /// A tensor in host memory, row-major.

@@ -34,7 +34,7 @@ pub struct TrainConfig {
     /// `scenes`, or a folder of captioned pictures.
     #[serde(default = "scenes")]
     pub source: String,
-    /// `SIZE:SCALE:BATCH:STEPS:LR`, one after the other; each starts from the average of the one before.
+    /// `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN]`, one after the other; each starts from the average of the one before.
     pub stages: Vec<String>,
     /// The shape of a model that starts from nothing.
     pub model: Option<ModelConfig>,
@@ -161,6 +161,8 @@ pub struct Stage {
     pub batch: usize,
     pub steps: u64,
     pub rate: f64,
+    /// Share of the scenes that are drawn as one object on a plain background: shapes are learned sooner there.
+    pub plain: f64,
 }
 
 macro_rules! defaults {
@@ -270,8 +272,9 @@ impl TrainConfig {
             && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0)
             && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
-        let rules: [(bool, &str, &str); 23] = [
+        let rules: [(bool, &str, &str); 24] = [
             (stages.is_empty(), "stages", "there is none"),
+            (self.source != scenes() && stages.iter().any(|s| s.plain > 0.0), "stages", "PLAIN goes with the source `scenes`"),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the dense bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
             (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
@@ -315,8 +318,10 @@ impl Stage {
     fn parse(text: &str, index: usize) -> Result<Self> {
         let fault = |reason: &str| Error::input(format!("stages[{index}]"), format!("{text:?}: {reason}"));
         let fields: Vec<&str> = text.split(':').map(str::trim).collect();
-        let [size, scale, batch, steps, rate] = fields.as_slice() else {
-            return Err(fault("it is not SIZE:SCALE:BATCH:STEPS:LR"));
+        let (size, scale, batch, steps, rate, plain) = match fields.as_slice() {
+            [size, scale, batch, steps, rate] => (size, scale, batch, steps, rate, "0"),
+            [size, scale, batch, steps, rate, plain] => (size, scale, batch, steps, rate, *plain),
+            _ => return Err(fault("it is not SIZE:SCALE:BATCH:STEPS:LR[:PLAIN]")),
         };
         let stage = Self {
             size: size.parse().map_err(|_| fault("SIZE is no count"))?,
@@ -324,10 +329,11 @@ impl Stage {
             batch: batch.parse().map_err(|_| fault("BATCH is no count"))?,
             steps: steps.parse().map_err(|_| fault("STEPS is no count"))?,
             rate: rate.parse().map_err(|_| fault("LR is no number"))?,
+            plain: plain.parse().map_err(|_| fault("PLAIN is no number"))?,
         };
         let counts = (1..=4096).contains(&stage.size) && (1..=65536).contains(&stage.batch) && stage.steps >= 1;
         let numbers = [stage.scale, stage.rate].iter().all(|v| v.is_finite() && *v > 0.0);
-        if counts && numbers { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
+        if counts && numbers && (0.0..=1.0).contains(&stage.plain) { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
     }
 }
 
@@ -340,7 +346,7 @@ mod tests {
     #[test]
     fn defaults_make_a_run() {
         let config = TrainConfig::parse(&format!("{BASE}from = 'b'"), Kind::Diffcr).unwrap();
-        assert_eq!(config.stages().unwrap(), [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3 }]);
+        assert_eq!(config.stages().unwrap(), [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3, plain: 0.0 }]);
         assert_eq!((config.routing.variant, config.routing.regions, config.routing.bins[9]), (Variant::Lt, 4, 0.1));
         let l = TrainConfig::parse(&format!("{BASE}from = 'b'\n[routing]\nvariant = 'l'"), Kind::Diffcr).unwrap();
         assert_eq!(l.routing.regions, 1);
@@ -359,5 +365,11 @@ mod tests {
         assert!(fault("from = 'b'\nlora = 0", Kind::Diffcr).starts_with("lora: "));
         let stage = TrainConfig::parse("out='o'\nwork='w'\nfrom='b'\nstages=['32:1:64:100']", Kind::Base);
         assert!(stage.unwrap_err().to_string().starts_with("stages[0]: "));
+        let plain = |source: &str, share: &str| {
+            let text = format!("out='o'\nwork='w'\nfrom='b'\nsource='{source}'\nstages=['32:1:64:100:1e-3:{share}']");
+            TrainConfig::parse(&text, Kind::Base)
+        };
+        assert_eq!(plain("scenes", "0.5").unwrap().stages().unwrap()[0].plain, 0.5);
+        assert!(plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stages: "));
     }
 }

@@ -7,7 +7,7 @@ pub use folder::FolderSource;
 pub use prefetch::Prefetch;
 
 use super::random::Random;
-use super::scenes::{describe, render};
+use super::scenes::{describe, describe_plain, render};
 use crate::error::Result;
 
 /// Pictures and what they show.
@@ -37,11 +37,18 @@ pub trait Source: Send {
 pub struct ScenesSource {
     seed: u64,
     next: u64,
+    /// Share of the scenes with one object on a plain background, beside those that are so by chance.
+    plain: f64,
 }
 
 impl ScenesSource {
     pub fn new(seed: u64) -> Self {
-        Self { seed, next: 0 }
+        Self { seed, next: 0, plain: 0.0 }
+    }
+
+    /// The same with a share of plain scenes, in 0..1.
+    pub fn with_plain(self, plain: f64) -> Self {
+        Self { plain, ..self }
     }
 }
 
@@ -51,7 +58,8 @@ impl Source for ScenesSource {
         self.next += 1;
         let mut batch = Batch { size, ..Batch::default() };
         for _ in 0..count {
-            let scene = describe(&mut random);
+            let plain = self.plain > 0.0 && random.unit() < self.plain;
+            let scene = if plain { describe_plain(&mut random) } else { describe(&mut random) };
             batch.images.extend(render(&scene, size));
             batch.captions.push(scene.caption);
         }
@@ -77,5 +85,7 @@ mod tests {
         resumed.seek(2);
         assert_eq!(resumed.batch(4, 32).unwrap(), batches[2]);
         assert_ne!(ScenesSource::new(8).batch(4, 32).unwrap(), batches[0]);
+        let plain = ScenesSource::new(7).with_plain(1.0).batch(40, 8).unwrap();
+        assert!(plain.captions.iter().all(|c| !c.contains("above") && !c.contains("striped")));
     }
 }

@@ -18,6 +18,7 @@ pub mod evaluate;
 pub mod export;
 pub mod features;
 pub mod init;
+pub mod inpainting;
 pub mod judge;
 pub mod lora;
 pub mod muon;

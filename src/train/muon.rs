@@ -1,6 +1,6 @@
 //! Muon (Jordan et al. 2024): momentum whose singular values are all set to one, for the matrices inside the blocks.
 //!
-//! `m = μ m + g`, `O = orthogonal(g + μ m)`, `W −= η √max(1, out / in) · O`: a step moves every direction of a matrix alike, so
+//! `m = μ m + g`, `O = orthogonal(g + μ m)`, `W −= η (√max(1, out / in) · O + decay · W)`: a step moves every direction of a matrix alike, so
 //! that the rare ones are learned as fast as the common ones.
 
 use std::ops::Range;
@@ -31,13 +31,26 @@ pub fn is_hidden(name: &str, shape: &[usize]) -> bool {
     shape.len() == 2 && name.ends_with(".weight") && !name.contains("bias") && inside.iter().any(|part| name.contains(part))
 }
 
-/// One update of the matrices at `rate`; `momentum` lies like `values`. Matrices are spread over the pools, and none depends on
+/// How far a step goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    pub rate: f64,
+    pub decay: f64,
+}
+
+/// One update of the matrices; `momentum` lies like `values`. Matrices are spread over the pools, and none depends on
 /// another.
 ///
 /// # Errors
 /// `Internal` where a matrix does not fit its range.
 pub fn update(
-    matrices: &[Matrix], values: &mut [f32], gradient: &[f32], momentum: &mut [f32], rate: f64, pools: &[ThreadPool], device: &Device,
+    matrices: &[Matrix],
+    values: &mut [f32],
+    gradient: &[f32],
+    momentum: &mut [f32],
+    rates: Rates,
+    pools: &[ThreadPool],
+    device: &Device,
 ) -> Result<()> {
     for m in matrices {
         let pairs = momentum[m.range.clone()].iter_mut().zip(&gradient[m.range.clone()]);
@@ -63,8 +76,9 @@ pub fn update(
     for (i, direction) in done.into_inner().map_err(|_| Error::internal("a worker failed"))? {
         let direction = direction.map_err(|e| Error::internal(e.to_string()))?;
         let Matrix { range, shape: [output, input] } = &matrices[i];
-        let step = (rate * (*output as f64 / *input as f64).max(1.0).sqrt()) as f32;
-        values[range.clone()].iter_mut().zip(direction).for_each(|(w, o)| *w -= step * o);
+        let keep = (1.0 - rates.rate * rates.decay) as f32;
+        let step = (rates.rate * (*output as f64 / *input as f64).max(1.0).sqrt()) as f32;
+        values[range.clone()].iter_mut().zip(direction).for_each(|(w, o)| *w = *w * keep - step * o);
     }
     Ok(())
 }
@@ -120,7 +134,7 @@ mod tests {
             for step in 0..200 {
                 let gradient: Vec<f32> = values.iter().zip(&target).map(|(v, t)| v - t).collect();
                 let rate = 0.05 * (1.0 - f64::from(step) / 200.0);
-                update(&matrices, &mut values, &gradient, &mut momentum, rate, &pools, &crate::device::cpu()).unwrap();
+                update(&matrices, &mut values, &gradient, &mut momentum, Rates { rate, decay: 0.0 }, &pools, &crate::device::cpu()).unwrap();
             }
             values
         };

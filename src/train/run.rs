@@ -8,7 +8,7 @@ use super::config::{Kind, Stage, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use super::net::{Frame, RATIO};
-use super::muon::Matrix;
+use super::muon::{Matrix, Rates};
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{Origin, groups, matrices};
@@ -70,16 +70,27 @@ struct Run<'a> {
     log: Log,
 }
 
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At its first step; a run that is there already is left alone.
+    New,
+    /// At its checkpoint.
+    Resume,
+    /// Nowhere: the checkpoint's average becomes the bundle as it is.
+    Export,
+}
+
 /// Trains what `config` says, or goes on with it, and writes its bundle.
 ///
 /// # Errors
 /// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
-pub fn run(config: &TrainConfig, kind: Kind, resume: bool, monitor: &mut dyn Monitor) -> Result<Summary> {
-    let mut run = Run::new(config, kind, resume)?;
-    while let Some(stage) = run.stages.get(run.state.stage).copied() {
+pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Monitor) -> Result<Summary> {
+    let mut run = Run::new(config, kind, begin != Begin::New)?;
+    while let Some(stage) = run.stages.get(run.state.stage).copied().filter(|_| begin != Begin::Export) {
         run.stage(stage, monitor)?;
     }
-    if let Some(last) = run.stages.last().copied() {
+    if let Some(last) = run.stages.get(run.state.stage).or(run.stages.last()).copied() {
         run.enter(&last);
     }
     let (average, frame) = (&run.tensors.average, &run.frame);
@@ -212,7 +223,8 @@ impl<'a> Run<'a> {
         if let Some(rate) = config.optimizer.muon {
             let (pools, device) = (self.workers.pools(), self.workers.plain());
             let momentum = &mut adam.first;
-            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rate * shape, pools, device)?;
+            let rates = Rates { rate: rate * shape, decay: config.optimizer.weight_decay };
+            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rates, pools, device)?;
         }
         if let Some(range) = values.range(RATIO) {
             let bins = &config.routing.bins;
@@ -331,7 +343,7 @@ fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefet
         Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
     };
     Ok(match config.source.as_str() {
-        "scenes" => start(Box::new(ScenesSource::new(seed))),
+        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain))),
         folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?)),
     })
 }

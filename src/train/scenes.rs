@@ -52,6 +52,16 @@ pub fn describe(random: &mut Random) -> Scene {
     }
 }
 
+/// As [`describe`], but always one object on a plain background.
+pub fn describe_plain(random: &mut Random) -> Scene {
+    loop {
+        let scene = describe(random);
+        if scene.objects.len() == 1 && scene.background.pattern == Pattern::Plain {
+            return scene;
+        }
+    }
+}
+
 /// A plain background is twice as likely as each other.
 fn background(random: &mut Random) -> Background {
     use Pattern::*;
@@ -107,6 +117,14 @@ mod tests {
             assert_eq!(asked, drawn);
             assert!(drawn.iter().all(|(c, _)| *c != scene.background.first && *c != scene.background.second));
         }
+    }
+
+    #[test]
+    fn plain_scenes_are_plain() {
+        let mut random = Random::new(3, 0);
+        let captions: Vec<String> = (0..200).map(|_| describe_plain(&mut random).caption).collect();
+        let plain = |c: &String| !["gradient", "striped", "checkered", "dots", " of ", "above", "below"].iter().any(|w| c.contains(w));
+        assert!(captions.iter().all(plain), "{captions:?}");
     }
 
     /// Shares of the reference's generator, each within five standard errors.

@@ -13,6 +13,7 @@ use super::net::{Frame, Net};
 use super::noise::MicroBatch;
 use super::parameters::Parameters;
 use crate::error::{Error, Result};
+use crate::kernels::flush_denormals;
 use crate::model::config::Prediction;
 use crate::sampler::schedule::Schedule;
 
@@ -52,7 +53,9 @@ impl Workers {
     /// `Internal` where no thread can be started.
     pub fn new(threads: usize, device: &Device) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = |_| ThreadPoolBuilder::new().num_threads(1).build().map_err(|e| Error::internal(e.to_string()));
+        let pool = |_| {
+            ThreadPoolBuilder::new().num_threads(1).start_handler(|_| flush_denormals()).build().map_err(|e| Error::internal(e.to_string()))
+        };
         let pools = (0..if threads == 0 { cores } else { threads }).map(pool).collect::<Result<_>>()?;
         Ok(Self { pools, plain: device.clone(), device: device.clone().autodiff() })
     }

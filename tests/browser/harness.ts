@@ -48,7 +48,10 @@ function listener(): void {
   };
 }
 
-const FOLDERS = { '/pkg/': `${root}pkg/dist/`, '/test/': fileURLToPath(new URL('pages/', import.meta.url)), '/assets/': `${dist}/assets/` };
+/** The model that the pictures of `tests/fixtures/scenes` were drawn with. */
+export const SCENES = fileURLToPath(new URL('../fixtures/scenes/bundle/', import.meta.url));
+
+const FOLDERS = { '/fixtures/scenes/': SCENES, '/pkg/': `${root}pkg/dist/`, '/test/': fileURLToPath(new URL('pages/', import.meta.url)), '/assets/': `${dist}/assets/` };
 
 /** A CPU Vulkan device that comes with Chromium: WebGPU on any machine. */
 const WEBGPU = ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist'];

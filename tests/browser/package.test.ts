@@ -54,11 +54,11 @@ async function errorOf(page: Page, index: number): Promise<number> {
   return error;
 }
 
-/** A page that holds the demo's model as `pipe`. */
+/** A page that holds the fixture's model as `pipe`. */
 async function openPipe(device: DeviceChoice): Promise<Watched> {
   const watched = await openApi();
   const backend = await watched.page.evaluate(async (device) => {
-    globalThis.pipe = await diffcr.loadModel('/models/scenes/', { device });
+    globalThis.pipe = await diffcr.loadModel('/fixtures/scenes/', { device });
     return pipe.backend;
   }, device);
   expect(backend).toBe(device);

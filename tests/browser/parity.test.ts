@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { MODEL, openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
+import type { RoutingRecord } from '../../www/lib/index.ts';
+import { openPage, root, SCENES, startBrowser, startServer, type Watched } from './harness.ts';
 import { diffcr } from './reference.ts';
 import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
 
@@ -35,7 +36,8 @@ afterAll(async () => {
 type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
 interface Model {
   probe(part: string, inputs: Values, options: object): Promise<Values>;
-  generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array } }> }>;
+  generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array }; routing?: RoutingRecord }> }>;
+  inpaint(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<Record<'latents' | 'decoded' | 'composite', { data: Float32Array }>> }>;
 }
 declare global {
   var model: Model;
@@ -89,6 +91,51 @@ for (const family of ['sigma', 'alpha']) {
   });
 }
 
+test('inpainting: latents, what the decoder draws, and the image with it in place', async () => {
+  const opened = await openModel('sigma');
+  const reference = read('sigma/inpaint.safetensors');
+  const about = JSON.parse(readFileSync(fixture('sigma/inpaint.json'), 'utf8'));
+  const plain = (name: string): { shape: number[]; data: number[] } => {
+    const { shape, data } = tensor(reference, name);
+    return { shape, data: [...data] };
+  };
+  const options = {
+    prompt: about.prompt, negativePrompt: about.negative_prompt, steps: about.steps, guidance: about.guidance, strength: about.strength,
+    image: plain('image'), mask: plain('mask'), latents: plain('noise'),
+  };
+  const found = await opened.page.evaluate(async (options) => {
+    const run = await model.inpaint(options);
+    while ((await run.step()) !== undefined);
+    const { latents, decoded, composite } = await run.finish();
+    return { final_latents: [...latents.data], decoded: [...decoded.data], composite: [...composite.data] };
+  }, options);
+  for (const name of ['final_latents', 'decoded', 'composite'] as const) close(`inpaint ${name}`, found[name], tensor(reference, name));
+  await opened.close();
+});
+
+for (const bundle of ['sigma', 'routed']) {
+  test(`${bundle}: steps that follow the hole are those of the native engine`, async () => {
+    const opened = await openModel(bundle);
+    const [file, latents] = [fixture('sigma/inpaint.safetensors'), join(bundles, 'followed.safetensors')];
+    const prompt = 'a large red circle on a blue background';
+    const flags = { prompt, steps: 8, guidance: 3, image: file, mask: file, noise: file, 'save-latents': latents, out: join(bundles, 'followed.png') };
+    diffcr('inpaint', join(bundles, bundle), ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]));
+    const reference = readSafetensors(file);
+    const plain = (name: string): { shape: number[]; data: number[] } => {
+      const { shape, data } = tensor(reference, name);
+      return { shape, data: [...data] };
+    };
+    const options = { prompt, steps: 8, guidance: 3, image: plain('image'), mask: plain('mask'), latents: plain('noise') };
+    const found = await opened.page.evaluate(async (options) => {
+      const run = await model.inpaint(options);
+      while ((await run.step()) !== undefined);
+      return [...(await run.finish()).latents.data];
+    }, options);
+    close(`${bundle} followed`, found, tensor(readSafetensors(latents), 'final_latents'));
+    await opened.close();
+  });
+}
+
 test('the text encoder and both autoencoders', async () => {
   const opened = await openModel('sigma');
   const text = read('sigma/text_encoder.safetensors');
@@ -119,12 +166,28 @@ test('routed layers choose the same tokens', async () => {
   await opened.close();
 });
 
+test('the record of a routed run is that of the native engine', async () => {
+  const file = join(bundles, 'routing.json');
+  const request = { prompt: 'a large red star on a blue background', seed: 7, steps: 3, guidance: 3 };
+  const options = Object.entries({ ...request, 'save-routing': file, out: join(bundles, 'routing.png') });
+  diffcr('generate', join(bundles, 'routed'), ...options.flatMap(([name, value]) => [`--${name}`, String(value)]));
+  const opened = await openModel('routed');
+  const record = await opened.page.evaluate(async (options) => {
+    const run = await model.generate(options);
+    while ((await run.step()) !== undefined);
+    return (await run.finish()).routing;
+  }, { ...request, returnRouting: true });
+  expect(record?.steps).toHaveLength(3);
+  expect(record).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+  await opened.close();
+});
+
 for (const encoding of ['f16', 'q8', 'q4']) {
   test(`${encoding}: matrices stay packed on the GPU, and the picture is the CPU's from the same bundle`, async () => {
     const bundle = join(bundles, encoding);
     const file = join(bundles, `${encoding}.safetensors`);
     const request = { prompt: 'a large red star on a blue background', seed: 7, steps: 2, guidance: 3 };
-    diffcr('convert', MODEL, '--encoding', encoding, '--out', bundle);
+    diffcr('convert', SCENES, '--encoding', encoding, '--out', bundle);
     const options = Object.entries({ ...request, 'save-latents': file, out: join(bundles, `${encoding}.png`) });
     diffcr('generate', bundle, ...options.flatMap(([name, value]) => [`--${name}`, String(value)]));
     const opened = await openModel(encoding);

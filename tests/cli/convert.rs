@@ -119,6 +119,35 @@ fn large_tensors_are_split_by_rows() {
     assert!(largest < 2048 + 4096, "a chunk of 2 KiB and its header has {largest} bytes");
 }
 
+/// What the layers of a drawn picture kept, at every step.
+#[test]
+fn a_run_leaves_its_routing() {
+    let scratch = Scratch::new();
+    let routers = sigma("routed.safetensors");
+    converted(&sigma("pipeline"), &scratch.path("routed"), &["--routers", routers.to_str().unwrap()]);
+    converted(&sigma("pipeline"), &scratch.path("dense"), &[]);
+    let routing = |bundle: &str, compression: &str| -> serde_json::Value {
+        let (png, json) = (scratch.path("a.png"), scratch.path("a.json"));
+        let run = diffcr().arg("generate").arg(scratch.path(bundle)).args(["--prompt", "a red star", "--steps", "2"])
+            .args(["--compression", compression, "--out"]).arg(png).arg("--save-routing").arg(&json).output().unwrap();
+        assert!(run.status.success(), "{}", stderr(&run));
+        serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
+    };
+    // Of 64 tokens: ratios of 1, 0.8, 0.6 and 0.3, the bins nearest to what was learned, rounded up.
+    for (compression, counts) in [("learned", [64, 52, 39, 20]), ("off", [64; 4])] {
+        let record = routing("routed", compression);
+        assert_eq!(record["grid"], json!([8, 8]));
+        let steps = record["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), 2);
+        for (layer, count) in steps.iter().flat_map(|s| s["layers"].as_array().unwrap()).zip(counts.repeat(2)) {
+            let kept: Vec<u64> = layer.as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect();
+            assert_eq!(kept.len(), count, "{compression}");
+            assert!(kept.is_sorted_by(|a, b| a < b) && kept.iter().all(|i| *i < 64));
+        }
+    }
+    assert_eq!(routing("dense", "learned")["steps"][0]["layers"], json!([null, null, null, null]));
+}
+
 #[test]
 fn routers_come_from_a_file() {
     let scratch = Scratch::new();

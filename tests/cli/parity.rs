@@ -184,9 +184,9 @@ fn routed_transformer_chooses_the_same_tokens() {
 }
 
 #[test]
-fn the_shipped_scenes_are_those_that_diffusers_draws() {
+fn scenes_are_those_that_diffusers_draws() {
     let scratch = Scratch::new();
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public/models/scenes");
+    let model = fixture("scenes/bundle");
     let reference = fixture("scenes/expected.safetensors");
     let about: Value = serde_json::from_slice(&std::fs::read(fixture("scenes/expected.json")).unwrap()).unwrap();
     let wanted = read_tensors(&reference);

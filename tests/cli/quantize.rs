@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 fn scenes() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("www/public/models/scenes")
+    fixture("scenes/bundle")
 }
 
 fn reported(output: std::process::Output) -> Value {

@@ -1,4 +1,4 @@
-//! `diffcr scenes` draws a folder, and `diffcr eval` judges the shipped bundle on held-out prompts.
+//! `diffcr scenes` draws a folder, and `diffcr eval` judges a bundle on held-out prompts.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::*;
 
-const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/www/public/models/scenes");
+const BUNDLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/scenes/bundle");
 
 fn scenes(out: &Path, options: &[&str]) -> std::process::Output {
     diffcr().args(["scenes", "--count", "3", "--out"]).arg(out).args(options).output().unwrap()
@@ -64,7 +64,7 @@ fn a_bundle_is_judged_beside_true_pictures() {
     assert_eq!(rows[0]["accuracy"]["prompt"]["hits"], 6, "true pictures: {}", rows[0]);
     assert!(rows[0]["cost"].is_null());
     let row = &rows[1];
-    assert_eq!((row["name"].as_str(), row["compression"].as_str()), (Some("scenes"), Some("off")));
+    assert_eq!((row["name"].as_str(), row["compression"].as_str()), (Some("bundle"), Some("off")));
     assert_eq!(row["accuracy"]["prompt"]["asked"], 6);
     assert!(row["frechet"].as_f64().unwrap() > 0.0 && row["cost"]["latencyMs"].as_f64().unwrap() > 0.0);
     assert_eq!(row["cost"]["skipped"], 0.0);

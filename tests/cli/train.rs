@@ -12,7 +12,7 @@ fn base(scratch: &Scratch, name: &str, steps: u64, threads: usize) -> std::path:
     let text = format!(
         "out = {out:?}\nwork = {work:?}\nseed = 7\nstages = ['16:1:8:{steps}:1e-3', '32:1:8:{steps}:1e-3']\n\
          [model]\ntokenizer = {tokenizer:?}\nlayers = 2\nheads = 2\nheadDim = 8\ntextWidth = 16\ntextLayers = 1\ntextHeads = 2\n\
-         textMlp = 32\n[optimizer]\nmicroBatch = 4\nwarmup = 5\nthreads = {threads}\n[progress]\ncheckpointEvery = 5\nlogEvery = 5\n",
+         textMlp = 32\n[optimizer]\nmuon = 5e-3\nweightDecay = 0.1\nmicroBatch = 4\nwarmup = 5\nthreads = {threads}\n[progress]\ncheckpointEvery = 5\nlogEvery = 5\n",
         out = scratch.path(&format!("{name}-bundle")),
         work = scratch.path(&format!("{name}-work")),
     );
@@ -94,6 +94,12 @@ fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
     assert!(rows("whole-work").len() == 61 && scratch.path("parts-work").join("loss.svg").is_file());
     drawn(&b, &scratch.path("x.png"), "off");
     assert_eq!(manifest(&b)["parts"]["transformer"]["sampleSize"], 32);
+
+    // The checkpoint of a finished run holds what the run wrote.
+    let before = files(&b, "");
+    std::fs::remove_dir_all(&b).unwrap();
+    trained("base", &parts, &["--export"]);
+    assert_eq!(files(&b, ""), before);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 /** The demo page: wires state, views and the package. */
 
-import { loadModel, type DeviceChoice, type Output, type Pipeline } from 'diffcr-web';
+import { DiffCRError, loadModel, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
 import { wishes, type Wishes } from './address.ts';
 import { faultOf } from './faults.ts';
 import { busy, initial, reduce, type Action } from './state.ts';
 import { createAsk } from './views/ask.ts';
+import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
 import { createPlate } from './views/plate.ts';
 import { EXAMPLES } from './words.ts';
@@ -21,6 +22,8 @@ let state = initial({ prompt: wish.scenes ? (EXAMPLES[0] ?? '') : '', negativePr
 let device: DeviceChoice = wish.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
+/** What a change starts from: the reader's file itself, so that nothing of it is lost, or the last picture. */
+let source: Picture | undefined;
 /** Of whatever is under way; there is one thing at a time. */
 let work = new AbortController();
 
@@ -30,6 +33,13 @@ const plate = createPlate({
   cancel,
   look: (step) => dispatch({ type: 'look', step }),
   download: () => void download(),
+});
+const editor = createEditor({
+  open: (file) => void open(file),
+  retouch: () => retouch(),
+  leave: () => dispatch({ type: 'leave' }),
+  tool: (change) => dispatch({ type: 'tool', change }),
+  compare: (before) => dispatch({ type: 'compare', before }),
 });
 const views = [
   createAsk({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, wish.scenes),
@@ -41,6 +51,7 @@ const views = [
     },
   }),
   plate.render,
+  editor.render,
 ];
 
 function dispatch(action: Action): void {
@@ -76,22 +87,36 @@ async function ask(): Promise<void> {
 async function draw(model: Pipeline): Promise<void> {
   work = new AbortController();
   const { form } = state;
-  plate.begin(form.steps);
+  const { retouch } = state;
+  const [before, mask] = [plate.image(), editor.mask()];
+  const total = retouch === undefined ? form.steps : Math.floor((form.steps * retouch.strength) / 100);
+  plate.begin(total);
   dispatch({ type: 'start' });
+  const options = {
+    ...form,
+    previewEvery: 1,
+    signal: work.signal,
+    onStep: ({ step, total, etaMs, preview }: Step): void => {
+      if (preview !== undefined) plate.step(step, preview);
+      dispatch({ type: 'step', step, total, etaMs });
+    },
+  };
   try {
-    output = await model.generate({
-      ...form,
-      previewEvery: 1,
-      signal: work.signal,
-      onStep: ({ step, total, etaMs, preview }) => {
-        if (preview !== undefined) plate.step(step, preview);
-        dispatch({ type: 'step', step, total, etaMs });
-      },
-    });
-    const { image, params, timings } = output;
+    if (retouch === undefined) {
+      output = await model.generate(options);
+    } else if (source !== undefined && before !== undefined && mask !== undefined) {
+      const { strength, feather, crop } = retouch;
+      output = await model.inpaint({ ...options, image: source, mask, strength: strength / 100, feather, cropToMask: crop });
+      editor.keep(before);
+      editor.clear();
+    } else {
+      throw new DiffCRError('INVALID_INPUT', 'image: there is no picture to change', { field: 'image' });
+    }
+    const { image, timings } = output;
+    source = image;
     plate.finish(image);
     const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
-    dispatch({ type: 'done', total: params.steps, totalMs: timings.totalMs, stepMs });
+    dispatch({ type: 'done', total: timings.stepMs.length, totalMs: timings.totalMs, stepMs });
   } catch (error) {
     ended(error);
   }
@@ -100,6 +125,38 @@ async function draw(model: Pipeline): Promise<void> {
 function ended(error: unknown): void {
   if (work.signal.aborted) dispatch({ type: 'cancelled' });
   else dispatch({ type: 'failed', fault: faultOf(error) });
+}
+
+/** The reader's picture takes the place of the last one, ready to be changed. */
+async function open(file: Blob): Promise<void> {
+  if (state.run.kind === 'running' || state.run.kind === 'waiting') return;
+  try {
+    const bitmap = await createImageBitmap(file).catch((cause: unknown) => {
+      throw new DiffCRError('INVALID_INPUT', 'image: the file is no image that this browser can read', { field: 'image' }, cause);
+    });
+    const { width, height } = bitmap;
+    if (width * height > 4096 * 4096) throw new DiffCRError('INVALID_INPUT', `image: ${width} x ${height} pixels are more than 4096 x 4096`, { field: 'image' });
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    context?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    const image = context?.getImageData(0, 0, width, height);
+    if (image === undefined) return;
+    source = file;
+    output = undefined;
+    plate.finish(image);
+    dispatch({ type: 'opened' });
+    retouch();
+  } catch (error) {
+    dispatch({ type: 'failed', fault: faultOf(error) });
+  }
+}
+
+function retouch(): void {
+  const image = plate.image();
+  if (image === undefined) return;
+  editor.begin(image.width, image.height);
+  dispatch({ type: 'leave' });
+  dispatch({ type: 'retouch' });
 }
 
 async function download(): Promise<void> {

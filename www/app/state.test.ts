@@ -1,6 +1,6 @@
 import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
-import { busy, initial, reduce, type Action, type State } from './state.ts';
+import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
 const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3 };
 const info: ModelInfo = { name: 'scenes', version: 'v', width: 64, height: 64, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 8, tokens: 64 };
@@ -80,4 +80,32 @@ test('busy is what can be cancelled', () => {
   expect(busy(after({ type: 'load' }, loaded, { type: 'ask' }))).toBe(true);
   expect(busy(after({ type: 'load' }, loaded, { type: 'start' }))).toBe(true);
   expect(busy(after({ type: 'load' }, loaded, { type: 'start' }, done))).toBe(false);
+});
+
+test('a finished picture or one of the reader\'s can be retouched, nothing else', () => {
+  expect(after({ type: 'retouch' }).retouch).toBeUndefined();
+  expect(after({ type: 'load' }, loaded, { type: 'start' }, { type: 'retouch' }).retouch).toBeUndefined();
+  for (const ready of [after({ type: 'load' }, loaded, { type: 'start' }, done), after({ type: 'opened' })]) {
+    const state = reduce(ready, { type: 'retouch' });
+    expect(state.retouch).toMatchObject({ tool: 'brush', painted: false });
+    expect(reduce(state, { type: 'leave' }).retouch).toBeUndefined();
+  }
+});
+
+test('a change that is cancelled or fails leaves the picture as it was; one that is done can be compared', () => {
+  const changing = after({ type: 'load' }, loaded, { type: 'opened' }, { type: 'retouch' }, { type: 'ask' }, { type: 'start' });
+  expect(reduce(changing, { type: 'cancelled' })).toMatchObject({ run: { kind: 'opened' }, retouch: { tool: 'brush' } });
+  expect(reduce(changing, { type: 'failed', fault: { code: 'INVALID_INPUT', message: '' } }).run).toEqual({ kind: 'opened' });
+  const changed = reduce(changing, done);
+  expect(changed).toMatchObject({ run: { kind: 'done' }, before: 0 });
+  expect(reduce(changed, { type: 'compare', before: 140 }).before).toBe(100);
+  expect(reduce(changed, { type: 'start' }).before).toBeUndefined();
+  expect(after({ type: 'compare', before: 50 }).before).toBeUndefined();
+});
+
+test('brushes stay within their limits', () => {
+  const tool = (change: Partial<Retouch>) => after({ type: 'opened' }, { type: 'retouch' }, { type: 'tool', change }).retouch;
+  expect(tool({ size: 0 })?.size).toBe(2);
+  expect(tool({ strength: Number.NaN })?.strength).toBe(5);
+  expect(tool({ feather: 1000 })?.feather).toBe(64);
 });

@@ -23,10 +23,30 @@ export type Model =
 
 export type Run =
   | { readonly kind: 'none' }
+  /** A picture of the reader's is shown, or one that was about to be changed. */
+  | { readonly kind: 'opened' }
   /** Asked for before the model is there. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'running'; readonly step: number; readonly total: number; readonly etaMs: number | undefined }
   | { readonly kind: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number };
+
+/** How a part of the picture is drawn anew. */
+export interface Retouch {
+  /** Brush or eraser. */
+  readonly tool: 'brush' | 'eraser';
+  /** Width of the brush, in percent of the picture's longer side. */
+  readonly size: number;
+  /** In percent: how far the part may go from what was there. */
+  readonly strength: number;
+  /** Pixels over which the edge fades. */
+  readonly feather: number;
+  /** Only the surroundings are looked at, in all detail. */
+  readonly crop: boolean;
+  /** Something is painted. */
+  readonly painted: boolean;
+  readonly canUndo: boolean;
+  readonly canRedo: boolean;
+}
 
 export interface State {
   readonly form: Form;
@@ -35,6 +55,10 @@ export interface State {
   readonly fault: Fault | undefined;
   /** The step that the picture shows, from 1; undefined for the latest. */
   readonly looking: number | undefined;
+  /** Present while a part of the picture is chosen and drawn anew. */
+  readonly retouch: Retouch | undefined;
+  /** Percent of the picture that shows what was there before the last change; undefined where nothing was changed. */
+  readonly before: number | undefined;
 }
 
 export type Action =
@@ -50,10 +74,19 @@ export type Action =
   | { readonly type: 'look'; readonly step: number }
   | { readonly type: 'cancelled' }
   | { readonly type: 'failed'; readonly fault: Fault }
-  | { readonly type: 'dismiss' };
+  | { readonly type: 'dismiss' }
+  /** The reader's picture is there. */
+  | { readonly type: 'opened' }
+  | { readonly type: 'retouch' }
+  | { readonly type: 'leave' }
+  | { readonly type: 'tool'; readonly change: Partial<Retouch> }
+  | { readonly type: 'compare'; readonly before: number };
 
 export const LIMITS = {
   steps: { min: 1, max: 50 },
+  size: { min: 2, max: 60 },
+  strength: { min: 5, max: 100 },
+  feather: { min: 0, max: 64 },
   guidance: { min: 1, max: 10 },
   /** Fits a number exactly, and an input field. */
   seed: { min: 0, max: 2 ** 32 - 1 },
@@ -63,7 +96,14 @@ export const LIMITS = {
 const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL', 'OUT_OF_MEMORY'];
 
 export function initial(form: Form): State {
-  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined };
+  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined };
+}
+
+const RETOUCH: Retouch = { tool: 'brush', size: 20, strength: 100, feather: 0, crop: false, painted: false, canUndo: false, canRedo: false };
+
+/** Whether there is a picture that can be changed. */
+export function hasPicture({ run }: State): boolean {
+  return run.kind === 'done' || run.kind === 'opened';
 }
 
 export function reduce(state: State, action: Action): State {
@@ -81,14 +121,14 @@ export function reduce(state: State, action: Action): State {
     case 'ask':
       return { ...state, run: { kind: 'waiting' }, fault: undefined, looking: undefined };
     case 'start':
-      return { ...state, run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined } };
+      return { ...state, run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined }, before: undefined };
     case 'step': {
       const { step, total, etaMs } = action;
       return state.run.kind === 'running' ? { ...state, run: { kind: 'running', step, total, etaMs } } : state;
     }
     case 'done': {
       const { total, totalMs, stepMs } = action;
-      return { ...state, run: { kind: 'done', total, totalMs, stepMs } };
+      return { ...state, run: { kind: 'done', total, totalMs, stepMs }, before: state.retouch === undefined ? undefined : 0 };
     }
     case 'look':
       return state.run.kind === 'done' ? { ...state, looking: action.step < state.run.total ? action.step : undefined } : state;
@@ -101,6 +141,16 @@ export function reduce(state: State, action: Action): State {
     }
     case 'dismiss':
       return { ...state, fault: undefined };
+    case 'opened':
+      return { ...state, run: { kind: 'opened' }, fault: undefined, looking: undefined, before: undefined };
+    case 'retouch':
+      return hasPicture(state) ? { ...state, retouch: RETOUCH, looking: undefined } : state;
+    case 'leave':
+      return { ...state, retouch: undefined };
+    case 'tool':
+      return state.retouch === undefined ? state : { ...state, retouch: limited({ ...state.retouch, ...action.change }) };
+    case 'compare':
+      return state.before === undefined ? state : { ...state, before: within(action.before, { min: 0, max: 100 }) };
   }
 }
 
@@ -110,10 +160,21 @@ export function busy({ model, run }: State): boolean {
 }
 
 /** What loading and running become when they end without a result. */
-function stopped({ model, run }: State): Pick<State, 'model' | 'run'> {
+function stopped(state: State): Pick<State, 'model' | 'run'> {
+  const { model, run, retouch } = state;
   return {
     model: model.kind === 'loading' ? { kind: 'idle' } : model,
-    run: run.kind === 'done' ? run : { kind: 'none' },
+    // What was about to be changed is still there.
+    run: hasPicture(state) ? run : { kind: retouch === undefined ? 'none' : 'opened' },
+  };
+}
+
+function limited(retouch: Retouch): Retouch {
+  return {
+    ...retouch,
+    size: within(retouch.size, LIMITS.size),
+    strength: within(retouch.strength, LIMITS.strength),
+    feather: within(retouch.feather, LIMITS.feather),
   };
 }
 

@@ -3,8 +3,9 @@
 export { loadModel, type LoadOptions } from './client.ts';
 export { DiffCRError, type Code, type Details } from './errors.ts';
 export type { Output, RunParams } from './output.ts';
-export type { GenerateOptions, Pipeline, RunEvent } from './pipeline.ts';
+export type { Picture } from './picture.ts';
+export type { GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipeline.ts';
 export type { Phase, Progress } from './progress.ts';
-export type { Backend, DeviceChoice, FileEntry, ManifestSummary, ModelInfo, RunRequest, RunSettings, Step, Tensor, Timings } from './protocol.ts';
+export type { Backend, DeviceChoice, FileEntry, InpaintSettings, ManifestSummary, ModelInfo, RoutedStep, RoutingRecord, RunRequest, RunSettings, Step, Tensor, Timings } from './protocol.ts';
 export { checkSupport, type Support, type SupportOptions } from './support.ts';
 export type { Fetch } from './weights/fetch.ts';

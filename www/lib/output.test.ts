@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Output } from './output.ts';
 import { FakeImageData } from './testing/fake.ts';
@@ -15,11 +16,25 @@ test('the PNG carries the parameters', async () => {
   const settings = { seed: 3, steps: 2, guidance: 3, width: 1, height: 1, solver: 'dpm++', compression: 'learned' };
   const params = { prompt: 'a star', negativePrompt: '', ...settings };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
-  const out = new Output({ type: 'done', pixels: new Uint8ClampedArray(4), settings, timings }, params, 'v1');
+  const out = new Output({ type: 'done', pixels: Uint8ClampedArray.of(1, 2, 3, 255), width: 1, height: 1, settings, timings }, params, 'v1');
   const blob = await out.toBlob();
   expect(blob.type).toBe('image/png');
   expect(drawn).toEqual([out.image]);
   const text = await blob.text();
   expect(text).toContain(`iTXtdiffcr\0\0\0\0\0${JSON.stringify({ ...params, modelVersion: 'v1' })}`);
   expect(out.latents).toBeUndefined();
+});
+
+test('what is translucent keeps every byte, without a canvas', async () => {
+  vi.stubGlobal('ImageData', FakeImageData);
+  vi.stubGlobal('OffscreenCanvas', undefined);
+  const pixels = Uint8ClampedArray.of(250, 3, 7, 1, 9, 8, 7, 0);
+  const settings = { seed: 3, steps: 2, guidance: 3, width: 64, height: 64, solver: 'dpm++', compression: 'learned' };
+  const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
+  const out = new Output({ type: 'done', pixels, width: 2, height: 1, settings, timings }, { prompt: '', negativePrompt: '', ...settings }, 'v1');
+  const png = Buffer.from(await (await out.toBlob()).arrayBuffer());
+  const at = png.indexOf('IDAT');
+  const data = png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4));
+  expect([...inflateSync(data)]).toEqual([0, ...pixels]);
+  expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([2, 1]);
 });

@@ -1,12 +1,14 @@
 /** The picture a run ends with, and everything needed to make it again. */
 
-import { withText } from './png.ts';
-import type { ReplyOf, RunSettings, Tensor, Timings } from './protocol.ts';
+import { encodePng, withText } from './png.ts';
+import type { InpaintSettings, ReplyOf, RoutingRecord, RunSettings, Tensor, Timings } from './protocol.ts';
 
 /** The parameters of a run, completed with the defaults it took. */
 export interface RunParams extends RunSettings {
   readonly prompt: string;
   readonly negativePrompt: string;
+  /** How an image was inpainted; `width` and `height` are then the size it was worked on at. */
+  readonly inpaint?: InpaintSettings;
 }
 
 export class Output {
@@ -18,14 +20,17 @@ export class Output {
   readonly modelVersion: string;
   /** The final latents, where `returnLatents` asked for them. */
   readonly latents?: Tensor;
+  /** Which tokens every layer kept, where `returnRouting` asked for it. */
+  readonly routing?: RoutingRecord;
 
   constructor(done: ReplyOf<'done'>, params: RunParams, modelVersion: string) {
-    this.image = new ImageData(done.pixels, params.width, params.height);
+    this.image = new ImageData(done.pixels, done.width, done.height);
     this.seed = params.seed;
     this.params = params;
     this.timings = done.timings;
     this.modelVersion = modelVersion;
     if (done.latents !== undefined) this.latents = done.latents;
+    if (done.routing !== undefined) this.routing = done.routing;
   }
 
   toBitmap(): Promise<ImageBitmap> {
@@ -34,10 +39,20 @@ export class Output {
 
   /** A PNG with the parameters and the model's version inside, as an `iTXt` chunk named `diffcr`. */
   async toBlob(type: 'image/png' = 'image/png'): Promise<Blob> {
-    const canvas = new OffscreenCanvas(this.image.width, this.image.height);
-    canvas.getContext('2d')?.putImageData(this.image, 0, 0);
-    const plain = await canvas.convertToBlob({ type });
     const text = JSON.stringify({ ...this.params, modelVersion: this.modelVersion });
-    return new Blob([withText(new Uint8Array(await plain.arrayBuffer()), 'diffcr', text)], { type });
+    // A canvas would round the colours of what is translucent.
+    const plain = translucent(this.image) ? await encodePng(this.image) : await throughCanvas(this.image, type);
+    return new Blob([withText(plain, 'diffcr', text)], { type });
   }
+}
+
+function translucent({ data }: ImageData): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return true;
+  return false;
+}
+
+async function throughCanvas(image: ImageData, type: string): Promise<Uint8Array<ArrayBuffer>> {
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext('2d')?.putImageData(image, 0, 0);
+  return new Uint8Array(await (await canvas.convertToBlob({ type })).arrayBuffer());
 }

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { load } from './client.ts';
-import type { RunEvent } from './pipeline.ts';
+import type { InpaintOptions, RunEvent } from './pipeline.ts';
 import type { Step } from './protocol.ts';
 import { fakeBundle, fakeFetch, FakeImageData, fakeWasm, fakeWorker, wasmError, type FakeOptions } from './testing/fake.ts';
 
@@ -71,6 +71,26 @@ test('a queued call that is aborted never starts', async () => {
   await first;
   await pipe.generate({ prompt: 'three' });
   expect(log).not.toContain('generate two');
+});
+
+test('an image and a mask reach the model, and the picture has the size of the image', async () => {
+  const { pipe, log, worker } = await setup();
+  const image = new ImageData(new Uint8ClampedArray(3 * 4).fill(50), 3, 1);
+  const mask = new ImageData(new Uint8ClampedArray(3 * 4).fill(255), 3, 1);
+  const out = await pipe.inpaint({ prompt: 'a star', image, mask, seed: 9, steps: 2, strength: 0.5 });
+  expect([out.image.width, out.image.height, ...out.image.data]).toEqual([3, 1, 9, ...Array(11).fill(50)]);
+  expect(out.params).toMatchObject({ prompt: 'a star', seed: 9, inpaint: { strength: 0.5 } });
+  expect(log).toContain('inpaint image mask prompt seed steps strength');
+  expect(worker.sent.at(-1)).toMatchObject({ type: 'inpaint', previewEvery: 0 });
+  expect(image.data).toHaveLength(12); // still the caller's
+});
+
+test('an image without a mask is refused by name, and the queue goes on', async () => {
+  const { pipe } = await setup();
+  const image = new ImageData(new Uint8ClampedArray(4), 1, 1);
+  const options = { image } as unknown as InpaintOptions;
+  await expect(pipe.inpaint(options)).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'mask' } });
+  await pipe.generate({ steps: 1 });
 });
 
 test('stream yields every step, then the result', async () => {

@@ -3,8 +3,9 @@
 import { abortable, throwIfAborted } from './abort.ts';
 import { DiffCRError } from './errors.ts';
 import { Output } from './output.ts';
-import type { Backend, ModelInfo, ReplyOf, RunRequest, Step } from './protocol.ts';
-import type { Remote } from './remote.ts';
+import { toPixels, type Picture } from './picture.ts';
+import type { Backend, InpaintSettings, ModelInfo, ReplyOf, RunRequest, Step } from './protocol.ts';
+import type { CallOptions, Remote } from './remote.ts';
 
 export interface GenerateOptions extends RunRequest {
   /** Steps between two previews, 0 for none. @default 0 */
@@ -16,13 +17,22 @@ export interface GenerateOptions extends RunRequest {
   readonly onStep?: (step: Step) => void;
 }
 
+export interface InpaintOptions extends GenerateOptions, InpaintSettings {
+  /** What to change; pixels outside the mask come back as they are, to the bit. */
+  readonly image: Picture;
+  /** What to redraw: white on black, or painted on a transparent canvas. */
+  readonly mask: Picture;
+}
+
 /** What {@link Pipeline.stream} yields: every step, then the result. */
 export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'done'; readonly output: Output };
 
 const ASKED = [
   'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds',
-  'negativePromptEmbeds',
+  'negativePromptEmbeds', 'returnRouting',
 ] as const satisfies readonly (keyof RunRequest)[];
+
+const INPAINT = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];
 
 export class Pipeline {
   /** Where the model runs. */
@@ -43,9 +53,26 @@ export class Pipeline {
 
   /** Draws a picture. A call while another runs waits for its turn. */
   generate(options: GenerateOptions = {}): Promise<Output> {
-    const turn = this.#last.then(() => this.#run(options));
-    this.#last = turn.catch(() => {});
-    return abortable(turn, options.signal);
+    return this.#queue(options, async (previewEvery, returnLatents, call) => {
+      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request: asked(options), previewEvery, returnLatents }), call);
+      return this.#output(done, options);
+    });
+  }
+
+  /** Draws the masked part of an image anew. Waits its turn as {@link generate} does. */
+  inpaint(options: InpaintOptions): Promise<Output> {
+    // Read at once: the caller may paint on while the call waits.
+    const pictures = Promise.all([toPixels('image', options.image), toPixels('mask', options.mask)]);
+    pictures.catch(() => {}); // awaited in its turn
+    return this.#queue(options, async (previewEvery, returnLatents, call) => {
+      const [image, mask] = await pictures;
+      throwIfAborted(options.signal);
+      const inpaint = given(options, INPAINT);
+      const request = { ...asked(options), ...inpaint, image, mask };
+      const transfer = [image, mask].flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
+      const done = await this.#remote.call('done', (id) => ({ id, type: 'inpaint', request, previewEvery, returnLatents }), { ...call, transfer });
+      return this.#output(done, options, inpaint);
+    });
   }
 
   /** The same run as an async iterator; leaving the loop stops it. */
@@ -87,27 +114,35 @@ export class Pipeline {
     return this.dispose();
   }
 
-  async #run(options: GenerateOptions): Promise<Output> {
+  /** Runs `draw` after what was asked for before. */
+  #queue(options: GenerateOptions, draw: (previewEvery: number, returnLatents: boolean, call: CallOptions) => Promise<Output>): Promise<Output> {
     const { previewEvery = 0, returnLatents = false, signal, onStep } = options;
-    throwIfAborted(signal);
-    if (!Number.isInteger(previewEvery) || previewEvery < 0) {
-      throw new DiffCRError('INVALID_INPUT', `previewEvery: ${previewEvery} is not a whole number from 0`, { field: 'previewEvery' });
-    }
-    const request = asked(options);
-    const done = await this.#remote.call(
-      'done',
-      (id) => ({ id, type: 'generate', request, previewEvery, returnLatents }),
-      { signal, onStep: signal === undefined ? onStep : quietAfter(signal, onStep) },
-    );
-    const { prompt = '', negativePrompt = '' } = options;
-    return new Output(done, { prompt, negativePrompt, ...done.settings }, this.info.version);
+    const turn = this.#last.then(() => {
+      throwIfAborted(signal);
+      if (!Number.isInteger(previewEvery) || previewEvery < 0) {
+        throw new DiffCRError('INVALID_INPUT', `previewEvery: ${previewEvery} is not a whole number from 0`, { field: 'previewEvery' });
+      }
+      return draw(previewEvery, returnLatents, { signal, onStep: signal === undefined ? onStep : quietAfter(signal, onStep) });
+    });
+    this.#last = turn.catch(() => {});
+    return abortable(turn, signal);
+  }
+
+  #output(done: ReplyOf<'done'>, { prompt = '', negativePrompt = '' }: GenerateOptions, inpaint?: InpaintSettings): Output {
+    const params = { prompt, negativePrompt, ...done.settings, ...(inpaint === undefined ? {} : { inpaint }) };
+    return new Output(done, params, this.info.version);
   }
 }
 
 /** The run's own options, without those that are undefined; a seed of chance where none is given. */
 function asked(options: GenerateOptions): RunRequest {
-  const given = Object.fromEntries(ASKED.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]));
-  return { seed: Math.floor(Math.random() * 2 ** 32), ...given };
+  return { seed: Math.floor(Math.random() * 2 ** 32), ...given(options, ASKED) };
+}
+
+/** Those of `keys` that are not undefined. */
+function given<T extends object, K extends keyof T>(options: T, keys: readonly K[]): Partial<Pick<T, K>> {
+  const entries = keys.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]);
+  return Object.fromEntries(entries) as Partial<Pick<T, K>>;
 }
 
 /** A caller that has stopped a run hears no more of its steps. */

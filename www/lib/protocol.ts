@@ -65,6 +65,51 @@ export interface RunRequest {
   readonly promptEmbeds?: Tensor;
   /** The same in place of the negative prompt. */
   readonly negativePromptEmbeds?: Tensor;
+  /** Hands out which tokens every layer kept. @default false */
+  readonly returnRouting?: boolean;
+}
+
+/** Which tokens the layers of a run kept. */
+export interface RoutingRecord {
+  /** Rows and columns of tokens; token `i` is at row `i / columns`. */
+  readonly grid: readonly [number, number];
+  readonly steps: readonly RoutedStep[];
+}
+
+export interface RoutedStep {
+  readonly timestep: number;
+  /** For each layer its kept tokens, ascending; null where it has no router. Empty for a step on an inpainted part alone. */
+  readonly layers: readonly (readonly number[] | null)[];
+}
+
+/** Bytes as a canvas has them: RGBA, rows from the top. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray;
+}
+
+/** How an image is inpainted. */
+export interface InpaintSettings {
+  /** Share of the steps that are run: 1 redraws from noise alone, 0 changes nothing. @default 1 */
+  readonly strength?: number;
+  /**
+   * Computes what the hole needs and not the whole image, where nothing is lost by it; `ring` is the tokens around the hole that
+   * run at every step, `refresh` every how many steps all do. @default true
+   */
+  readonly maskAware?: boolean | { readonly ring?: number; readonly refresh?: number; readonly minSteps?: number; readonly maxActive?: number };
+  /** Draws the mask's surroundings alone, at the model's size: details for small holes, and images of any size. @default false */
+  readonly cropToMask?: boolean;
+  /** Pixels outside the mask over which the drawing fades into the image. @default 0 */
+  readonly feather?: number;
+}
+
+/** An image to change: `latents` is then the noise, `width` and `height` the size that it is worked on at. */
+export interface InpaintRequest extends RunRequest, InpaintSettings {
+  /** RGBA, or values `[1, 3, H, W]` in [-1, 1]. */
+  readonly image: Pixels | Tensor;
+  /** What to redraw: what is light and opaque, or values `[1, 1, H, W]` of at least one half. */
+  readonly mask: Pixels | Tensor;
 }
 
 /** What a run does, defaults filled in. */
@@ -96,6 +141,7 @@ export type ToWorker =
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly type: 'finish' }
   | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly previewEvery: number; readonly returnLatents: boolean }
+  | { readonly id: number; readonly type: 'inpaint'; readonly request: InpaintRequest; readonly previewEvery: number; readonly returnLatents: boolean }
   | { readonly id: number; readonly type: 'abort' };
 
 /** One answer to one request, matched by `id`. */
@@ -107,9 +153,13 @@ export type Reply =
   | {
       readonly type: 'done';
       readonly pixels: Uint8ClampedArray<ArrayBuffer>;
+      /** Of the picture: an inpainted one may be worked on at another size. */
+      readonly width: number;
+      readonly height: number;
       readonly settings: RunSettings;
       readonly timings: Timings;
       readonly latents?: Tensor;
+      readonly routing?: RoutingRecord;
     };
 
 export type ReplyOf<T extends Reply['type']> = Extract<Reply, { type: T }>;

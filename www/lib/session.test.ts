@@ -90,6 +90,14 @@ test('a run reports every step, previews on time, and ends with the picture', as
   expect(log.at(-1)).toBe('free run');
 });
 
+test('the routing comes where it is asked for', async () => {
+  const { fill, generate } = await start();
+  await fill();
+  const routing = { grid: [2, 2], steps: [{ timestep: 999, layers: [[0, 3], null] }] };
+  expect(await generate({ returnRouting: true })).toMatchObject({ reply: { routing } });
+  expect(await generate({})).not.toHaveProperty('reply.routing');
+});
+
 test('latents stay home unless asked for', async () => {
   const { fill, generate } = await start();
   await fill();

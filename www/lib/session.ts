@@ -13,7 +13,7 @@ export interface Host {
   bitmap(picture: WasmPicture): Promise<ImageBitmap>;
 }
 
-type Generate = Extract<ToWorker, { type: 'generate' }>;
+type Draw = Extract<ToWorker, { type: 'generate' | 'inpaint' }>;
 
 export class Session {
   readonly #host: Host;
@@ -63,7 +63,8 @@ export class Session {
         return { type: 'ready', info: this.#model.info() };
       }
       case 'generate':
-        return await this.#generate(message, present(this.#model, 'no model'));
+      case 'inpaint':
+        return await this.#draw(message, present(this.#model, 'no model'));
     }
   }
 
@@ -82,21 +83,25 @@ export class Session {
     }
   }
 
-  async #generate({ id, request, previewEvery, returnLatents }: Generate, model: WasmModel): Promise<Reply> {
+  async #draw(message: Draw, model: WasmModel): Promise<Reply> {
+    const { id, previewEvery, returnLatents } = message;
     const started = performance.now();
-    const run = await model.generate(request);
+    const run = await (message.type === 'generate' ? model.generate(message.request) : model.inpaint(message.request));
     try {
       const encodeMs = performance.now() - started;
       const stepMs = await this.#denoise(id, run, previewEvery, started);
       const decoding = performance.now();
-      const { image, latents } = await run.finish();
+      const { image, latents, routing } = await run.finish();
       const ended = performance.now();
       return {
         type: 'done',
         pixels: new Uint8ClampedArray(image.data),
+        width: image.width,
+        height: image.height,
         settings: run.settings,
         timings: { encodeMs, stepMs, decodeMs: ended - decoding, totalMs: ended - started },
         ...(returnLatents ? { latents: copied(latents) } : {}),
+        ...(routing === undefined ? {} : { routing }),
       };
     } finally {
       run.free();

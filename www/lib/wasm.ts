@@ -1,7 +1,7 @@
 /** What the wasm modules export, and how the worker gets hold of one: glue and binary are fetched by address, never bundled. */
 
 import { DiffCRError } from './errors.ts';
-import type { Backend, ManifestSummary, ModelInfo, RunRequest, RunSettings } from './protocol.ts';
+import type { Backend, InpaintRequest, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -14,13 +14,18 @@ export interface WasmRun {
   readonly settings: RunSettings;
   step(): Promise<{ readonly step: number; readonly total: number; readonly timestep: number } | undefined>;
   preview(): Promise<WasmPicture>;
-  finish(): Promise<{ readonly image: WasmPicture; readonly latents: { readonly shape: readonly number[]; readonly data: Float32Array } }>;
+  finish(): Promise<{
+    readonly image: WasmPicture;
+    readonly latents: { readonly shape: readonly number[]; readonly data: Float32Array };
+    readonly routing?: RoutingRecord;
+  }>;
   free(): void;
 }
 
 export interface WasmModel {
   info(): ModelInfo;
   generate(request: RunRequest): Promise<WasmRun>;
+  inpaint(request: InpaintRequest): Promise<WasmRun>;
   free(): void;
 }
 

@@ -5,6 +5,7 @@
 //! operations beside the layer that calls it, and a test between the two.
 
 mod autodiff;
+mod denormals;
 mod gelu;
 mod host;
 mod norm;
@@ -13,6 +14,7 @@ use burn::tensor::{DType, Tensor};
 
 use crate::device::is_host;
 
+pub use denormals::flush_denormals;
 pub use autodiff::{gelu_tanh, modulated_norm};
 
 /// Whether `x` is part of training on the CPU.

@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use self::kl::Kl;
-use self::tiled::{TileConfig, decode_tiled};
+use self::tiled::{TileConfig, decode_tiled, encode_tiled};
 use self::tiny::Tiny;
 use crate::error::{Error, Result};
 
@@ -67,6 +67,17 @@ impl Vae {
     /// `INVALID_INPUT` if `tiles` makes no progress.
     pub fn decode_tiled(&self, latents: Tensor<4>, tiles: TileConfig) -> Result<Tensor<4>> {
         decode_tiled(latents, tiles, self.scale(), |tile| Ok(self.decode(tile)))
+    }
+
+    /// [`Self::encode`] in tiles, where the image is larger than one.
+    ///
+    /// # Errors
+    /// As [`Self::encode`], and `INVALID_INPUT` if `tiles` makes no progress.
+    pub fn encode_tiled(&self, image: Tensor<4>, tiles: TileConfig) -> Result<Tensor<4>> {
+        let scale = self.scale();
+        let [_, channels, height, width] = image.dims();
+        check_image([1, channels, height, width], channels, scale)?;
+        encode_tiled(image, tiles, scale, |tile| self.encode(tile))
     }
 
     /// The model's latents are the encoder's times this.

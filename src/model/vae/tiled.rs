@@ -151,6 +151,28 @@ pub fn decode_tiled(
     tiles.finish()
 }
 
+/// Encodes `image` `[B, 3, h·scale, w·scale]` tile by tile into `[B, C, h, w]`, as [`decode_tiled`] does the other way: what tiles share
+/// is cross-faded, an image within one tile goes through `encode` whole.
+pub fn encode_tiled(
+    image: Tensor<4>,
+    config: TileConfig,
+    scale: usize,
+    mut encode: impl FnMut(Tensor<4>) -> Result<Tensor<4>>,
+) -> Result<Tensor<4>> {
+    let [_, _, height, width] = image.dims();
+    let pixels = |cells: &Range<usize>| cells.start * scale..cells.end * scale;
+    // The cells themselves, as a decoder of scale 1 would see them, so that the tiles are joined in the same way.
+    let cells = Tensor::zeros([1, 1, height / scale, width / scale], &image.device());
+    let mut tiles = TiledDecode::new(cells, config, 1)?;
+    while let (row, column) = tiles.position()
+        && let (Some(rows), Some(columns)) = (tiles.rows.get(row), tiles.columns.get(column))
+    {
+        let tile = image.clone().slice(s![.., .., pixels(rows), pixels(columns)]);
+        tiles.push(encode(tile)?);
+    }
+    tiles.finish()
+}
+
 /// The fewest spans of one size that cover `length` and overlap enough, evenly spread.
 fn spans(length: usize, TileConfig { tile, overlap }: TileConfig) -> Vec<Range<usize>> {
     if length <= tile {

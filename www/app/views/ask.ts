@@ -53,7 +53,7 @@ export function createAsk(events: AskEvents, scenes: boolean): (state: State) =>
   examples.hidden = !scenes;
 
   return (state) => {
-    const { form: values, model, run } = state;
+    const { form: values, model, run, retouch } = state;
     if (prompt.value !== values.prompt) prompt.value = values.prompt;
     if (negative.value !== values.negativePrompt) negative.value = values.negativePrompt;
     if (seed.valueAsNumber !== values.seed) seed.valueAsNumber = values.seed;
@@ -64,8 +64,9 @@ export function createAsk(events: AskEvents, scenes: boolean): (state: State) =>
     const unknown = scenes ? unknownWords(values.prompt) : [];
     say(words, unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '');
     const drawing = run.kind === 'waiting' || run.kind === 'running';
-    generate.disabled = drawing;
-    say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : 'Generate');
+    generate.disabled = drawing || (retouch !== undefined && !retouch.painted);
+    const ready = retouch === undefined ? 'Generate' : 'Inpaint';
+    say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : ready);
     const focused = document.activeElement === cancel;
     cancel.hidden = !drawing;
     if (focused && cancel.hidden) generate.focus();

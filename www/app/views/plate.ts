@@ -2,7 +2,7 @@
 
 import type { Progress } from 'diffcr-web';
 import { bytes, duration } from '../format.ts';
-import type { Run, State } from '../state.ts';
+import { hasPicture, type Run, type State } from '../state.ts';
 import { find, say } from './dom.ts';
 
 export interface PlateEvents {
@@ -19,6 +19,8 @@ export interface Plate {
   /** Shows a step's estimate; takes the bitmap over. */
   step(step: number, preview: ImageBitmap): void;
   finish(image: ImageData): void;
+  /** The finished picture, or the reader's. */
+  image(): ImageData | undefined;
 }
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
@@ -54,10 +56,11 @@ export function createPlate(events: PlateEvents): Plate {
     const { run, looking } = state;
     const at = looking ?? (run.kind === 'running' ? run.step : run.kind === 'done' ? run.total : 0);
     for (const [i, canvas] of canvases.entries()) canvas.dataset['shown'] = String(i + 1 === at);
-    if (run.kind !== 'done' || final === undefined) return;
+    if (!hasPicture(state) || final === undefined) return;
     const past = looking === undefined ? undefined : canvases[looking - 1];
     if (past === undefined) paint(picture, final);
     else draw(picture, past, past.width, past.height);
+    if (run.kind !== 'done') return;
     scrub.value = String(at);
     scrub.setAttribute('aria-valuetext', `step ${at} of ${run.total}`);
   };
@@ -67,20 +70,20 @@ export function createPlate(events: PlateEvents): Plate {
       const { model, run, form, looking } = state;
       renderLoading(model);
       const blank = canvases.length === 0;
-      empty.hidden = !blank || model.kind === 'loading' || run.kind === 'running';
+      empty.hidden = !blank || hasPicture(state) || model.kind === 'loading' || run.kind === 'running';
       say(invitation, model.kind === 'idle' ? 'The model is not loaded' : 'The picture appears here');
       load.hidden = model.kind !== 'idle';
       sheet.dataset['over'] = String(model.kind === 'loading');
-      strip.hidden = blank;
+      strip.hidden = blank || run.kind === 'opened';
       scrub.disabled = run.kind !== 'done';
       download.hidden = run.kind !== 'done';
       say(status, statusOf(run, looking));
       say(news, newsOf(state));
+      if (run.kind === 'opened') picture.setAttribute('aria-label', 'Your picture');
       if (run.kind === 'done') picture.setAttribute('aria-label', `Picture of ${JSON.stringify(form.prompt)}`);
       show(state);
     },
     begin(total) {
-      final = undefined;
       canvases = Array.from({ length: total }, () => document.createElement('canvas'));
       for (const canvas of canvases) canvas.width = canvas.height = 1;
       frames.replaceChildren(...canvases);
@@ -96,6 +99,7 @@ export function createPlate(events: PlateEvents): Plate {
     finish(image) {
       final = image;
     },
+    image: () => final,
   };
 }
 
@@ -120,6 +124,8 @@ function statusOf(run: Run, looking: number | undefined): string {
   switch (run.kind) {
     case 'none':
       return '';
+    case 'opened':
+      return 'A picture of yours';
     case 'waiting':
       return 'Waiting for the model';
     case 'running': {

@@ -1,7 +1,7 @@
 /** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
 
 import type { DiffCRError } from '../errors.ts';
-import type { Backend, FileEntry, FromWorker, RunRequest, ToWorker } from '../protocol.ts';
+import type { Backend, FileEntry, FromWorker, InpaintRequest, RunRequest, ToWorker } from '../protocol.ts';
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
 import type { Fetch } from '../weights/fetch.ts';
@@ -51,10 +51,22 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       preview: async () => image,
       finish: async () => {
         options.finish?.();
-        return { image, latents: { shape: [1, 3, 2, 2], data: new Float32Array(12).fill(seed) } };
+        const routing = { grid: [2, 2] as const, steps: [{ timestep: 999, layers: [[0, 3], null] }] };
+        const latents = { shape: [1, 3, 2, 2], data: new Float32Array(12).fill(seed) };
+        return { image, latents, ...(request.returnRouting ? { routing } : {}) };
       },
       free: () => void log.push('free run'),
     };
+  };
+  /** Gives back the image with its first byte set to the seed. */
+  const inpaint = async (request: InpaintRequest): Promise<WasmRun> => {
+    log.push(`inpaint ${Object.keys(request).sort().join(' ')}`);
+    const run = await generate(request);
+    if (!('width' in request.image)) return run;
+    const { width, height } = request.image;
+    const image = { width, height, data: new Uint8ClampedArray(request.image.data) };
+    image.data[0] = request.seed ?? 1;
+    return { ...run, finish: async () => ({ ...(await run.finish()), image }) };
   };
   const engine = (backend: Backend): WasmEngine => ({
     backend,
@@ -69,7 +81,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, generate, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => INFO, generate, inpaint, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),

@@ -1,0 +1,90 @@
+//! `diffcr eval-inpaint`: how well and how cheaply bundles fill holes of several sizes, as a table, CSV, JSON and pictures.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::device::DeviceArg;
+use super::tensors::write_file;
+use super::{Shared, png};
+use crate::error::{Error, Result};
+use crate::model::ratios::Compression;
+use crate::train::inpainting::{Mode, Options, evaluate, report};
+
+#[derive(Debug, Args)]
+pub struct EvalInpaintArgs {
+    /// The bundles; each must draw scenes.
+    #[arg(required = true)]
+    bundles: Vec<PathBuf>,
+    /// Scenes a hole size, in each an object to replace.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    scenes: u32,
+    /// Shares of the picture that holes cover, in percent.
+    #[arg(long, value_delimiter = ',', default_value = "2,10,25,50", value_parser = clap::value_parser!(u32).range(1..=60))]
+    holes: Vec<u32>,
+    /// off (full compute), on (as shipped), or RING:REFRESH; `off` first, so that the others are compared with it.
+    #[arg(long, value_delimiter = ',', default_value = "off,on")]
+    modes: Vec<Mode>,
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    steps: u32,
+    #[arg(long, default_value_t = 3.0)]
+    guidance: f64,
+    /// learned, off, a preset, or a share of tokens to skip.
+    #[arg(long, default_value = "learned")]
+    compression: Compression,
+    /// A folder for inpaint.csv, inpaint.json and a sheet of pictures a hole size: given, then every mode.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Scenes at a time [default: one a core, 1 on a GPU].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: Option<u32>,
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArg,
+}
+
+pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let own = if args.device == DeviceArg::Cpu { cores } else { 1 };
+    let options = Options {
+        scenes: args.scenes as usize,
+        holes: args.holes.clone(),
+        modes: args.modes.clone(),
+        steps: args.steps as usize,
+        guidance: args.guidance,
+        compression: args.compression.clone(),
+        threads: args.threads.map_or(own, |n| n as usize),
+    };
+    let mut rows = Vec::new();
+    for (i, bundle) in args.bundles.iter().enumerate() {
+        let bar = progress(options.scenes * options.holes.len(), shared);
+        let outcome = evaluate(bundle, &|| args.device.init(), &options, &|| bar.inc(1))?;
+        bar.finish_and_clear();
+        if let Some(out) = &args.out {
+            for (hole, pictures) in &outcome.samples {
+                let sheet = png::sheet(pictures, outcome.side, options.modes.len() + 1)?;
+                write_file(&out.join(format!("{i}-{hole}.png")), &sheet)?;
+            }
+        }
+        rows.extend(outcome.rows);
+    }
+    let settings = json!({ "scenes": args.scenes, "steps": args.steps, "guidance": args.guidance });
+    let value = json!({ "settings": settings, "rows": rows });
+    if let Some(out) = &args.out {
+        write_file(&out.join("inpaint.csv"), report::csv(&rows).as_bytes())?;
+        write_file(&out.join("inpaint.json"), format!("{value:#}\n").as_bytes())?;
+    }
+    shared.result(&value, &report::text(&rows));
+    Ok(())
+}
+
+fn progress(scenes: usize, shared: &Shared) -> ProgressBar {
+    let target = if shared.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style =
+        ProgressStyle::with_template("{bar:30} scene {pos}/{len} {eta}").unwrap_or(ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(scenes as u64), target).with_style(style)
+}

@@ -1,0 +1,114 @@
+//! `diffcr inpaint`: the masked part of a picture is drawn anew, the rest stays as it is to the bit.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::generate::DrawingArgs;
+use super::tensors::{self, write_file};
+use super::{Shared, png};
+use crate::error::{Error, Result};
+use crate::pipeline::crop::Region;
+use crate::pipeline::generate::Output;
+use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
+use crate::pipeline::options::Values;
+use crate::pipeline::picture::Picture;
+use crate::pipeline::spotlight::{Scope, Spotlight};
+use crate::pipeline::{InpaintOptions, Run};
+
+#[derive(Debug, Args)]
+pub struct InpaintArgs {
+    #[command(flatten)]
+    drawing: DrawingArgs,
+    /// The picture: a PNG of 8 bits a channel, or a safetensors file with `image` [1, 3, H, W] in [-1, 1].
+    #[arg(long)]
+    image: PathBuf,
+    /// What to redraw, in white: a PNG, or a safetensors file with `mask` [1, 1, H, W].
+    #[arg(long)]
+    mask: PathBuf,
+    /// Share of the steps to run: 1 redraws from noise alone, 0 changes nothing.
+    #[arg(long, default_value_t = 1.0)]
+    strength: f64,
+    /// Compute what the hole needs, or everything.
+    #[arg(long, value_enum, default_value_t)]
+    mask_aware: Switch,
+    /// Mask-aware: tokens around the hole that run at every step [default: 0].
+    #[arg(long)]
+    ring: Option<usize>,
+    /// Mask-aware: every how many steps all tokens run [default: 4].
+    #[arg(long)]
+    refresh: Option<usize>,
+    /// Draw the mask's surroundings alone, at the model's size.
+    #[arg(long)]
+    crop_to_mask: bool,
+    /// Pixels outside the mask over which the drawing fades into the picture.
+    #[arg(long, default_value_t = 0.0)]
+    feather: f64,
+    /// Safetensors file with `noise` [1, C, h, w], the unit noise to use.
+    #[arg(long)]
+    noise: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
+pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
+    let (image, alpha) = picture(&args.image, "image")?;
+    let (mask, _) = picture(&args.mask, "mask")?;
+    let noise = args.noise.as_deref().map(|path| tensor(path, "noise")).transpose()?;
+    let own = Spotlight::default();
+    let spotlight =
+        Spotlight { ring: args.ring.unwrap_or(own.ring), refresh: args.refresh.unwrap_or(own.refresh), ..own };
+    let how = InpaintSettings {
+        strength: args.strength,
+        mask_aware: match args.mask_aware {
+            Switch::On => MaskAware::Spotlight(spotlight),
+            Switch::Off => MaskAware::Switch(false),
+        },
+        crop_to_mask: args.crop_to_mask,
+        feather: args.feather,
+    };
+    let options = InpaintOptions { generate: args.drawing.options(noise), image, mask, how };
+    let drawn = args.drawing.draw(shared, |pipeline| Run::inpaint(pipeline, &options))?;
+
+    let Output { image, pixels, latents, composite, .. } = &drawn.output;
+    write_file(&args.drawing.out, &png::encode_image(image, alpha)?)?;
+    if let Some(path) = &args.drawing.save_latents {
+        let composite = composite.clone().unwrap_or_else(|| Values {
+            shape: vec![1, 3, image.height, image.width],
+            data: Picture::Bytes(image.clone()).planes(Region::whole(image.width, image.height)),
+        });
+        let named = [("final_latents", latents), ("decoded", pixels), ("composite", &composite)];
+        tensors::write(path, &named.map(|(name, values)| (name.to_owned(), values.clone().into())))?;
+    }
+    let full = (0..drawn.run.total()).filter(|&i| drawn.run.scope(i).0 != Scope::Focus).count();
+    args.drawing.report(
+        shared,
+        &drawn,
+        &[
+            ("stepsRun", json!(drawn.run.total())),
+            ("fullSteps", json!(full)),
+            ("tokensInFocus", json!(drawn.run.scope(0).1)),
+        ],
+    );
+    Ok(())
+}
+
+/// A picture, and whether it has an alpha channel.
+fn picture(path: &Path, field: &str) -> Result<(Picture, bool)> {
+    if path.extension().is_some_and(|e| e == "safetensors") {
+        return Ok((Picture::Values(tensor(path, field)?), false));
+    }
+    let (image, alpha) = png::read(path, field)?;
+    Ok((Picture::Bytes(image), alpha))
+}
+
+fn tensor(path: &Path, name: &str) -> Result<Values> {
+    let tensor = tensors::read(path)?.remove(name);
+    tensor.ok_or_else(|| Error::input(name, format!("{} has no tensor {name}", path.display())))
+}
