@@ -8,10 +8,9 @@ const inputs = await safetensors('/net/step.safetensors');
 const open = new Map();
 const makers = { ours, onnxruntime };
 globalThis.peers = {
-  /** Loads the network and takes a first step, which compiles: the error of the output. */
+  /** Loads the network and runs it once, which compiles: the error of the output. */
   open: async (name, who, option) => {
     const { step, output } = await makers[who](option);
-    await step();
     open.set(name, step);
     return error(output.data);
   },
@@ -31,6 +30,7 @@ async function ours(compression) {
   const { output } = compression == null ? await model.probe('transformer', inputs, {}) : inputs;
   const [negativePromptEmbeds, promptEmbeds] = [half(inputs.context, 0), half(inputs.context, 1)];
   const run = await model.generate({ steps: 100, guidance: 4.5, latents: half(inputs.latents, 0), promptEmbeds, negativePromptEmbeds, ...routing });
+  await run.step(); // compiles what is around the network
   return { step: () => run.step(), output };
 }
 
