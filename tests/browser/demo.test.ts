@@ -53,6 +53,43 @@ test('a prompt becomes the picture that the native engine draws, over WebGPU', a
   await close();
 });
 
+test('the routing can be seen, and how much of the model runs can be chosen', async () => {
+  const { page, close } = await openPage(browser);
+  await page.goto(`${server.url}?device=cpu`);
+  await modelIs(page, 'ready');
+  expect(await page.inputValue('#compression')).toBe('learned');
+  await askFor(page, REQUEST);
+  await pictureIsDone(page);
+  expect(await page.isVisible('#heat')).toBe(false);
+  await page.click('#routing');
+  expect(await page.isVisible('#heat')).toBe(true);
+  expect(await page.textContent('#heat-text')).toMatch(/at step 4, .* [1-4]\d % of the work was skipped/);
+  const opacities = (): Promise<number[]> =>
+    page.evaluate(() => {
+      const heat = document.querySelector<HTMLCanvasElement>('#heat');
+      if (heat === null) return [];
+      const copy = new OffscreenCanvas(heat.width, heat.height).getContext('2d');
+      copy?.drawImage(heat, 0, 0);
+      return [...(copy?.getImageData(0, 0, heat.width, heat.height).data ?? [])].filter((_, i) => i % 4 === 3);
+    });
+  const last = await opacities();
+  expect(last).toHaveLength(64);
+  expect(new Set(last).size).toBeGreaterThan(2); // some parts ran more layers than others
+  await screenshot(page, 'demo-routing');
+  await page.focus('#scrub');
+  await page.keyboard.press('Home');
+  expect(await opacities()).not.toEqual(last);
+
+  await page.selectOption('#compression', 'off');
+  expect(await page.isVisible('#keep')).toBe(false);
+  await askFor(page, REQUEST);
+  await pictureIsDone(page);
+  expect(await page.textContent('#heat-text')).toMatch(/ 0 % of the work was skipped/);
+  await page.selectOption('#compression', 'fast');
+  expect(await page.isVisible('#keep')).toBe(true);
+  await close();
+});
+
 test('a run can be cancelled, and the next one is right', async () => {
   const { page, close } = await openPage(browser);
   await page.goto(server.url);
