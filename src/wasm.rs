@@ -211,8 +211,7 @@ impl Run {
 
     pub async fn finish(&self) -> Result<JsValue, JsValue> {
         let output = self.inner.finish().await.map_err(throw)?;
-        let mut entries =
-            vec![("image", image_to_js(&output.image)?), ("latents", values_to_js(&output.latents)?)];
+        let mut entries = vec![("image", image_to_js(&output.image)?), ("latents", values_to_js(&output.latents)?)];
         if let Some(composite) = &output.composite {
             entries.extend([("decoded", values_to_js(&output.pixels)?), ("composite", values_to_js(composite)?)]);
         }

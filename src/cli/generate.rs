@@ -8,9 +8,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{Shared, png};
 use super::device::DeviceArg;
 use super::tensors::{self, write_file};
+use super::{Shared, png};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::model::config::SolverKind;

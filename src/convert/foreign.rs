@@ -100,7 +100,8 @@ impl Foreign {
     /// One tensor of the rows of `parts`, in order.
     pub fn stacked(name: &str, parts: Vec<Self>) -> Result<Self> {
         let Some(first) = parts.first() else { return Err(Error::model(name, "it has no rows")) };
-        let fits = |p: &&Self| p.dtype == first.dtype && !p.shape.is_empty() && p.shape.get(1..) == first.shape.get(1..);
+        let fits =
+            |p: &&Self| p.dtype == first.dtype && !p.shape.is_empty() && p.shape.get(1..) == first.shape.get(1..);
         if !parts.iter().all(|p| fits(&p)) {
             return Err(Error::model(name, "its rows differ in type or shape"));
         }

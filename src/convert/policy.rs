@@ -99,9 +99,10 @@ impl Policy {
         match (GROUPS.iter().find(fitting), exception) {
             (Some(&group), _) => Ok((wanted, Some(group))),
             (None, None) => Ok((Encoding::F16, None)),
-            (None, Some(_)) => {
-                Err(Error::input("tensor", format!("{name} of shape {shape:?} has no groups of {} or less", self.group)))
-            }
+            (None, Some(_)) => Err(Error::input(
+                "tensor",
+                format!("{name} of shape {shape:?} has no groups of {} or less", self.group),
+            )),
         }
     }
 }
@@ -114,7 +115,8 @@ impl Scheme {
         let matrix = shape.len() == 2 && name.ends_with(".weight");
         let has = |parts: &[&str]| matrix && parts.iter().any(|part| name.contains(part));
         let block = name.starts_with("transformer.transformer_blocks.");
-        let text = has(&["SelfAttention.q.", "SelfAttention.k.", "SelfAttention.v.", "SelfAttention.o.", "DenseReluDense."]);
+        let text =
+            has(&["SelfAttention.q.", "SelfAttention.k.", "SelfAttention.v.", "SelfAttention.o.", "DenseReluDense."]);
         let (feed_forward, attention) = (block && has(&[".ff."]), block && has(&[".attn1.", ".attn2."]));
         let caption = block && has(&[".attn2.to_k.", ".attn2.to_v."]);
         match self {
@@ -180,7 +182,10 @@ mod tests {
             let policy = Policy { group, ..Policy::new(Scheme::Q8) };
             policy.encoding(&format!("{BLOCK}attn1.to_q.weight"), &[8, width]).unwrap().1
         };
-        assert_eq!([group(128, 1152), group(64, 1152), group(64, 96), group(64, 72)], [Some(128), Some(64), Some(32), None]);
+        assert_eq!(
+            [group(128, 1152), group(64, 1152), group(64, 96), group(64, 72)],
+            [Some(128), Some(64), Some(32), None]
+        );
     }
 
     #[test]
@@ -195,6 +200,12 @@ mod tests {
         for text in ["a", "=q8", "a=q5"] {
             assert!(text.parse::<Exception>().is_err(), "{text}");
         }
-        assert!(matches("a*b*c", "a1b2c") && matches("ab", "ab") && matches("*", "x") && !matches("a*b", "ac") && !matches("a", "ab"));
+        assert!(
+            matches("a*b*c", "a1b2c")
+                && matches("ab", "ab")
+                && matches("*", "x")
+                && !matches("a*b", "ac")
+                && !matches("a", "ab")
+        );
     }
 }

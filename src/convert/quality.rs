@@ -38,7 +38,8 @@ pub fn psnr(model: &Model, dir: &Path) -> Result<f64> {
     let exact = outputs(weights, config, &device)?;
     let encoded = outputs(load_folder(dir, &device, Some(&[Part::Transformer]))?.weights, config, &device)?;
     let (least, most) = exact.iter().fold((f32::MAX, f32::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-    let square = exact.iter().zip(&encoded).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / exact.len().max(1) as f64;
+    let square =
+        exact.iter().zip(&encoded).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / exact.len().max(1) as f64;
     Ok(20.0 * f64::from(most - least).log10() - 10.0 * square.log10())
 }
 

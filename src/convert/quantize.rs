@@ -30,7 +30,8 @@ pub fn quantize(values: &[f32], bits: u32, group: usize, clip: bool) -> Option<Q
         let (scale, error) = best_scale(values, bits, shares)?;
         out.scales.push(scale);
         out.error += f64::from(error);
-        let integers = values.iter().map(|v| nearest(*v, scale.to_f32(), bits) as i32 as u32 & (u32::MAX >> (32 - bits)));
+        let integers =
+            values.iter().map(|v| nearest(*v, scale.to_f32(), bits) as i32 as u32 & (u32::MAX >> (32 - bits)));
         let integers: Vec<u32> = integers.collect();
         out.words.extend(integers.chunks(per_word).map(|word| word.iter().rev().fold(0u32, |w, i| (w << bits) | i)));
     }

@@ -176,7 +176,9 @@ impl Plan<'_> {
         let values = read(tensor, piece)?;
         let name = piece.name.clone();
         let bits = match piece.encoding {
-            Encoding::F32 => return Ok(vec![(name, Dtype::F32, piece.shape.clone(), bytemuck::cast_slice(&values).to_vec())]),
+            Encoding::F32 => {
+                return Ok(vec![(name, Dtype::F32, piece.shape.clone(), bytemuck::cast_slice(&values).to_vec())]);
+            }
             Encoding::F16 => return Ok(vec![(name, Dtype::F16, piece.shape.clone(), to_f16(&tensor.name, &values)?)]),
             Encoding::Q8 => 8,
             Encoding::Q4 => 4,

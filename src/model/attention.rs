@@ -1,9 +1,9 @@
 //! Multi-head attention: heads split, one scaled dot product, heads joined.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Int, Tensor};
 
 use super::linear::Linear;
 use crate::bundle::Scope;

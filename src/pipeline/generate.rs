@@ -201,7 +201,8 @@ impl Run {
         let routing = routing.map(|(keep, gain)| StepRouting { keep, gain });
         let (routing, captions) = (routing.as_ref(), &self.captions);
         let model = &self.pipeline.transformer;
-        let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
+        let plan =
+            self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
         let mut routed = Vec::new();
         let output = match plan {
             Some((Scope::Focus, plan)) => {

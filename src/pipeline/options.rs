@@ -103,7 +103,15 @@ impl GenerateOptions {
             return Err(Error::input("guidance", format!("{guidance} is not in 0 … 100")));
         }
         let (height, width) = self.size(pipeline)?;
-        Ok(Settings { seed: self.seed.unwrap_or(0), steps, guidance, solver, compression: self.compression.clone(), height, width })
+        Ok(Settings {
+            seed: self.seed.unwrap_or(0),
+            steps,
+            guidance,
+            solver,
+            compression: self.compression.clone(),
+            height,
+            width,
+        })
     }
 
     /// The image's (height, width): what is asked for, what the given latents mean, or the model's own.

@@ -43,7 +43,8 @@ impl Notes {
 
     /// Reads everything back at once.
     pub async fn read(&self, grid: [usize; 2]) -> Result<RoutingRecord> {
-        let kept: Vec<Tensor<1, Int>> = self.steps.iter().flat_map(|(_, layers)| layers.iter().flatten().cloned()).collect();
+        let kept: Vec<Tensor<1, Int>> =
+            self.steps.iter().flat_map(|(_, layers)| layers.iter().flatten().cloned()).collect();
         let mut all = Vec::new();
         if !kept.is_empty() {
             let lost = |e: &dyn std::fmt::Debug| Error::DeviceLost { reason: format!("{e:?}") };

@@ -103,7 +103,8 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(Tens
     let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
     let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let state = header.metadata().as_ref().and_then(|m| m.get(STATE)).ok_or_else(|| damaged("it has no state".into()))?;
+    let state =
+        header.metadata().as_ref().and_then(|m| m.get(STATE)).ok_or_else(|| damaged("it has no state".into()))?;
     let state: State = serde_json::from_str(state).map_err(|e| damaged(e.to_string()))?;
     let parse = |text: &str| serde_json::from_str::<Value>(text).map_err(|e| damaged(e.to_string()));
     if let Some(field) = first_difference(&parse(&state.config)?, &parse(&fingerprint(config)?)?) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::stage::Stage;
 use crate::error::{Error, Result};
 use crate::model::config::Prediction;
 
@@ -151,20 +152,6 @@ pub struct ProgressConfig {
     pub log_every: u64,
 }
 
-/// A stage of the curriculum.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
-    /// Pixels along a side.
-    pub size: usize,
-    /// Interpolation scale of the positions.
-    pub scale: f64,
-    pub batch: usize,
-    pub steps: u64,
-    pub rate: f64,
-    /// Share of the scenes that are drawn as one object on a plain background: shapes are learned sooner there.
-    pub plain: f64,
-}
-
 macro_rules! defaults {
     ($($name:ident: $type:ty = $value:expr;)*) => { $(fn $name() -> $type { $value })* };
 }
@@ -266,21 +253,38 @@ impl TrainConfig {
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let model = self.model.as_ref();
         let counts = model.map_or_else(Vec::new, |m| {
-            vec![m.max_tokens, m.layers, m.heads, m.head_dim, m.patch, m.text_width, m.text_layers, m.text_heads, m.text_mlp]
+            vec![
+                m.max_tokens,
+                m.layers,
+                m.heads,
+                m.head_dim,
+                m.patch,
+                m.text_width,
+                m.text_layers,
+                m.text_heads,
+                m.text_mlp,
+            ]
         });
-        let descending = !r.bins.is_empty()
-            && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0)
-            && r.bins.is_sorted_by(|a, b| a > b);
+        let descending =
+            !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
         let rules: [(bool, &str, &str); 24] = [
             (stages.is_empty(), "stages", "there is none"),
-            (self.source != scenes() && stages.iter().any(|s| s.plain > 0.0), "stages", "PLAIN goes with the source `scenes`"),
+            (
+                self.source != scenes() && stages.iter().any(|s| s.plain > 0.0),
+                "stages",
+                "PLAIN goes with the source `scenes`",
+            ),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the dense bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
             (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
             (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
-            (model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0), "model.textHeads", "must divide textWidth"),
+            (
+                model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0),
+                "model.textHeads",
+                "must divide textWidth",
+            ),
             (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
             (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
@@ -296,7 +300,11 @@ impl TrainConfig {
             (!(r.compression >= 0.0 && r.compression <= 1.0 - lowest), "routing.compression", "is not within the bins"),
             (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
             (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
-            (self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base), "lora", "is a rank of `train diffcr`, at least 1"),
+            (
+                self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base),
+                "lora",
+                "is a rank of `train diffcr`, at least 1",
+            ),
         ];
         if let Some((_, field, reason)) = rules.iter().find(|(broken, ..)| *broken) {
             return Err(Error::input(*field, *reason));
@@ -314,29 +322,6 @@ impl TrainConfig {
     }
 }
 
-impl Stage {
-    fn parse(text: &str, index: usize) -> Result<Self> {
-        let fault = |reason: &str| Error::input(format!("stages[{index}]"), format!("{text:?}: {reason}"));
-        let fields: Vec<&str> = text.split(':').map(str::trim).collect();
-        let (size, scale, batch, steps, rate, plain) = match fields.as_slice() {
-            [size, scale, batch, steps, rate] => (size, scale, batch, steps, rate, "0"),
-            [size, scale, batch, steps, rate, plain] => (size, scale, batch, steps, rate, *plain),
-            _ => return Err(fault("it is not SIZE:SCALE:BATCH:STEPS:LR[:PLAIN]")),
-        };
-        let stage = Self {
-            size: size.parse().map_err(|_| fault("SIZE is no count"))?,
-            scale: scale.parse().map_err(|_| fault("SCALE is no number"))?,
-            batch: batch.parse().map_err(|_| fault("BATCH is no count"))?,
-            steps: steps.parse().map_err(|_| fault("STEPS is no count"))?,
-            rate: rate.parse().map_err(|_| fault("LR is no number"))?,
-            plain: plain.parse().map_err(|_| fault("PLAIN is no number"))?,
-        };
-        let counts = (1..=4096).contains(&stage.size) && (1..=65536).contains(&stage.batch) && stage.steps >= 1;
-        let numbers = [stage.scale, stage.rate].iter().all(|v| v.is_finite() && *v > 0.0);
-        if counts && numbers && (0.0..=1.0).contains(&stage.plain) { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,7 +331,10 @@ mod tests {
     #[test]
     fn defaults_make_a_run() {
         let config = TrainConfig::parse(&format!("{BASE}from = 'b'"), Kind::Diffcr).unwrap();
-        assert_eq!(config.stages().unwrap(), [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3, plain: 0.0 }]);
+        assert_eq!(
+            config.stages().unwrap(),
+            [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3, plain: 0.0 }]
+        );
         assert_eq!((config.routing.variant, config.routing.regions, config.routing.bins[9]), (Variant::Lt, 4, 0.1));
         let l = TrainConfig::parse(&format!("{BASE}from = 'b'\n[routing]\nvariant = 'l'"), Kind::Diffcr).unwrap();
         assert_eq!(l.routing.regions, 1);
@@ -370,6 +358,8 @@ mod tests {
             TrainConfig::parse(&text, Kind::Base)
         };
         assert_eq!(plain("scenes", "0.5").unwrap().stages().unwrap()[0].plain, 0.5);
-        assert!(plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stages: "));
+        assert!(
+            plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stages: ")
+        );
     }
 }

@@ -53,9 +53,10 @@ pub fn target_at(compression: f64, ramp: f64, done: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::config::{OptimizerConfig, Stage};
+    use crate::train::config::OptimizerConfig;
     use crate::train::optimizer::{AdamW, Group, Rate, rate_shape};
     use crate::train::random::Random;
+    use crate::train::stage::Stage;
 
     /// A table whose entries resist compression with very different strength and noisy gradients; the last fifth's worst distance.
     fn worst(compression: f64, strength: f64, steps: u64) -> f64 {

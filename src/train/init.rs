@@ -64,7 +64,8 @@ pub fn text_encoder(config: &TextEncoderConfig, random: &mut Random) -> Tensors 
     let std = |n: usize| 1.0 / (n as f64).sqrt();
     let mut tensors = Tensors::new();
     let mut matrix = |name: String, shape: [usize; 2], std: f64| {
-        tensors.insert(format!("text_encoder.{name}.weight"), (shape.to_vec(), normal(random, shape[0] * shape[1], std)));
+        tensors
+            .insert(format!("text_encoder.{name}.weight"), (shape.to_vec(), normal(random, shape[0] * shape[1], std)));
     };
     matrix("shared".into(), [config.vocab_size, width], 1.0);
     for n in 0..config.layers {

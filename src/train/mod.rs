@@ -33,4 +33,5 @@ pub mod random;
 pub mod run;
 pub mod scenes;
 pub mod soft_ratio;
+pub mod stage;
 pub mod step;

@@ -28,7 +28,10 @@ pub struct Matrix {
 /// Whether a tensor is a matrix between hidden states: those at the edges and tables are left to AdamW.
 pub fn is_hidden(name: &str, shape: &[usize]) -> bool {
     let inside = [".attn1.", ".attn2.", ".ff.", ".SelfAttention.", ".DenseReluDense."];
-    shape.len() == 2 && name.ends_with(".weight") && !name.contains("bias") && inside.iter().any(|part| name.contains(part))
+    shape.len() == 2
+        && name.ends_with(".weight")
+        && !name.contains("bias")
+        && inside.iter().any(|part| name.contains(part))
 }
 
 /// How far a step goes.
@@ -128,13 +131,23 @@ mod tests {
     fn a_step_goes_down_whatever_the_number_of_threads() {
         let target = random(48);
         let fit = |threads: usize| {
-            let pools: Vec<_> = (0..threads).map(|_| ThreadPoolBuilder::new().num_threads(1).build().unwrap()).collect();
+            let pools: Vec<_> =
+                (0..threads).map(|_| ThreadPoolBuilder::new().num_threads(1).build().unwrap()).collect();
             let matrices = [Matrix { range: 0..24, shape: [4, 6] }, Matrix { range: 24..48, shape: [6, 4] }];
             let (mut values, mut momentum) = (vec![0.0f32; 48], vec![0.0; 48]);
             for step in 0..200 {
                 let gradient: Vec<f32> = values.iter().zip(&target).map(|(v, t)| v - t).collect();
                 let rate = 0.05 * (1.0 - f64::from(step) / 200.0);
-                update(&matrices, &mut values, &gradient, &mut momentum, Rates { rate, decay: 0.0 }, &pools, &crate::device::cpu()).unwrap();
+                update(
+                    &matrices,
+                    &mut values,
+                    &gradient,
+                    &mut momentum,
+                    Rates { rate, decay: 0.0 },
+                    &pools,
+                    &crate::device::cpu(),
+                )
+                .unwrap();
             }
             values
         };
@@ -151,7 +164,10 @@ mod tests {
         assert!(is_hidden(&format!("{block}ff.net.0.proj.weight"), &[32, 8]));
         assert!(!is_hidden(&format!("{block}attn1.to_q.bias"), &[8]));
         assert!(!is_hidden("transformer.proj_out.weight", &[192, 8]));
-        assert!(!is_hidden("text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", &[32, 4]));
+        assert!(!is_hidden(
+            "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+            &[32, 4]
+        ));
         assert!(is_hidden("text_encoder.encoder.block.0.layer.1.DenseReluDense.wi_0.weight", &[32, 8]));
     }
 }

@@ -62,7 +62,8 @@ impl Net {
     /// `ModelInvalid` naming a tensor that is missing, unknown or misshapen.
     pub fn new(frame: &Frame, trained: &Parameters, device: &Device) -> Result<Self> {
         let config = &frame.parts.transformer;
-        let text = frame.parts.text_encoder.as_ref().ok_or_else(|| Error::model("textEncoder", "the model has none"))?;
+        let text =
+            frame.parts.text_encoder.as_ref().ok_or_else(|| Error::model("textEncoder", "the model has none"))?;
         let leaves = trained.leaves(device);
         let mut weights = Weights::new(device);
         for view in trained.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_")) {
@@ -150,5 +151,8 @@ impl Net {
 
 /// Where the text encoder's table is, for groups that treat it apart.
 pub fn is_table(name: &str) -> bool {
-    name == EMBEDDING || name == RATIO || name.ends_with("scale_shift_table") || name.ends_with("relative_attention_bias.weight")
+    name == EMBEDDING
+        || name == RATIO
+        || name.ends_with("scale_shift_table")
+        || name.ends_with("relative_attention_bias.weight")
 }

@@ -59,7 +59,11 @@ impl MicroBatch {
             return Err(Error::internal("the pictures do not fill the batch"));
         }
         let noise = gaussian(self.noise.0, self.noise.1, self.images.len());
-        let mut noisy = Noisy { latents: Vec::with_capacity(noise.len()), target: Vec::with_capacity(noise.len()), weights: vec![] };
+        let mut noisy = Noisy {
+            latents: Vec::with_capacity(noise.len()),
+            target: Vec::with_capacity(noise.len()),
+            weights: vec![],
+        };
         for ((&t, image), noise) in self.timesteps.iter().zip(self.images.chunks(picture)).zip(noise.chunks(picture)) {
             let level = schedule.level(t);
             let (signal, sigma) = (level.signal as f32, level.sigma as f32);

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::config::{OptimizerConfig, Stage};
+use super::config::OptimizerConfig;
+use super::stage::Stage;
 
 /// Parameters that share a rate and a decay.
 #[derive(Debug, Clone, PartialEq)]

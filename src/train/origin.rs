@@ -51,7 +51,10 @@ impl Origin {
             return Err(Error::input("from", "the bundle has no text encoder"));
         }
         if parts.vae.is_some() || parts.vae_tiny.is_some() || t.in_channels != 3 || t.out_channels < 3 {
-            return Err(Error::input("from", "only models that draw pixels are trained, not those behind an autoencoder"));
+            return Err(Error::input(
+                "from",
+                "only models that draw pixels are trained, not those behind an autoencoder",
+            ));
         }
         let layers = t.layers;
         let mut frozen = BTreeMap::new();
@@ -111,7 +114,8 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
         let id = added.filter(|t| t.get("content").is_some_and(|c| c == content)).find_map(|t| t.get("id")?.as_u64());
         id.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| fault(format!("it has no {content} token")))
     };
-    let ids = json.pointer("/model/vocab").and_then(|v| v.as_object()).ok_or_else(|| fault("it has no word list".into()))?;
+    let ids =
+        json.pointer("/model/vocab").and_then(|v| v.as_object()).ok_or_else(|| fault("it has no word list".into()))?;
     let highest = ids.values().filter_map(|id| id.as_u64()).max().unwrap_or(0);
     let tokenizer = TokenizerConfig {
         file: "tokenizer.json".into(),

@@ -52,14 +52,18 @@ pub fn heat_map(title: &str, table: &[Vec<f64>]) -> String {
     let (width, height) = (left + CELL * columns as f64 + 16.0, top + CELL * table.len() as f64 + 16.0);
     let mut svg = open(width, height);
     text(&mut svg, width / 2.0, 20.0, "middle", title);
-    (0..columns).for_each(|i| text(&mut svg, left + CELL * (i as f64 + 0.5), top - 8.0, "middle", &format!("layer {i}")));
+    (0..columns)
+        .for_each(|i| text(&mut svg, left + CELL * (i as f64 + 0.5), top - 8.0, "middle", &format!("layer {i}")));
     for (r, row) in table.iter().enumerate() {
         let y = top + CELL * r as f64;
         text(&mut svg, left - 8.0, y + CELL / 2.0 + 4.0, "end", &format!("region {r}"));
         for (i, &keep) in row.iter().enumerate() {
             let x = left + CELL * i as f64;
             let light = 30.0 + 65.0 * keep.clamp(0.0, 1.0);
-            let _ = write!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"hsl(215 60% {light:.0}%)\"/>");
+            let _ = write!(
+                svg,
+                "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"hsl(215 60% {light:.0}%)\"/>"
+            );
             text(&mut svg, x + CELL / 2.0, y + CELL / 2.0 + 4.0, "middle", &format!("{keep:.2}"));
         }
     }

@@ -31,8 +31,17 @@ impl Row {
     fn csv(&self) -> String {
         format!(
             "{},{},{},{},{:.6},{:.5},{:.5},{:.4},{:.3e},{:.1},{:.1}",
-            self.step, self.stage, self.size, self.images, self.loss, self.mean_keep, self.target, self.lambda, self.rate,
-            self.images_per_second, self.seconds
+            self.step,
+            self.stage,
+            self.size,
+            self.images,
+            self.loss,
+            self.mean_keep,
+            self.target,
+            self.lambda,
+            self.rate,
+            self.images_per_second,
+            self.seconds
         )
     }
 
@@ -113,11 +122,23 @@ mod tests {
     #[test]
     fn a_row_survives_the_file() {
         let row = Row {
-            step: 20, stage: 1, size: 64, images: 1280, loss: 0.069, mean_keep: 0.912, target: 0.9, lambda: 0.41, rate: 1e-3,
-            images_per_second: 61.0, seconds: 3725.0,
+            step: 20,
+            stage: 1,
+            size: 64,
+            images: 1280,
+            loss: 0.069,
+            mean_keep: 0.912,
+            target: 0.9,
+            lambda: 0.41,
+            rate: 1e-3,
+            images_per_second: 61.0,
+            seconds: 3725.0,
         };
         assert_eq!(Row::parse(&row.csv()), Some(row.clone()));
-        assert_eq!(row.line(100, true, 3725.0), "64px step 20/100 loss 0.0690 keep 0.912 λ 0.41 61 images/s 1:02:05 left");
+        assert_eq!(
+            row.line(100, true, 3725.0),
+            "64px step 20/100 loss 0.0690 keep 0.912 λ 0.41 61 images/s 1:02:05 left"
+        );
         assert_eq!(Row::parse("step,stage"), None);
     }
 }

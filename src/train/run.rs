@@ -4,17 +4,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::checkpoint::{self, State, Tensors};
-use super::config::{Kind, Stage, TrainConfig};
+use super::config::{Kind, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
-use super::net::{Frame, RATIO};
 use super::muon::{Matrix, Rates};
+use super::net::{Frame, RATIO};
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{Origin, groups, matrices};
 use super::parameters::Parameters;
 use super::progress::{Log, Row};
 use super::random::Random;
+use super::stage::Stage;
 use super::step::{Terms, Workers};
 use super::{ema, export, muon};
 use crate::bundle::manifest::Manifest;
@@ -120,7 +121,9 @@ impl<'a> Run<'a> {
         let there = config.work.join(checkpoint::FILE).is_file();
         let (tensors, state) = match (resume, there) {
             (true, true) => checkpoint::load(&config.work, config, &trained)?,
-            (true, false) => return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display()))),
+            (true, false) => {
+                return Err(Error::input("resume", format!("{} has no checkpoint", config.work.display())));
+            }
             (false, true) => {
                 return Err(Error::input("work", format!("{} holds a run: give --resume", config.work.display())));
             }
@@ -269,7 +272,14 @@ impl<'a> Run<'a> {
             if parts.last().is_none_or(full) {
                 let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
                 let noise = (config.seed, stream);
-                parts.push(MicroBatch { region: of(t), size: stage.size, timesteps: vec![], images: vec![], ids: vec![], noise });
+                parts.push(MicroBatch {
+                    region: of(t),
+                    size: stage.size,
+                    timesteps: vec![],
+                    images: vec![],
+                    ids: vec![],
+                    noise,
+                });
             }
             if let Some(part) = parts.last_mut() {
                 part.timesteps.push(t);

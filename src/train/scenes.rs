@@ -123,7 +123,9 @@ mod tests {
     fn plain_scenes_are_plain() {
         let mut random = Random::new(3, 0);
         let captions: Vec<String> = (0..200).map(|_| describe_plain(&mut random).caption).collect();
-        let plain = |c: &String| !["gradient", "striped", "checkered", "dots", " of ", "above", "below"].iter().any(|w| c.contains(w));
+        let plain = |c: &String| {
+            !["gradient", "striped", "checkered", "dots", " of ", "above", "below"].iter().any(|w| c.contains(w))
+        };
         assert!(captions.iter().all(plain), "{captions:?}");
     }
 

@@ -40,7 +40,15 @@ impl SoftRatios {
     /// Layer `i` in `region`: `x` `[B, N, D]` after the mix of its two bins. A layer without a router runs every token.
     ///
     /// A ratio outside the bins counts as the nearest of them, and gets no gradient from here.
-    pub fn forward(&self, region: usize, i: usize, layer: &Layer, x: Tensor<3>, caption: Caption, six: Tensor<3>) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        region: usize,
+        i: usize,
+        layer: &Layer,
+        x: Tensor<3>,
+        caption: Caption,
+        six: Tensor<3>,
+    ) -> Tensor<3> {
         let n = x.dims()[1];
         let at = region * self.layers + i;
         let Some((router, &ratio)) = layer.router.as_ref().zip(self.values.get(at)) else {
@@ -88,9 +96,15 @@ mod tests {
     #[test]
     fn the_bins_around_a_ratio() {
         let bins = [1.0, 0.9, 0.8, 0.1];
-        for (ratio, expected) in
-            [(1.0, (1.0, 0.9)), (0.88, (0.9, 0.8)), (0.9, (0.9, 0.8)), (0.3, (0.8, 0.1)), (0.1, (0.1, 0.1)), (0.01, (0.1, 0.1)), (1.5, (1.0, 0.9))]
-        {
+        for (ratio, expected) in [
+            (1.0, (1.0, 0.9)),
+            (0.88, (0.9, 0.8)),
+            (0.9, (0.9, 0.8)),
+            (0.3, (0.8, 0.1)),
+            (0.1, (0.1, 0.1)),
+            (0.01, (0.1, 0.1)),
+            (1.5, (1.0, 0.9)),
+        ] {
             assert_eq!(bracket(ratio, &bins), expected, "{ratio}");
         }
     }

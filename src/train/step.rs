@@ -54,7 +54,11 @@ impl Workers {
     pub fn new(threads: usize, device: &Device) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = |_| {
-            ThreadPoolBuilder::new().num_threads(1).start_handler(|_| flush_denormals()).build().map_err(|e| Error::internal(e.to_string()))
+            ThreadPoolBuilder::new()
+                .num_threads(1)
+                .start_handler(|_| flush_denormals())
+                .build()
+                .map_err(|e| Error::internal(e.to_string()))
         };
         let pools = (0..if threads == 0 { cores } else { threads }).map(pool).collect::<Result<_>>()?;
         Ok(Self { pools, plain: device.clone(), device: device.clone().autodiff() })
@@ -104,7 +108,14 @@ impl Workers {
         Ok(sum)
     }
 
-    fn part(&self, frame: &Frame, trained: &Parameters, batch: &MicroBatch, total: usize, terms: Terms) -> Result<Outcome> {
+    fn part(
+        &self,
+        frame: &Frame,
+        trained: &Parameters,
+        batch: &MicroBatch,
+        total: usize,
+        terms: Terms,
+    ) -> Result<Outcome> {
         let noisy = batch.noisy(terms.schedule, terms.prediction, terms.weight_cap)?;
         let net = Net::new(frame, trained, &self.device)?;
         let losses = net.losses(batch, noisy, frame, total, terms.target)?;

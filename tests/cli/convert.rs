@@ -128,8 +128,16 @@ fn a_run_leaves_its_routing() {
     converted(&sigma("pipeline"), &scratch.path("dense"), &[]);
     let routing = |bundle: &str, compression: &str| -> serde_json::Value {
         let (png, json) = (scratch.path("a.png"), scratch.path("a.json"));
-        let run = diffcr().arg("generate").arg(scratch.path(bundle)).args(["--prompt", "a red star", "--steps", "2"])
-            .args(["--compression", compression, "--out"]).arg(png).arg("--save-routing").arg(&json).output().unwrap();
+        let run = diffcr()
+            .arg("generate")
+            .arg(scratch.path(bundle))
+            .args(["--prompt", "a red star", "--steps", "2"])
+            .args(["--compression", compression, "--out"])
+            .arg(png)
+            .arg("--save-routing")
+            .arg(&json)
+            .output()
+            .unwrap();
         assert!(run.status.success(), "{}", stderr(&run));
         serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap()
     };

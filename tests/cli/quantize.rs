@@ -38,8 +38,17 @@ fn a_quantized_bundle_draws_nearly_the_same() {
     converted(&scenes(), &scratch.path("q8"), &["--encoding", "q8", "--no-probe"]);
     let drawn = |bundle: &std::path::Path, name: &str| {
         let (png, latents) = (scratch.path(&format!("{name}.png")), scratch.path(&format!("{name}.safetensors")));
-        let output = diffcr().arg("generate").arg(bundle).args(["--prompt", "a red circle on a blue background"]).args(["--steps", "2", "--seed", "3"])
-            .arg("--out").arg(png).arg("--save-latents").arg(&latents).output().unwrap();
+        let output = diffcr()
+            .arg("generate")
+            .arg(bundle)
+            .args(["--prompt", "a red circle on a blue background"])
+            .args(["--steps", "2", "--seed", "3"])
+            .arg("--out")
+            .arg(png)
+            .arg("--save-latents")
+            .arg(&latents)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let values = &tensors(&latents)["final_latents"].1;
         values.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>()
@@ -63,7 +72,8 @@ fn a_bundle_can_be_stored_another_way() {
     converted(&sigma("pipeline"), &scratch.path("small-direct"), &["--chunk-mib", "0.003", "--without", "vae"]);
     assert_eq!(files(&scratch.path("small"), "safetensors"), files(&scratch.path("small-direct"), "safetensors"));
 
-    let exceptions = ["--encoding", "q8", "--group", "32", "--tensor", "*.1.attn1.*=f32", "--tensor", "*.to_k.weight=f16"];
+    let exceptions =
+        ["--encoding", "q8", "--group", "32", "--tensor", "*.1.attn1.*=f32", "--tensor", "*.to_k.weight=f16"];
     let packed = converted(&scenes(), &scratch.path("packed"), &exceptions);
     let encoding = |name: &str| packed["tensors"][&format!("transformer.transformer_blocks.{name}.weight")].clone();
     assert_eq!((&encoding("0.attn1.to_q")["encoding"], &encoding("0.attn1.to_q")["group"]), (&json!("q8"), &json!(32)));

@@ -110,7 +110,9 @@ fn a_dense_bundle_becomes_a_routed_one() {
         let text = format!(
             "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:{steps}:1e-4']\n{top}\n[routing]\nregions = 2\n{routing}\n\
              [optimizer]\nmicroBatch = 4\nwarmup = 5\n[progress]\ncheckpointEvery = 50\nlogEvery = 5\n",
-            scratch.path(name), scratch.path(&format!("{name}-work")), scratch.path(bundle),
+            scratch.path(name),
+            scratch.path(&format!("{name}-work")),
+            scratch.path(bundle),
         );
         let path = scratch.path(&format!("{name}.toml"));
         std::fs::write(&path, text).unwrap();

@@ -4,9 +4,9 @@ mod routed;
 mod schedulers;
 mod support;
 mod text_encoder;
+mod tokenizer;
 #[cfg(feature = "train")]
 mod train;
-mod tokenizer;
 mod transformer;
 mod vae;
 mod vae_tiled;

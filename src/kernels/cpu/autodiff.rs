@@ -13,7 +13,12 @@ use burn::tensor::Tensor;
 pub trait Fused: Backend {
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// `x` `[B, N, D]`, `shift` and `scale` `[B, 1, D]`.
-    fn modulated_norm(x: FloatTensor<Self>, shift: FloatTensor<Self>, scale: FloatTensor<Self>, eps: f32) -> FloatTensor<Self>;
+    fn modulated_norm(
+        x: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        eps: f32,
+    ) -> FloatTensor<Self>;
 }
 
 /// Their closed-form gradients.
@@ -78,7 +83,12 @@ impl<B: Fused + FusedBackward, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         }
     }
 
-    fn modulated_norm(x: FloatTensor<Self>, shift: FloatTensor<Self>, scale: FloatTensor<Self>, eps: f32) -> FloatTensor<Self> {
+    fn modulated_norm(
+        x: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        eps: f32,
+    ) -> FloatTensor<Self> {
         let ((x, a), (shift, b), (scale, c)) = (x.into_parts(), shift.into_parts(), scale.into_parts());
         let y = B::modulated_norm(x.clone(), shift, scale.clone(), eps);
         match ModulatedNorm.prepare::<C>([a, b, c]).compute_bound().stateful() {

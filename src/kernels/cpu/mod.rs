@@ -14,8 +14,8 @@ use burn::tensor::{DType, Tensor};
 
 use crate::device::is_host;
 
-pub use denormals::flush_denormals;
 pub use autodiff::{gelu_tanh, modulated_norm};
+pub use denormals::flush_denormals;
 
 /// Whether `x` is part of training on the CPU.
 pub fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
