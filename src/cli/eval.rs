@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::device::DeviceArg;
@@ -45,19 +44,17 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     }
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let own = if args.device == DeviceArg::Cpu { cores } else { 1 };
     let options = Options {
         prompts: args.prompts as usize,
         steps: args.steps as usize,
         guidance: args.guidance,
-        threads: args.threads.map_or(own, |n| n as usize).min(args.prompts as usize),
+        threads: args.device.threads(args.threads).min(args.prompts as usize),
     };
     let held_out = HeldOut::new(options.prompts)?;
     let mut outcomes = vec![held_out.truth()?];
     for bundle in &args.bundles {
         for compression in applicable(bundle, &args.compression)? {
-            let bar = progress(options.prompts, shared);
+            let bar = shared.count_bar("image", options.prompts);
             let device = || args.device.init();
             let outcome = held_out.evaluate(bundle, &device, &options, &compression, &|| bar.inc(1))?;
             bar.finish_and_clear();
@@ -92,11 +89,4 @@ fn applicable(bundle: &std::path::Path, asked: &[Compression]) -> Result<Vec<Com
         Some(_) => Ok(vec![Compression::Name("off".into())]),
         None => Err(Error::input("compression", format!("{} has no routers: it runs dense", bundle.display()))),
     }
-}
-
-fn progress(images: usize, shared: &Shared) -> ProgressBar {
-    let target = if shared.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style =
-        ProgressStyle::with_template("{bar:30} image {pos}/{len} {eta}").unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(images as u64), target).with_style(style)
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use super::device::DeviceArg;
@@ -48,8 +47,6 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     }
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let own = if args.device == DeviceArg::Cpu { cores } else { 1 };
     let options = Options {
         scenes: args.scenes as usize,
         holes: args.holes.clone(),
@@ -57,11 +54,11 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
         steps: args.steps as usize,
         guidance: args.guidance,
         compression: args.compression.clone(),
-        threads: args.threads.map_or(own, |n| n as usize),
+        threads: args.device.threads(args.threads),
     };
     let mut rows = Vec::new();
     for (i, bundle) in args.bundles.iter().enumerate() {
-        let bar = progress(options.scenes * options.holes.len(), shared);
+        let bar = shared.count_bar("scene", options.scenes * options.holes.len());
         let outcome = evaluate(bundle, &|| args.device.init(), &options, &|| bar.inc(1))?;
         bar.finish_and_clear();
         if let Some(out) = &args.out {
@@ -80,11 +77,4 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
     }
     shared.result(&value, &report::text(&rows));
     Ok(())
-}
-
-fn progress(scenes: usize, shared: &Shared) -> ProgressBar {
-    let target = if shared.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style =
-        ProgressStyle::with_template("{bar:30} scene {pos}/{len} {eta}").unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(scenes as u64), target).with_style(style)
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::device::DeviceArg;
@@ -108,7 +107,7 @@ impl DrawingArgs {
         let pipeline = Rc::new(Pipeline::new(load_folder(&self.dir, &self.device.init()?, None)?)?);
         let load = started.elapsed();
         let mut run = start(pipeline)?;
-        let bar = progress(run.total(), shared);
+        let bar = shared.count_bar("step", run.total());
         while let Some(report) = run.step()? {
             pollster::block_on(run.wait())?;
             bar.set_position(report.step as u64);
@@ -164,10 +163,4 @@ fn initial_latents(path: &Path, index: usize) -> Result<Values> {
     }
     let size = channels * height * width;
     Ok(Values { shape: vec![1, channels, height, width], data: latents.data[index * size..][..size].to_vec() })
-}
-
-fn progress(steps: usize, shared: &Shared) -> ProgressBar {
-    let target = if shared.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{bar:30} step {pos}/{len} {eta}").unwrap_or(ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(steps as u64), target).with_style(style)
 }

@@ -87,11 +87,21 @@ impl Shared {
         }
     }
 
-    /// A bar for bytes on stderr; hidden where that is no terminal.
+    /// A bar for bytes.
     pub fn bytes_bar(self, total: u64) -> ProgressBar {
+        self.bar(total, "{bar:40} {bytes}/{total_bytes} {eta}")
+    }
+
+    /// A bar that counts what `unit` names.
+    pub fn count_bar(self, unit: &str, total: usize) -> ProgressBar {
+        self.bar(total as u64, &format!("{{bar:30}} {unit} {{pos}}/{{len}} {{eta}}"))
+    }
+
+    /// A bar on stderr; hidden where that is no terminal.
+    fn bar(self, total: u64, template: &str) -> ProgressBar {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
-        ProgressBar::with_draw_target(Some(total), target).with_style(style.unwrap_or(ProgressStyle::default_bar()))
+        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
+        ProgressBar::with_draw_target(Some(total), target).with_style(style)
     }
 }
 

@@ -17,12 +17,10 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::attention::KeyValue;
-use super::block::{Caption, Tokens};
-use super::layer::Layer;
-use super::ratios::tokens;
+use super::block::Tokens;
 use super::router::Selection;
-use super::transformer::{Captions, StepRouting, Transformer};
-use crate::error::{Error, Result};
+use super::transformer::{Captions, Rule, StepRouting, Transformer};
+use crate::error::Result;
 
 /// The tokens of a grid that run, and where they go. The same for every image of a batch.
 #[derive(Debug, Clone)]
@@ -123,51 +121,9 @@ impl Transformer {
         let last = self.config().layers - 1;
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let x = if i == 0 { x.select(1, focus.active.clone()) } else { x }; // [B, A, D]
-            let x = rule.run(i, layer, x, memory.layers.get(i), caption, six); // [B, A, D]
+            let k = rule.count(i, x.dims()[1]);
+            let (x, _) = layer.forward_among(x, memory.layers.get(i), caption, six, k, rule.gain); // [B, A, D]
             if i == last { x.select(1, focus.place.clone()) } else { x } // [B, N, D] at last
         })
-    }
-}
-
-/// How many tokens each layer of a step takes.
-struct Rule<'a> {
-    keep: &'a [f64],
-    gain: f64,
-}
-
-impl<'a> Rule<'a> {
-    fn new(model: &Transformer, routing: Option<&'a StepRouting>) -> Result<Self> {
-        let (keep, gain) = routing.map_or((&[][..], 1.0), |r| (&r.keep[..], r.gain));
-        let layers = model.config().layers;
-        if !keep.is_empty() && keep.len() != layers {
-            return Err(Error::input("keep", format!("{} ratios for {layers} layers", keep.len())));
-        }
-        Ok(Self { keep, gain })
-    }
-
-    /// Of `n` tokens, those that layer `i` takes.
-    fn count(&self, i: usize, n: usize) -> usize {
-        self.keep.get(i).map_or(n, |&keep| tokens(keep, n))
-    }
-
-    /// Tokens `x` `[B, A, D]` after layer `i`, `others` in their sight.
-    fn run(
-        &self,
-        i: usize,
-        layer: &Layer,
-        x: Tensor<3>,
-        others: Option<&KeyValue>,
-        caption: Caption,
-        six: Tensor<3>,
-    ) -> Tensor<3> {
-        let Some(router) = &layer.router else {
-            return layer.block.forward_among(Tokens::all(x), others, caption, six).0;
-        };
-        let score = router.score(x.clone()); // [B, A]
-        let selection = Selection::top(score.clone(), self.count(i, x.dims()[1]));
-        let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * self.gain; // [B, k, 1]
-        let tokens = Tokens { weight: Some(weight), ..Tokens::all(selection.gather(x.clone())) };
-        let (tokens, _) = layer.block.forward_among(tokens, others, caption, six); // [B, k, D]
-        selection.merge(x, tokens) // [B, A, D]
     }
 }

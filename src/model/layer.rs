@@ -3,6 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Int, Tensor};
 
+use super::attention::KeyValue;
 use super::block::{Block, Caption, Tokens};
 use super::config::TransformerConfig;
 use super::router::{Router, Selection};
@@ -46,17 +47,31 @@ impl Layer {
         k: usize,
         gain: f64,
     ) -> (Tensor<3>, Option<Routed>) {
+        self.forward_among(x, None, caption, six, k, gain)
+    }
+
+    /// As [`Layer::forward`], where the tokens also attend to `others` that do not run themselves.
+    pub fn forward_among(
+        &self,
+        x: Tensor<3>,
+        others: Option<&KeyValue>,
+        caption: Caption,
+        six: Tensor<3>,
+        k: usize,
+        gain: f64,
+    ) -> (Tensor<3>, Option<Routed>) {
         let Some(router) = &self.router else {
-            return (self.block.forward(Tokens::all(x), caption, six), None);
+            return (self.block.forward_among(Tokens::all(x), others, caption, six).0, None);
         };
         #[cfg(feature = "webgpu")]
         if webgpu::runs(&x) {
             let webgpu::Selected { index, score, slots } = router.select(x.clone(), k, gain);
-            let x = self.block.forward(Tokens { all: x, slots: Some(slots), weight: None }, caption, six); // [B, N, D]
+            let tokens = Tokens { all: x, slots: Some(slots), weight: None };
+            let (x, _) = self.block.forward_among(tokens, others, caption, six); // [B, N, D]
             return (x, Some(Routed { index, score }));
         }
         let score = router.score(x.clone()); // [B, N]
-        let (x, index) = self.forward_best(x, score.clone(), caption, six, k, gain); // [B, N, D]
+        let (x, index) = self.forward_best(x, score.clone(), others, caption, six, k, gain); // [B, N, D]
         (x, Some(Routed { index, score }))
     }
 
@@ -65,6 +80,7 @@ impl Layer {
         &self,
         x: Tensor<3>,
         score: Tensor<2>,
+        others: Option<&KeyValue>,
         caption: Caption,
         six: Tensor<3>,
         k: usize,
@@ -73,7 +89,8 @@ impl Layer {
         let selection = Selection::top(score.clone(), k);
         let kept = selection.gather(x.clone()); // [B, k, D]
         let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
-        let tokens = self.block.forward(Tokens { all: kept, slots: None, weight: Some(weight) }, caption, six); // [B, k, D]
+        let kept = Tokens { all: kept, slots: None, weight: Some(weight) };
+        let (tokens, _) = self.block.forward_among(kept, others, caption, six); // [B, k, D]
         (selection.merge(x, tokens), selection.index) // [B, N, D]
     }
 }

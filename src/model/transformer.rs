@@ -60,6 +60,28 @@ pub struct StepRouting {
     pub gain: f64,
 }
 
+/// How many tokens each layer of a step takes: those that [`StepRouting`] says, or all.
+pub(super) struct Rule<'a> {
+    keep: &'a [f64],
+    pub gain: f64,
+}
+
+impl<'a> Rule<'a> {
+    pub fn new(model: &Transformer, routing: Option<&'a StepRouting>) -> Result<Self> {
+        let (keep, gain) = routing.map_or((&[][..], 1.0), |r| (&r.keep[..], r.gain));
+        let layers = model.layers.len();
+        if !keep.is_empty() && keep.len() != layers {
+            return Err(Error::input("keep", format!("{} ratios for {layers} layers", keep.len())));
+        }
+        Ok(Self { keep, gain })
+    }
+
+    /// Of `n` tokens, those that layer `i` takes.
+    pub fn count(&self, i: usize, n: usize) -> usize {
+        self.keep.get(i).map_or(n, |&keep| tokens(keep, n))
+    }
+}
+
 impl Transformer {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let (width, patch) = (config.width(), config.patch_size);
@@ -127,16 +149,11 @@ impl Transformer {
         captions: &Captions,
         routing: Option<&StepRouting>,
     ) -> Result<(Tensor<4>, Vec<Option<Routed>>)> {
-        let gain = routing.map_or(1.0, |r| r.gain);
-        let keep = routing.map_or(&[][..], |r| &r.keep);
-        if !keep.is_empty() && keep.len() != self.layers.len() {
-            return Err(Error::input("keep", format!("{} ratios for {} layers", keep.len(), self.layers.len())));
-        }
+        let rule = Rule::new(self, routing)?;
         let mut routed = Vec::with_capacity(self.layers.len());
         let output = self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
-            let n = x.dims()[1];
-            let k = keep.get(i).map_or(n, |&keep| tokens(keep, n));
-            let (x, choice) = layer.forward(x, caption, six, k, gain);
+            let k = rule.count(i, x.dims()[1]);
+            let (x, choice) = layer.forward(x, caption, six, k, rule.gain);
             routed.push(choice);
             x
         })?;

@@ -56,7 +56,7 @@ impl SoftRatios {
         };
         let (upper, lower) = bracket(ratio, &self.bins);
         let score = router.score(x.clone()); // [B, N]
-        let run = |k: usize, x, score, six| layer.forward_best(x, score, caption.clone(), six, k, self.gain).0;
+        let run = |k: usize, x, score, six| layer.forward_best(x, score, None, caption.clone(), six, k, self.gain).0;
         let (k_upper, k_lower) = (tokens(upper, n), tokens(lower, n));
         if k_upper == k_lower {
             return run(k_upper, x, score, six); // the bins keep the same tokens: the mix is either, whatever the ratio

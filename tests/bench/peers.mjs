@@ -19,7 +19,7 @@ const ROUNDS = 2;
 
 const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 const flags = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
-const server = await serve({ mounts: { '/': at('pages/'), '/engine/': at('../../build/wasm/'), '/net/': `${net}/`, '/ort/': `${ort}/` } });
+const server = await serve({ mounts: { '/': at('pages/'), '/test/': at('../browser/pages/'), '/engine/': at('../../build/wasm/'), '/net/': `${net}/`, '/ort/': `${ort}/` } });
 const browser = await chromium.launch({ executablePath, args: flags });
 const page = await browser.newPage();
 page.setDefaultTimeout(1_800_000);

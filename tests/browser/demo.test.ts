@@ -1,27 +1,17 @@
-import type { Browser } from 'playwright-core';
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, startBrowser, startServer } from './harness.ts';
+import { expect, test } from 'vitest';
+import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
 import { nativePicture, toBytes } from './reference.ts';
 
-let server: Awaited<ReturnType<typeof startServer>>;
-let browser: Browser;
-beforeAll(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const site = useSite();
 
 const REQUEST = { prompt: 'a large red star on a blue background', seed: 11, steps: 4, guidance: 3 };
 /** WebGPU against the CPU, both f32, after four steps: rounding may move a value to the next byte, or the one after. */
 const BYTES = 2;
 
 test('a prompt becomes the picture that the native engine draws, over WebGPU', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(server.url);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(site.url);
   await modelIs(page, 'ready');
   expect(await page.textContent('#backend')).toBe('WebGPU');
   await askFor(page, REQUEST);
@@ -54,8 +44,8 @@ test('a prompt becomes the picture that the native engine draws, over WebGPU', a
 });
 
 test('the routing can be seen, and how much of the model runs can be chosen', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}?device=cpu`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu`);
   await modelIs(page, 'ready');
   expect(await page.inputValue('#compression')).toBe('learned');
   await askFor(page, REQUEST);
@@ -91,8 +81,8 @@ test('the routing can be seen, and how much of the model runs can be chosen', as
 });
 
 test('a run can be cancelled, and the next one is right', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(server.url);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(site.url);
   await modelIs(page, 'ready');
   await askFor(page, { ...REQUEST, steps: 50 });
   await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));
@@ -108,8 +98,8 @@ test('a run can be cancelled, and the next one is right', async () => {
 });
 
 test('loading can be cancelled and started again', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}?model=faulty/slow/&device=cpu`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?model=faulty/slow/&device=cpu`);
   await page.waitForFunction(() => document.querySelector('#bytes')?.textContent?.includes(' of '));
   await screenshot(page, 'demo-loading');
   await page.click('#cancel-load');
@@ -122,8 +112,8 @@ test('loading can be cancelled and started again', async () => {
 });
 
 test('the keyboard alone is enough, and a picture can be asked for while the model loads', async () => {
-  const { page, close } = await openPage(browser, { colorScheme: 'dark', viewport: { width: 360, height: 740 } });
-  await page.goto(`${server.url}?device=cpu`);
+  const { page, close } = await openPage(site.browser, { colorScheme: 'dark', viewport: { width: 360, height: 740 } });
+  await page.goto(`${site.url}?device=cpu`);
   await page.focus('#prompt');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('a yellow ring and a dog on a black background');
@@ -139,8 +129,8 @@ test('the keyboard alone is enough, and a picture can be asked for while the mod
 });
 
 test('a worker that dies is told, and the model can be loaded again', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}?device=cpu`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu`);
   await modelIs(page, 'ready');
   await askFor(page, { ...REQUEST, steps: 50 });
   await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));

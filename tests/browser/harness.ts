@@ -5,7 +5,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { serve } from '../../www/scripts/serve.mjs';
 import { injectFaults } from './faults.ts';
 
@@ -77,6 +77,40 @@ export async function startBrowser(gpu: Gpu = 'webgpu'): Promise<Browser> {
   const executablePath = process.env['CHROMIUM'] ?? places.find((place) => existsSync(place));
   if (executablePath === undefined) throw new Error('no Chromium found: set CHROMIUM to its path');
   return await chromium.launch({ executablePath, args: [...QUIET, ...FLAGS[gpu]] });
+}
+
+/** What the tests of a file share, from before the first to after the last. */
+export interface Site {
+  /** The server's address, ending in `/`. */
+  readonly url: string;
+  /** A Chromium with WebGPU. */
+  readonly browser: Browser;
+}
+
+/** Starts a server with `mounts` and a browser for the tests of the calling file. */
+export function useSite(mounts: Record<string, string> = {}): Site {
+  let server: Awaited<ReturnType<typeof startServer>> | undefined;
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    server = await startServer(mounts);
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+  const started = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('nothing is started before the first test');
+    return value;
+  };
+  return {
+    get url() {
+      return started(server).url;
+    },
+    get browser() {
+      return started(browser);
+    },
+  };
 }
 
 /** A page that remembers every error and warning of its own, of its workers, and of the GPU. */

@@ -5,21 +5,12 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 import { crc32 } from '../../www/lib/png.ts';
-import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, startBrowser, startServer } from './harness.ts';
+import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
 
-let server: Awaited<ReturnType<typeof startServer>>;
-let browser: Browser;
-beforeAll(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const site = useSite();
 
 const REQUEST = { prompt: 'a large red circle on a blue background', seed: 3, steps: 8, guidance: 3 };
 
@@ -53,8 +44,8 @@ function changed(before: ArrayLike<number>, after: ArrayLike<number>): boolean[]
 }
 
 test('a part of the last picture is painted over and drawn anew over WebGPU; the rest stays to the bit', async () => {
-  const { page, close } = await openPage(browser, { viewport: { width: 1280, height: 1080 } });
-  await page.goto(server.url);
+  const { page, close } = await openPage(site.browser, { viewport: { width: 1280, height: 1080 } });
+  await page.goto(site.url);
   await modelIs(page, 'ready');
   expect(await page.isHidden('#retouch')).toBe(true);
   await askFor(page, REQUEST);
@@ -136,8 +127,8 @@ test('a translucent picture of one\'s own is changed by keyboard alone and comes
   const own = Array.from({ length: 4 * width * height }, (_, i) => (i * 37 + Math.floor(i / 7) * 11) % 256);
   const file = join(mkdtempSync(join(tmpdir(), 'diffcr-')), 'own.png');
   await writeFile(file, encode(width, height, own));
-  const { page, close } = await openPage(browser, { viewport: { width: 360, height: 740 }, hasTouch: true, colorScheme: 'dark' });
-  await page.goto(`${server.url}?device=cpu`);
+  const { page, close } = await openPage(site.browser, { viewport: { width: 360, height: 740 }, hasTouch: true, colorScheme: 'dark' });
+  await page.goto(`${site.url}?device=cpu`);
   await modelIs(page, 'ready');
   await page.setInputFiles('#file', file);
   await page.waitForSelector('#tools:not([hidden])');
@@ -163,8 +154,8 @@ test('a translucent picture of one\'s own is changed by keyboard alone and comes
 });
 
 test('a change can be cancelled, and what is no image is refused', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}?device=cpu`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu`);
   await modelIs(page, 'ready');
   await page.setInputFiles('#file', { name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no image') });
   await page.waitForSelector('#fault:not([hidden])');
@@ -196,8 +187,8 @@ declare global {
 }
 
 test('pipe.inpaint takes images of every kind and names what is wrong', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}test/api.html`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}test/api.html`);
   await page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   const story = await page.evaluate(async () => {
     const pipe = await diffcr.loadModel('/models/scenes/', { device: 'cpu' });

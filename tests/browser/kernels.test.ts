@@ -1,24 +1,14 @@
 /** Every kernel of our own over WebGPU against the same in plain tensor operations. */
 
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openPage, startBrowser, startServer } from './harness.ts';
+import { expect, test } from 'vitest';
+import { openPage, useSite } from './harness.ts';
 
 /** Of the largest value, which rounding in another order does not pass. */
 const TOLERANCE = 1e-5;
 /** Operations that must be among those tested. */
 const KERNELS = ['linear', 'attention', 'norm', 'select'];
 
-let server: Awaited<ReturnType<typeof startServer>>;
-let browser: Browser;
-beforeAll(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const site = useSite();
 
 /** What pages/engine.js sets. */
 declare global {
@@ -26,8 +16,8 @@ declare global {
 }
 
 test('every kernel gives what plain tensor operations give', async () => {
-  const { page, close } = await openPage(browser);
-  await page.goto(`${server.url}test/engine.html`);
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}test/engine.html`);
   await page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   const errors = await page.evaluate(() => engine.selfTest());
   for (const kernel of KERNELS) expect(Object.keys(errors).filter((name) => name.startsWith(kernel)), kernel).not.toEqual([]);

@@ -1,8 +1,8 @@
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceChoice, Pipeline, Progress } from '../../www/lib/index.ts';
-import { openPage, root, startBrowser, startServer, type Watched } from './harness.ts';
+import { openPage, root, useSite, type Watched } from './harness.ts';
 import { readSafetensors, relativeError, row, tensor } from './safetensors.ts';
 
 declare global {
@@ -12,20 +12,11 @@ declare global {
   var pipe: Pipeline;
 }
 
-let server: Awaited<ReturnType<typeof startServer>>;
-let browser: Browser;
-beforeAll(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const site = useSite();
 
 async function openApi(): Promise<Watched> {
-  const watched = await openPage(browser);
-  await watched.page.goto(`${server.url}test/api.html`);
+  const watched = await openPage(site.browser);
+  await watched.page.goto(`${site.url}test/api.html`);
   await watched.page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   return watched;
 }

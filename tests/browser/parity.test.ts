@@ -3,10 +3,9 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { RoutingRecord } from '../../www/lib/index.ts';
-import { openPage, root, SCENES, startBrowser, startServer, type Watched } from './harness.ts';
+import { openPage, root, SCENES, useSite, type Watched } from './harness.ts';
 import { diffcr } from './reference.ts';
 import { readSafetensors, relativeError, row, tensor, type Tensor } from './safetensors.ts';
 
@@ -17,20 +16,13 @@ const fixture = (path: string): string => `${root}tests/fixtures/${path}`;
 const read = (path: string): Map<string, Tensor> => readSafetensors(fixture(path));
 
 const bundles = mkdtempSync(join(tmpdir(), 'diffcr-parity-'));
-let server: Awaited<ReturnType<typeof startServer>>;
-let browser: Browser;
-beforeAll(async () => {
+beforeAll(() => {
   const tiny = ['--vae-tiny', fixture('sigma/vae_tiny')];
   diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'sigma'), ...tiny);
   diffcr('convert', fixture('alpha/pipeline'), '--out', join(bundles, 'alpha'));
   diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'routed'), '--routers', fixture('sigma/routed.safetensors'));
-  server = await startServer({ '/bundles/': bundles });
-  browser = await startBrowser();
 });
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const site = useSite({ '/bundles/': bundles });
 
 /** What pages/engine.js sets: the wasm module's own model, as the package's worker drives it. */
 type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
@@ -45,8 +37,8 @@ declare global {
 
 /** A page that holds the bundle as `model`. */
 async function openModel(bundle: string): Promise<Watched> {
-  const watched = await openPage(browser);
-  await watched.page.goto(`${server.url}test/engine.html?bundle=${bundle}`);
+  const watched = await openPage(site.browser);
+  await watched.page.goto(`${site.url}test/engine.html?bundle=${bundle}`);
   await watched.page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   return watched;
 }

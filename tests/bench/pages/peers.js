@@ -1,5 +1,6 @@
 /** The network in our engine and in onnxruntime-web: `peers` opens contestants and times their steps. */
 import init, { Engine } from '/engine/diffcr_webgpu.js';
+import { loadBundle } from '/test/bundle.js';
 
 await init({ module_or_path: '/engine/diffcr_webgpu_bg.wasm' });
 const engine = await Engine.create();
@@ -25,7 +26,7 @@ globalThis.peers = {
 /** A guided run, so a batch of two; `compression` is the share of tokens skipped, none without. */
 async function ours(compression) {
   const routing = compression == null ? {} : { compression };
-  const model = await load(compression == null ? '/net/bundle/' : '/net/routed/');
+  const model = await loadBundle(engine, compression == null ? '/net/bundle/' : '/net/routed/');
   // Routed layers weigh by their scores, so only the dense network is what diffusers ran.
   const { output } = compression == null ? await model.probe('transformer', inputs, {}) : inputs;
   const [negativePromptEmbeds, promptEmbeds] = [half(inputs.context, 0), half(inputs.context, 1)];
@@ -50,15 +51,6 @@ function error(found) {
 function half({ shape, data }, i) {
   const count = data.length / 2;
   return { shape: [1, ...shape.slice(1)], data: data.slice(i * count, (i + 1) * count) };
-}
-
-async function load(folder) {
-  const json = await (await fetch(`${folder}diffcr.json`)).text();
-  const loader = engine.loader(json);
-  for (const { path } of engine.manifest(json).files) {
-    loader.addFile(path, new Uint8Array(await (await fetch(folder + path)).arrayBuffer()));
-  }
-  return loader.finish();
 }
 
 async function safetensors(path) {
