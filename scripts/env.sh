@@ -3,6 +3,12 @@ cache="${DIFFCR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/diffcr-web}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
+# Cargo tells its own crate's checkouts apart by the age of their files alone: what another one built last may pass for this one's.
+if [ -d "$CARGO_TARGET_DIR" ] && [ "$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null)" != "$root" ]; then
+  find "$root"/{src,tests} -name '*.rs' -exec touch {} +
+  echo "$root" >"$CARGO_TARGET_DIR/.checkout"
+fi
+
 # need COMMAND PACKAGE...: installs Debian packages unless the command is there.
 need() {
   local command=$1; shift
