@@ -86,6 +86,9 @@ pub struct LossConfig {
     pub empty_captions: f64,
     /// Largest weight `1 / (1 − ᾱ)` of a sample-predicting model's error.
     pub weight_cap: f64,
+    /// How far timesteps are drawn towards noise: with 3 half of them lie above three quarters. What the caption decides, it decides
+    /// there. 1 is uniform.
+    pub shift: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -169,7 +172,7 @@ defaults! {
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { empty_captions: 0.1, weight_cap: 4.0 }
+        Self { empty_captions: 0.1, weight_cap: 4.0, shift: 1.0 }
     }
 }
 
@@ -268,7 +271,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
-        let rules: [(bool, &str, &str); 24] = [
+        let rules: [(bool, &str, &str); 25] = [
             (stages.is_empty(), "stages", "there is none"),
             (
                 self.source != scenes() && stages.iter().any(|s| s.plain > 0.0),
@@ -287,6 +290,7 @@ impl TrainConfig {
             ),
             (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
+            (!positive(self.loss.shift), "loss.shift", "must be positive"),
             (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
             (!o.betas.iter().all(|b| (0.0..1.0).contains(b)), "optimizer.betas", "are outside 0..1"),
             (!(o.weight_decay.is_finite() && o.weight_decay >= 0.0), "optimizer.weightDecay", "is negative"),

@@ -31,12 +31,15 @@ pub struct Noisy {
     pub weights: Vec<f32>,
 }
 
-/// Timesteps of a batch: every region gets the same number, uniform within the region.
-pub fn timesteps(random: &mut Random, count: usize, regions: usize, train_timesteps: usize) -> Vec<usize> {
+/// Timesteps of a batch: every region gets the same number. Within a region they are uniform, then `shift`ed towards its noisy end:
+/// a place `u` in it becomes `s u / (1 + (s − 1) u)`.
+pub fn timesteps(random: &mut Random, count: usize, regions: usize, train_timesteps: usize, shift: f64) -> Vec<usize> {
     let draw = |i: usize, random: &mut Random| {
         let region = i * regions / count.max(1);
         let (low, high) = (first(region, regions, train_timesteps), first(region + 1, regions, train_timesteps));
-        low + random.below(high - low)
+        let place = (random.below(high - low) as f64 + 0.5) / (high - low) as f64;
+        let place = shift * place / (1.0 + (shift - 1.0) * place);
+        low + ((place * (high - low) as f64) as usize).min(high - low - 1)
     };
     (0..count).map(|i| draw(i, random)).collect()
 }
@@ -91,13 +94,26 @@ mod tests {
     #[test]
     fn every_region_gets_its_share() {
         for regions in [1, 3, 4, 10] {
-            let drawn = timesteps(&mut Random::new(1, 2), 60, regions, 1000);
+            let drawn = timesteps(&mut Random::new(1, 2), 60, regions, 1000, 2.0);
             for r in 0..regions {
                 let count = drawn.iter().filter(|&&t| region(t as f64, regions, 1000) == r).count();
                 assert_eq!(count, 60 / regions, "region {r} of {regions}");
             }
             assert!(drawn.is_sorted_by_key(|&t| region(t as f64, regions, 1000)));
         }
+    }
+
+    #[test]
+    fn a_shift_moves_the_median_and_one_moves_nothing() {
+        let median = |shift| {
+            let mut drawn = timesteps(&mut Random::new(1, 2), 4001, 1, 1000, shift);
+            drawn.sort_unstable();
+            drawn[2000] as f64
+        };
+        assert!((median(1.0) - 500.0).abs() < 25.0);
+        assert!((median(3.0) - 750.0).abs() < 25.0);
+        let mut random = Random::new(1, 2);
+        assert_eq!(timesteps(&mut Random::new(1, 2), 1, 1, 1000, 1.0), [random.below(1000)]);
     }
 
     #[test]

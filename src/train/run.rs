@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
         let mut random = Random::new(config.seed, CHOICES + step);
         let regions = self.frame.routing.as_ref().map_or(1, |r| r.regions);
         let train_timesteps = self.schedule.timesteps();
-        let timesteps = timesteps(&mut random, stage.batch, regions, train_timesteps);
+        let timesteps = timesteps(&mut random, stage.batch, regions, train_timesteps, config.loss.shift);
         let empty = config.loss.empty_captions;
         let mut ids = Vec::with_capacity(stage.batch);
         for caption in &batch.captions {
