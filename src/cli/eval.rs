@@ -30,7 +30,7 @@ pub struct EvalArgs {
     /// Rows of every bundle: learned, off, presets or shares, with commas between. What a dense bundle cannot do is left out.
     #[arg(long, value_delimiter = ',', default_value = "learned")]
     compression: Vec<Compression>,
-    /// A folder for eval.csv, eval.json, eval.svg and a sheet of pictures a row.
+    /// A folder for eval.csv, eval.json, eval.svg, and of each row the verdicts and a sheet of pictures.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Images drawn at a time [default: one a core, 1 on a GPU].
@@ -69,9 +69,10 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
         write_file(&out.join("eval.json"), format!("{value:#}\n").as_bytes())?;
         write_file(&out.join("eval.svg"), report::svg(&rows).as_bytes())?;
         for (i, outcome) in outcomes.iter().enumerate() {
-            let Outcome { row, samples, side } = outcome;
+            let Outcome { row, verdicts, samples, side } = outcome;
             let name = [row.name.as_str(), row.compression.as_str()].join(" ");
             let name = name.trim().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
+            write_file(&out.join(format!("{i}-{name}.csv")), report::verdicts(verdicts).as_bytes())?;
             write_file(&out.join(format!("{i}-{name}.png")), &png::sheet(samples, *side, COLUMNS)?)?;
         }
     }

@@ -28,14 +28,14 @@ pub struct TrainConfig {
     pub work: PathBuf,
     pub name: Option<String>,
     pub license: Option<String>,
-    /// The dense bundle to start from; without it `train base` starts from nothing.
+    /// The bundle to start from, which leaves its routers behind; without it `train base` starts from nothing.
     pub from: Option<PathBuf>,
     #[serde(default)]
     pub seed: u64,
     /// `scenes`, or a folder of captioned pictures.
     #[serde(default = "scenes")]
     pub source: String,
-    /// `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN]`, one after the other; each starts from the average of the one before.
+    /// `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN[:PAIRS]]`, one after the other; each starts from the average of the one before.
     pub stages: Vec<String>,
     /// The shape of a model that starts from nothing.
     pub model: Option<ModelConfig>,
@@ -96,6 +96,10 @@ pub struct LossConfig {
 pub struct OptimizerConfig {
     /// Rate of Muon for the matrices inside the blocks, with the stage's warmup and decay; without it they are AdamW's too.
     pub muon: Option<f64>,
+    /// Rate of the text encoder's relative position bias, with the stage's warmup and decay. It is added to logits as it is: at the
+    /// rate of weights it takes a run of many thousand steps until a head looks only ahead or only back, and till then word
+    /// order is not understood.
+    pub relative_bias: f64,
     pub betas: [f64; 2],
     /// Of matrices; vectors, modulation tables and ratios do not decay.
     pub weight_decay: f64,
@@ -180,6 +184,7 @@ impl Default for OptimizerConfig {
     fn default() -> Self {
         Self {
             muon: None,
+            relative_bias: 1e-2,
             betas: [0.9, 0.98],
             weight_decay: 0.0,
             clip: 1.0,
@@ -271,14 +276,14 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
-        let rules: [(bool, &str, &str); 25] = [
+        let rules: [(bool, &str, &str); 26] = [
             (stages.is_empty(), "stages", "there is none"),
             (
-                self.source != scenes() && stages.iter().any(|s| s.plain > 0.0),
+                self.source != scenes() && stages.iter().any(|s| s.plain + s.pairs > 0.0),
                 "stages",
-                "PLAIN goes with the source `scenes`",
+                "PLAIN and PAIRS go with the source `scenes`",
             ),
-            (kind == Kind::Diffcr && self.from.is_none(), "from", "name the dense bundle to start from"),
+            (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
             (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
@@ -292,6 +297,7 @@ impl TrainConfig {
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
             (!positive(self.loss.shift), "loss.shift", "must be positive"),
             (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
+            (!positive(o.relative_bias), "optimizer.relativeBias", "must be positive"),
             (!o.betas.iter().all(|b| (0.0..1.0).contains(b)), "optimizer.betas", "are outside 0..1"),
             (!(o.weight_decay.is_finite() && o.weight_decay >= 0.0), "optimizer.weightDecay", "is negative"),
             (!positive(o.clip), "optimizer.clip", "must be positive"),
@@ -337,7 +343,7 @@ mod tests {
         let config = TrainConfig::parse(&format!("{BASE}from = 'b'"), Kind::Diffcr).unwrap();
         assert_eq!(
             config.stages().unwrap(),
-            [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3, plain: 0.0 }]
+            [Stage { size: 32, scale: 1.0, batch: 64, steps: 100, rate: 1e-3, plain: 0.0, pairs: 0.0 }]
         );
         assert_eq!((config.routing.variant, config.routing.regions, config.routing.bins[9]), (Variant::Lt, 4, 0.1));
         let l = TrainConfig::parse(&format!("{BASE}from = 'b'\n[routing]\nvariant = 'l'"), Kind::Diffcr).unwrap();

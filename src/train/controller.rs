@@ -67,7 +67,7 @@ mod tests {
         let mut adam = AdamW::new(entries, [0.9, 0.98]);
         let groups = [Group { range: 0..entries, rate: Rate::Own(2e-3), weight_decay: 0.0, clipped: false }];
         let optimizer = OptimizerConfig::default();
-        let stage = Stage { size: 64, scale: 1.0, batch: 64, steps, rate: 1e-4, plain: 0.0 };
+        let stage = Stage { size: 64, scale: 1.0, batch: 64, steps, rate: 1e-4, plain: 0.0, pairs: 0.0 };
         let mut controller = Controller::new(0.3);
         let mut worst = 0f64;
         for step in 0..steps {

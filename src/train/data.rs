@@ -39,16 +39,18 @@ pub struct ScenesSource {
     next: u64,
     /// Share of the scenes with one object on a plain background, beside those that are so by chance.
     plain: f64,
+    /// Share of the scenes with two.
+    pairs: f64,
 }
 
 impl ScenesSource {
     pub fn new(seed: u64) -> Self {
-        Self { seed, next: 0, plain: 0.0 }
+        Self { seed, next: 0, plain: 0.0, pairs: 0.0 }
     }
 
-    /// The same with a share of plain scenes, in 0..1.
-    pub fn with_plain(self, plain: f64) -> Self {
-        Self { plain, ..self }
+    /// The same with shares of plain scenes: of one object, and of two.
+    pub fn with_plain(self, plain: f64, pairs: f64) -> Self {
+        Self { plain, pairs, ..self }
     }
 }
 
@@ -58,8 +60,13 @@ impl Source for ScenesSource {
         self.next += 1;
         let mut batch = Batch { size, ..Batch::default() };
         for _ in 0..count {
-            let plain = self.plain > 0.0 && random.unit() < self.plain;
-            let scene = if plain { describe_plain(&mut random) } else { describe(&mut random) };
+            let plain = self.plain + self.pairs;
+            let place = if plain > 0.0 { random.unit() } else { 1.0 };
+            let scene = match place {
+                p if p < self.plain => describe_plain(&mut random, 1),
+                p if p < plain => describe_plain(&mut random, 2),
+                _ => describe(&mut random),
+            };
             batch.images.extend(render(&scene, size));
             batch.captions.push(scene.caption);
         }
@@ -85,7 +92,9 @@ mod tests {
         resumed.seek(2);
         assert_eq!(resumed.batch(4, 32).unwrap(), batches[2]);
         assert_ne!(ScenesSource::new(8).batch(4, 32).unwrap(), batches[0]);
-        let plain = ScenesSource::new(7).with_plain(1.0).batch(40, 8).unwrap();
+        let pairs = ScenesSource::new(7).with_plain(0.0, 1.0).batch(40, 8).unwrap();
+        assert!(pairs.captions.iter().all(|c| c.contains(" of a ") || c.contains("above") || c.contains("below")));
+        let plain = ScenesSource::new(7).with_plain(1.0, 0.0).batch(40, 8).unwrap();
         assert!(plain.captions.iter().all(|c| !c.contains("above") && !c.contains("striped")));
     }
 }

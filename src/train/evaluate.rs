@@ -116,10 +116,12 @@ pub struct Cost {
     pub peak_mib: Option<f64>,
 }
 
-/// A row and the first of its pictures, `[3, side, side]` each.
+/// A row, what it sums up, and the first of its pictures, `[3, side, side]` each.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     pub row: Row,
+    /// Of every prompt.
+    pub verdicts: Vec<(String, Verdict)>,
     pub samples: Vec<Vec<f32>>,
     pub side: usize,
 }
@@ -219,10 +221,12 @@ impl HeldOut {
         let mut accuracy = Accuracy::default();
         drawn.iter().for_each(|d| accuracy.add(d.verdict));
         let side = drawn.first().map_or(SIDE, |d| d.side);
+        let captions = self.prompts.iter().map(Request::caption);
+        let verdicts = captions.zip(drawn.iter().map(|d| d.verdict)).collect();
         let (features, pictures): (Vec<_>, Vec<_>) = drawn.into_iter().map(|d| (d.features, d.picture)).unzip();
         let frechet = Statistics::new(&features)?.frechet(&self.reference)?;
         let row = Row { name, compression, accuracy, frechet, cost };
-        Ok(Outcome { row, samples: pictures.into_iter().flatten().collect(), side })
+        Ok(Outcome { row, verdicts, samples: pictures.into_iter().flatten().collect(), side })
     }
 }
 

@@ -149,6 +149,11 @@ impl Net {
     }
 }
 
+/// Whether a tensor is a layer's router.
+pub fn is_router(name: &str) -> bool {
+    name.ends_with(".router.weight")
+}
+
 /// Where the text encoder's table is, for groups that treat it apart.
 pub fn is_table(name: &str) -> bool {
     name == EMBEDDING

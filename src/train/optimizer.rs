@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_rate_rises_holds_and_falls_to_its_floor() {
         let config = OptimizerConfig { warmup: 10, hold: 0.4, floor: 0.1, ..Default::default() };
-        let stage = Stage { size: 8, scale: 1.0, batch: 1, steps: 1000, rate: 1.0, plain: 0.0 };
+        let stage = Stage { size: 8, scale: 1.0, batch: 1, steps: 1000, rate: 1.0, plain: 0.0, pairs: 0.0 };
         let at = |step| rate_shape(&config, &stage, step);
         assert!((at(0) - 0.1).abs() < 1e-9 && at(10) == 1.0 && at(400) == 1.0);
         assert!((at(700) - 0.55).abs() < 1e-9 && (at(1000) - 0.1).abs() < 1e-9);

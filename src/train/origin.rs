@@ -1,4 +1,4 @@
-//! What a run starts from: a dense bundle or a fresh model, split into what is trained and what is frozen.
+//! What a run starts from: a bundle without its routers or a fresh model, split into what is trained and what is frozen.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::config::{Kind, TrainConfig, Variant};
 use super::init;
 use super::lora;
 use super::muon::{Matrix, is_hidden};
-use super::net::{Frame, RATIO, Routing, is_table};
+use super::net::{Frame, RATIO, Routing, is_router, is_table};
 use super::optimizer::{Group, Rate};
 use super::parameters::{Parameters, View};
 use super::random::Random;
@@ -38,11 +38,10 @@ impl Origin {
         let (parts, tokenizer, mut trained) = match (&config.from, &config.model) {
             (Some(dir), _) => {
                 let loaded = load_folder(dir, &device::cpu(), None)?;
-                if loaded.manifest.routing.is_some() {
-                    return Err(Error::input("from", "the bundle is routed already: start from a dense one"));
-                }
                 let tokenizer = loaded.tokenizer.ok_or_else(|| Error::input("from", "the bundle has no tokenizer"))?;
-                (loaded.manifest.parts, tokenizer, loaded.weights.into_values()?)
+                let mut values = loaded.weights.into_values()?;
+                values.retain(|name, _| !is_router(name));
+                (loaded.manifest.parts, tokenizer, values)
             }
             (None, _) => fresh(config, &mut random)?,
         };
@@ -85,6 +84,9 @@ pub fn groups(trained: &Parameters, config: &TrainConfig) -> Vec<Group> {
         let range = trained.range(name).unwrap_or_default();
         if name == RATIO {
             return Group { range, rate: Rate::Own(config.routing.ratio_rate), weight_decay: 0.0, clipped: false };
+        }
+        if name.ends_with("relative_attention_bias.weight") {
+            return Group { range, rate: Rate::Own(config.optimizer.relative_bias), weight_decay: 0.0, clipped: true };
         }
         let decays = shape.len() > 1 && !is_table(name);
         let weight_decay = if decays { config.optimizer.weight_decay } else { 0.0 };

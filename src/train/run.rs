@@ -353,7 +353,7 @@ fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefet
         Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
     };
     Ok(match config.source.as_str() {
-        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain))),
+        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain, stage.pairs))),
         folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?)),
     })
 }

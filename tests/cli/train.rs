@@ -136,6 +136,9 @@ fn a_dense_bundle_becomes_a_routed_one() {
     let uniform = diffcr("mod", "variant = 'mod'\ncompression = 0.25", "", 6);
     assert_eq!(uniform["routing"]["presets"][0]["keep"], serde_json::json!([[0.75, 0.75]]));
     assert!(diffcr("dense", "variant = 'dense'", "", 6)["routing"].is_null());
+    let again = from("lt", "again", "variant = 'dense'", "", 6);
+    assert!(again["routing"].is_null(), "the routers of what it starts from are left behind");
+    assert!(again["tensors"].as_object().unwrap().keys().all(|name| !name.contains("router")));
     let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = 2", 6);
     assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
     drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
@@ -158,7 +161,7 @@ fn what_is_wrong_is_named() {
         error_line(&output)
     };
     assert!(fault("base", &["--resume"]).contains("resume: "));
-    assert!(fault("diffcr", &[]).contains("from: name the dense bundle"));
+    assert!(fault("diffcr", &[]).contains("from: name the bundle"));
     trained("base", &config, &[]);
     assert!(fault("base", &[]).contains("holds a run: give --resume"));
     let text = std::fs::read_to_string(&config).unwrap();

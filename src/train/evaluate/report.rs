@@ -1,6 +1,7 @@
 //! The evaluation's rows as a text table, as CSV, and as a plot of accuracy over cost.
 
 use super::{Row, Share};
+use crate::train::judge::Verdict;
 
 const HEADINGS: [&str; 13] = [
     "bundle",
@@ -45,6 +46,16 @@ fn cells(row: &Row) -> Vec<String> {
 fn table(rows: &[Row]) -> Vec<Vec<String>> {
     let headings = HEADINGS.iter().chain([&PEAK]).map(|h| (*h).to_owned()).collect();
     std::iter::once(headings).chain(rows.iter().map(cells)).collect()
+}
+
+/// What the judge said of every prompt: 1 for recognised, 0 for not, nothing where it was not asked.
+pub fn verdicts(verdicts: &[(String, Verdict)]) -> String {
+    let digit = |hit: Option<bool>| hit.map_or("", |hit| if hit { "1" } else { "0" });
+    let line = |(prompt, v): &(String, Verdict)| {
+        let asked = [Some(v.accepted()), Some(v.shape), Some(v.color), v.place, v.size, Some(v.background)];
+        format!("{prompt},{}\n", asked.map(digit).join(","))
+    };
+    format!("prompt,all,shape,colour,place,size,background\n{}", verdicts.iter().map(line).collect::<String>())
 }
 
 /// Aligned columns; words to the left, numbers to the right.
@@ -140,6 +151,13 @@ mod tests {
         );
         let csv = csv(&rows());
         assert!(csv.lines().nth(2).unwrap().starts_with("\"a,\"\"b\"\"<c>\",learned,30.0,90.0,3.0,"), "{csv}");
+    }
+
+    #[test]
+    fn what_was_not_asked_stays_empty() {
+        let verdict = Verdict { shape: true, color: true, place: None, size: Some(false), background: true };
+        let csv = verdicts(&[("a red circle".into(), verdict)]);
+        assert_eq!(csv.lines().nth(1), Some("a red circle,1,1,1,,0,1"));
     }
 
     #[test]
