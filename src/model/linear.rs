@@ -24,6 +24,9 @@ pub struct Linear {
 #[derive(Module, Debug)]
 enum Weight {
     Plain(Param<Tensor<2>>),
+    /// `[in, out]` in memory: a CPU's matrix product would turn the other around again each time, which is a quarter of its work where
+    /// rows are few.
+    Turned(Param<Tensor<2>>),
     /// As bundles store it, read by the kernels as it is.
     #[cfg(feature = "webgpu")]
     Packed(Packed),
@@ -39,7 +42,7 @@ impl Linear {
 
     /// From a weight `[out, in]` and a bias `[out]`.
     pub fn new(weight: Tensor<2>, bias: Option<Tensor<1>>) -> Self {
-        Self { weight: Weight::Plain(param(weight)), bias: bias.map(param) }
+        Self { weight: Weight::new(weight), bias: bias.map(param) }
     }
 
     /// `[.., in]` to `[.., out]`, as one matrix product over all leading dimensions.
@@ -85,10 +88,10 @@ impl Linear {
 
     fn plain<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();
-        let weight = self.weight.plain(); // [out, in]
-        let [output, input] = weight.dims();
+        let weight = self.weight.turned(); // [in, out]
+        let [input, output] = weight.dims();
         let rows = shape.iter().product::<usize>() / input;
-        let mut y = x.reshape([rows, input]).matmul(weight.transpose()); // [rows, out]
+        let mut y = x.reshape([rows, input]).matmul(weight); // [rows, out]
         if let Some(bias) = &self.bias {
             y = y + bias.val().unsqueeze();
         }
@@ -103,14 +106,28 @@ impl Weight {
         if let Some(packed) = scope.take_packed("weight", shape)? {
             return Ok(Self::Packed(packed));
         }
-        Ok(Self::Plain(param(scope.take("weight", shape)?)))
+        Ok(Self::new(scope.take("weight", shape)?))
     }
 
-    fn plain(&self) -> Tensor<2> {
+    fn new(weight: Tensor<2>) -> Self {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&weight) {
+            return Self::Plain(param(weight));
+        }
+        if weight.is_autodiff() {
+            return Self::Plain(param(weight)); // used once
+        }
+        let [output, input] = weight.dims();
+        Self::Turned(param(weight.transpose().reshape([input * output]).reshape([input, output])))
+    }
+
+    /// `[in, out]`.
+    fn turned(&self) -> Tensor<2> {
         match self {
-            Self::Plain(weight) => weight.val(),
+            Self::Plain(weight) => weight.val().transpose(),
+            Self::Turned(weight) => weight.val(),
             #[cfg(feature = "webgpu")]
-            Self::Packed(packed) => packed.unpack(),
+            Self::Packed(packed) => packed.unpack().transpose(),
         }
     }
 
@@ -118,6 +135,7 @@ impl Weight {
     fn operand(&self) -> webgpu::Weight {
         match self {
             Self::Plain(weight) => webgpu::Weight::Plain(weight.val()),
+            Self::Turned(weight) => webgpu::Weight::Plain(weight.val().transpose()),
             Self::Packed(packed) => webgpu::Weight::Packed(packed.clone()),
         }
     }

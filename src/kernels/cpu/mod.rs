@@ -1,8 +1,8 @@
-//! Fused operations of training on the CPU: each is one pass over memory with a closed-form backward pass, where burn's graph of
-//! plain operations takes a dozen.
+//! Fused operations on the CPU, for training and drawing: each is one pass over memory with a closed-form backward pass, where
+//! plain operations take a dozen, and a graph of them as many nodes.
 //!
-//! They are used where a tensor is in a graph and in host memory, and nowhere else: [`is_fused`]. Each has its twin in plain tensor
-//! operations beside the layer that calls it, and a test between the two.
+//! They are used where a tensor is in host memory, and nowhere else: [`is_fused`]. Each has its twin in plain tensor operations
+//! beside the layer that calls it, and a test between the two.
 
 mod autodiff;
 mod denormals;
@@ -17,10 +17,9 @@ use crate::device::is_host;
 pub use autodiff::{gelu_tanh, modulated_norm};
 pub use denormals::flush_denormals;
 
-/// Whether `x` is part of training on the CPU.
+/// Whether `x` is in host memory, in a graph or not.
 pub fn is_fused<const D: usize>(x: &Tensor<D>) -> bool {
-    let device = x.device();
-    device.is_autodiff() && is_host(&device) && x.dtype() == DType::F32
+    is_host(&x.device()) && x.dtype() == DType::F32
 }
 
 /// A function compiled twice, for any processor and for those with AVX2; the processor decides at run time.
