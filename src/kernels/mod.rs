@@ -9,5 +9,5 @@ mod residual;
 pub mod webgpu;
 
 #[cfg(feature = "train")]
-pub use cpu::{flush_denormals, gelu_tanh, is_fused, modulated_norm};
+pub use cpu::{flush_denormals, gelu_tanh, is_fused, modulated_norm, softmax};
 pub use residual::{Residual, Row, Slots, Slotted, gather};

@@ -47,10 +47,6 @@ impl Stage {
         let counts = (1..=4096).contains(&stage.size) && (1..=65536).contains(&stage.batch) && stage.steps >= 1;
         let numbers = [stage.scale, stage.rate].iter().all(|v| v.is_finite() && *v > 0.0);
         let shares = [stage.plain, stage.pairs, stage.plain + stage.pairs].iter().all(|s| (0.0..=1.0).contains(s));
-        if counts && numbers && shares {
-            Ok(stage)
-        } else {
-            Err(fault("a value is zero or out of range"))
-        }
+        if counts && numbers && shares { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
     }
 }

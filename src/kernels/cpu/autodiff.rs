@@ -19,10 +19,14 @@ pub trait Fused: Backend {
         scale: FloatTensor<Self>,
         eps: f32,
     ) -> FloatTensor<Self>;
+    /// Over the last dimension.
+    fn softmax(x: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
 }
 
 /// Their closed-form gradients.
 pub trait FusedBackward: Backend {
+    /// From the output.
+    fn softmax_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
     fn gelu_tanh_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Gradients of `x`, `shift` and `scale`.
     fn modulated_norm_backward(
@@ -44,6 +48,11 @@ pub fn modulated_norm(x: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>, eps: f64
     Tensor::from_dispatch(<Dispatch as Fused>::modulated_norm(x, shift, scale, eps as f32))
 }
 
+/// `softmax(scale · x)` over the last dimension of a tensor that [`super::is_fused`]; the scale is above zero.
+pub fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as Fused>::softmax(x.into_dispatch(), scale as f32))
+}
+
 #[derive(Debug)]
 struct Gelu;
 
@@ -53,6 +62,18 @@ impl<B: FusedBackward> Backward<B, 1> for Gelu {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let x = ops.state;
         unary::<B, _>(ops.parents, ops.node, grads, |grad| B::gelu_tanh_backward(x, grad));
+    }
+}
+
+#[derive(Debug)]
+struct Softmax;
+
+impl<B: FusedBackward> Backward<B, 1> for Softmax {
+    type State = (FloatTensor<B>, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let (y, scale) = ops.state;
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| B::softmax_backward(y, grad, scale));
     }
 }
 
@@ -93,6 +114,15 @@ impl<B: Fused + FusedBackward, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         let y = B::modulated_norm(x.clone(), shift, scale.clone(), eps);
         match ModulatedNorm.prepare::<C>([a, b, c]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish((x, scale, eps), y),
+            OpsKind::UnTracked(prep) => prep.finish(y),
+        }
+    }
+
+    fn softmax(x: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        let (x, node) = x.into_parts();
+        let y = <B as Fused>::softmax(x, scale);
+        match Softmax.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((y.clone(), scale), y),
             OpsKind::UnTracked(prep) => prep.finish(y),
         }
     }

@@ -5,7 +5,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::TensorData;
 
 use super::autodiff::{Fused, FusedBackward};
-use super::{gelu, norm};
+use super::{gelu, norm, softmax};
 
 /// The values of a contiguous f32 tensor.
 fn values(x: &FlexTensor) -> &[f32] {
@@ -34,9 +34,23 @@ impl Fused for Flex {
         norm::forward(values(&x), values(&shift), values(&scale), &mut y, width(&x), eps);
         tensor(y, &x)
     }
+
+    fn softmax(x: FlexTensor, scale: f32) -> FlexTensor {
+        let x = x.to_contiguous();
+        let mut y = values(&x).to_vec();
+        softmax::forward(&mut y, width(&x), scale);
+        tensor(y, &x)
+    }
 }
 
 impl FusedBackward for Flex {
+    fn softmax_backward(y: FlexTensor, grad: FlexTensor, scale: f32) -> FlexTensor {
+        let (y, grad) = (y.to_contiguous(), grad.to_contiguous());
+        let mut gx = vec![0.0; values(&y).len()];
+        softmax::backward(values(&y), values(&grad), &mut gx, width(&y), scale);
+        tensor(gx, &y)
+    }
+
     fn gelu_tanh_backward(x: FlexTensor, grad: FlexTensor) -> FlexTensor {
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
         let mut gx = vec![0.0; values(&x).len()];

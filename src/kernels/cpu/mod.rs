@@ -6,15 +6,18 @@
 
 mod autodiff;
 mod denormals;
+mod exp;
 mod gelu;
 mod host;
+mod lanes;
 mod norm;
+mod softmax;
 
 use burn::tensor::{DType, Tensor};
 
 use crate::device::is_host;
 
-pub use autodiff::{gelu_tanh, modulated_norm};
+pub use autodiff::{gelu_tanh, modulated_norm, softmax};
 pub use denormals::flush_denormals;
 
 /// Whether `x` is in host memory, in a graph or not.

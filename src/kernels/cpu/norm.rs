@@ -2,23 +2,8 @@
 //!
 //! Rows come in groups (the tokens of an image) that share `shift` and `scale`.
 
+use super::lanes::sum;
 use super::wide;
-
-const LANES: usize = 16;
-
-/// Sum over a row in a fixed order that vectorizes.
-#[inline(always)]
-fn sum(row: &[f32], of: impl Fn(usize, f32) -> f32) -> f32 {
-    let mut lanes = [0f32; LANES];
-    let whole = row.len() / LANES * LANES;
-    for (c, chunk) in row[..whole].chunks_exact(LANES).enumerate() {
-        for (l, (lane, &v)) in lanes.iter_mut().zip(chunk).enumerate() {
-            *lane += of(c * LANES + l, v);
-        }
-    }
-    let rest: f32 = row[whole..].iter().enumerate().map(|(i, &v)| of(whole + i, v)).sum();
-    lanes.iter().sum::<f32>() + rest
-}
 
 /// Mean and reciprocal deviation of a row.
 #[inline(always)]
