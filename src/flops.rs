@@ -95,16 +95,16 @@ pub fn step(config: &TransformerConfig, n: usize, length: usize, keep: Option<&[
     (macs + embedding).map(|macs| 2 * macs)
 }
 
-/// A step's tokens in focus of `n` (`model::focus`): as [`step`], with `active` running and the others only seen.
+/// A step's tokens in focus of `n` (`model::focus`): all of them run, and the others are only seen.
 pub fn focused(config: &TransformerConfig, n: usize, active: usize, length: usize, keep: Option<&[f64]>) -> Flops {
     let (d, a, s) = (config.width() as u64, active as u64, length as u64);
     let ratio = |index: usize| keep.map_or(1.0, |keep| keep.get(index).copied().unwrap_or(1.0));
     let layer = |index: usize| {
-        let (k, seen) = (tokens(ratio(index), active) as u64, tokens(ratio(index), n - active) as u64);
+        let seen = tokens(ratio(index), n - active) as u64;
         Flops {
-            projections: 6 * k * d * d,
-            attention: 2 * k * (k + seen) * d + 2 * k * s * d,
-            mlp: 8 * k * d * d,
+            projections: 6 * a * d * d,
+            attention: 2 * a * (a + seen) * d + 2 * a * s * d,
+            mlp: 8 * a * d * d,
             router: if keep.is_some() { a * d } else { 0 },
             ..Flops::default()
         }
@@ -200,9 +200,9 @@ mod tests {
         let dense = focused(&tiny(), 16, 4, 3, None);
         let expected = Flops { projections: 6144, attention: 4864, mlp: 8192, embedding: 11136, ..Flops::default() };
         assert_eq!(dense, expected);
-        // Half of them, and half of the others to see: 2·2·(2 + 6)·8 + 2·2·3·8 = 352.
+        // All of them, and half of the others to see: 2·4·(4 + 6)·8 + 2·4·3·8 = 832.
         let routed = focused(&tiny(), 16, 4, 3, Some(&[0.5, 0.5]));
-        assert_eq!((routed.projections, routed.attention, routed.router), (2 * 1536, 2 * 704, 2 * 64));
+        assert_eq!((routed.projections, routed.attention, routed.router), (6144, 2 * 2 * 832, 2 * 64));
         // Keys and values of 6 of 12 others, with the scores of all: 2·6·64 + 12·8.
         assert_eq!(remembering(&tiny(), 16, 4, None).total(), 0);
         assert_eq!(remembering(&tiny(), 16, 4, Some(&[0.5, 0.5])).total(), 2 * 2 * (768 + 96));

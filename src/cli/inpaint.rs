@@ -36,7 +36,7 @@ pub struct InpaintArgs {
     /// Mask-aware: tokens around the hole that run at every step [default: 0].
     #[arg(long)]
     ring: Option<usize>,
-    /// Mask-aware: every how many steps all tokens run [default: 4].
+    /// Mask-aware: every how many steps all tokens run [default: 7].
     #[arg(long)]
     refresh: Option<usize>,
     /// Draw the mask's surroundings alone, at the model's size.

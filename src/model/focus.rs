@@ -11,8 +11,9 @@
 //! focused  in focus ─────────────────────────────────> layer ──> …         14 A D² and 2 A N D
 //! ```
 //!
-//! A layer with a router takes its share (`keep`) of the tokens in focus, so that its `k` follows the hole, and remembers the best
-//! of the others by the same share: what is out of focus is forced to bypass, as if its score were −∞.
+//! In a routed model what is out of focus is forced to bypass, as if its score were −∞, and its best by the layer's share (`keep`) are
+//! remembered. All that is in focus runs: a hole is where the picture is made, and a router that compares its tokens with the whole
+//! picture's keeps more than its share of them.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -121,8 +122,8 @@ impl Transformer {
         let last = self.config().layers - 1;
         self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
             let x = if i == 0 { x.select(1, focus.active.clone()) } else { x }; // [B, A, D]
-            let k = rule.count(i, x.dims()[1]);
-            let (x, _) = layer.forward_among(x, memory.layers.get(i), caption, six, k, rule.gain); // [B, A, D]
+            let active = x.dims()[1];
+            let (x, _) = layer.forward_among(x, memory.layers.get(i), caption, six, active, rule.gain); // [B, A, D]
             if i == last { x.select(1, focus.place.clone()) } else { x } // [B, N, D] at last
         })
     }

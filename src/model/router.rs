@@ -49,10 +49,17 @@ impl Router {
 pub struct Selection {
     /// Indices of the kept tokens, ascending: `[B, k]`.
     pub index: Tensor<2, Int>,
-    /// Whether a token is kept: `[B, N]`.
-    kept: Tensor<2, Bool>,
-    /// Where a kept token stands among the kept ones (0 for the others): `[B, N]`.
-    place: Tensor<2, Int>,
+    /// Where not all are kept.
+    rows: Option<Rows>,
+}
+
+/// A selection among the tokens of all images in one row, whose values then move as whole rows.
+#[derive(Debug, Clone)]
+struct Rows {
+    /// The kept tokens: `[B · k]`.
+    kept: Tensor<1, Int>,
+    /// Of every token the row it has after the layer, in the `B · N` rows before it and the `B · k` of the layer after those: `[B · N]`.
+    source: Tensor<1, Int>,
 }
 
 impl Selection {
@@ -61,31 +68,36 @@ impl Selection {
     /// # Panics
     /// Unless 1 ≤ k ≤ N.
     pub fn top(score: Tensor<2>, k: usize) -> Self {
-        let [_, n] = score.dims();
+        let [b, n] = score.dims();
         assert!((1..=n).contains(&k), "{k} tokens of {n}");
-        if device::is_host(&score.device()) { top_on_host(score, k) } else { top_on_device(score, k) }
+        let device = score.device();
+        if k == n {
+            let index = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, n]).expand([b, n]);
+            return Self { index, rows: None };
+        }
+        if device::is_host(&device) { top_on_host(score, k) } else { top_on_device(score, k) }
     }
 
     /// The kept tokens of `x` `[B, N, D]`: `[B, k, D]`.
     pub fn gather(&self, x: Tensor<3>) -> Tensor<3> {
-        let [b, _, width] = x.dims();
-        let [_, k] = self.index.dims();
-        x.gather(1, self.index.clone().unsqueeze_dim::<3>(2).expand([b, k, width]))
+        let Some(rows) = &self.rows else { return x };
+        let ([b, n, width], [_, k]) = (x.dims(), self.index.dims());
+        x.reshape([b * n, width]).select(0, rows.kept.clone()).reshape([b, k, width])
     }
 
     /// The kept values of `x` `[B, N]`: `[B, k]`.
     pub fn gather_scores(&self, x: Tensor<2>) -> Tensor<2> {
-        x.gather(1, self.index.clone())
+        if self.rows.is_none() { x } else { x.gather(1, self.index.clone()) }
     }
 
     /// `x` `[B, N, D]` with its kept tokens replaced by `tokens` `[B, k, D]`.
     ///
     /// Every row reads either its old value or its new one, so nothing is scattered.
     pub fn merge(&self, x: Tensor<3>, tokens: Tensor<3>) -> Tensor<3> {
-        let [b, n, width] = x.dims();
-        let place = self.place.clone().unsqueeze_dim::<3>(2).expand([b, n, width]);
-        let kept = self.kept.clone().unsqueeze_dim::<3>(2).expand([b, n, width]);
-        x.mask_where(kept, tokens.gather(1, place))
+        let Some(rows) = &self.rows else { return tokens };
+        let ([b, n, width], [_, k, _]) = (x.dims(), tokens.dims());
+        let both = Tensor::cat(vec![x.reshape([b * n, width]), tokens.reshape([b * k, width])], 0);
+        both.select(0, rows.source.clone()).reshape([b, n, width])
     }
 }
 
@@ -111,7 +123,15 @@ fn top_on_device(score: Tensor<2>, k: usize) -> Selection {
     let at_slot = at_slot.bool_and(kept.clone().unsqueeze_dim::<3>(1).expand([b, k, n]));
     let tokens = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]).expand([b, k, n]);
     let index = (at_slot.int() * tokens).sum_dim(2).reshape([b, k]); // [B, k]
-    Selection { index, kept, place }
+
+    let image = Tensor::<1, Int>::arange(0..b as i64, &device).reshape([b, 1]);
+    let old = Tensor::<1, Int>::arange(0..(b * n) as i64, &device).reshape([b, n]);
+    let new = place + (image.clone() * k as i32 + (b * n) as i32).expand([b, n]);
+    let rows = Rows {
+        kept: (index.clone() + (image * n as i32).expand([b, k])).reshape([b * k]),
+        source: old.mask_where(kept, new).reshape([b * n]),
+    };
+    Selection { index, rows: Some(rows) }
 }
 
 /// `[1, N, N]`: whether j < i.
@@ -127,23 +147,25 @@ fn top_on_host(score: Tensor<2>, k: usize) -> Selection {
     let [b, n] = score.dims();
     let device = score.device();
     let scores = score.into_data().convert::<f32>().try_to_vec::<f32>().unwrap_or_default();
-    let (mut index, mut kept, mut place) = (Vec::with_capacity(b * k), vec![false; b * n], vec![0i32; b * n]);
+    let mut index = Vec::with_capacity(b * k);
+    let mut source: Vec<i32> = (0..b * n).map(|i| i as i32).collect();
     for (row, scores) in scores.chunks_exact(n).enumerate() {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&i, &j| scores[j].total_cmp(&scores[i]).then(i.cmp(&j)));
         order.truncate(k);
         order.sort_unstable();
         for (p, &i) in order.iter().enumerate() {
-            kept[row * n + i] = true;
-            place[row * n + i] = p as i32;
+            source[row * n + i] = (b * n + row * k + p) as i32;
         }
         index.extend(order.into_iter().map(|i| i as i32));
     }
-    Selection {
-        index: Tensor::from_data(TensorData::new(index, [b, k]), &device),
-        kept: Tensor::from_data(TensorData::new(kept, [b, n]), &device),
-        place: Tensor::from_data(TensorData::new(place, [b, n]), &device),
-    }
+    let kept = index.iter().enumerate().map(|(i, token)| (i / k * n) as i32 + token).collect();
+    let ints = |values: Vec<i32>| {
+        let count = values.len();
+        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
+    };
+    let rows = Rows { kept: ints(kept), source: ints(source) };
+    Selection { index: ints(index).reshape([b, k]), rows: Some(rows) }
 }
 
 #[cfg(all(test, feature = "cpu"))]
@@ -171,8 +193,9 @@ mod tests {
         for k in [1, 5, 36, 37] {
             let (device, host) = (top_on_device(scores(3, 37), k), top_on_host(scores(3, 37), k));
             assert_eq!(ints(device.index), ints(host.index), "k = {k}");
-            assert_eq!(ints(device.place), ints(host.place), "k = {k}");
-            assert_eq!(ints(device.kept.int()), ints(host.kept.int()), "k = {k}");
+            let (device, host) = (device.rows.unwrap(), host.rows.unwrap());
+            assert_eq!(ints(device.kept), ints(host.kept), "k = {k}");
+            assert_eq!(ints(device.source), ints(host.source), "k = {k}");
         }
     }
 
