@@ -10,12 +10,12 @@ const MIB = 2 ** 20;
  */
 export async function measure(page, url, { concurrency = 4, run }) {
   const heap = await sampleHeap(page);
-  const ms = await page.evaluate(load, { url, concurrency });
-  const peak = await heap.stop();
+  const loadMs = await page.evaluate(load, { url, concurrency });
+  const most = await heap.stop();
   const loaded = await page.evaluate(report);
   const stepMs = await page.evaluate(step, run);
   const ran = await page.evaluate(report);
-  return { loadMs: ms, stepMs, peakHeap: peak, loaded, ran };
+  return { loadMs, stepMs, heap: most, loaded, ran };
 }
 
 async function load({ url, concurrency }) {
