@@ -24,6 +24,11 @@ const adapter = await gpu.requestAdapter();
 if (adapter === null) throw new Error('Dawn found no Vulkan adapter');
 // What a module for browsers looks for.
 Object.assign(globalThis, globals, { window: globalThis, Window: class Window {} });
+// onnxruntime-web writes from memory that threads share, which a browser takes and this binding refuses.
+const { writeBuffer } = GPUQueue.prototype;
+GPUQueue.prototype.writeBuffer = function (buffer, at, data, ...range) {
+  return writeBuffer.call(this, buffer, at, data.buffer instanceof SharedArrayBuffer ? data.slice() : data, ...range);
+};
 Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true });
 
 const { default: init, Engine } = await importFrom(`${engineAt}diffcr_webgpu.js`);
