@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sizes of what a visitor downloads, and the time from opening the page to the first picture. `make bench` builds first.
+# Sizes of what a visitor downloads, times of pages and steps, and the memory of a large model. `make bench` builds first.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
@@ -30,5 +30,19 @@ fi
 diffcr=$(make --no-print-directory cli | tail -1)
 "$diffcr" convert $net/transformer --out $net/bundle --force
 "$diffcr" convert $net/transformer --routers $net/routers.safetensors --out $net/routed --force
-npm install --prefix build/bench --no-audit --no-fund --loglevel=error onnxruntime-web@1.30.0
-node tests/bench/peers.mjs $net build/bench/node_modules/onnxruntime-web/dist
+modules=build/bench/node_modules
+npm install --prefix build/bench --no-audit --no-fund --loglevel=error onnxruntime-web@1.30.0 webgpu@0.6.2
+node tests/bench/peers.mjs $net $modules/onnxruntime-web
+
+# Memory at the size of PixArt-Sigma XL-2: random weights, made here and deleted after.
+need python3 python3
+trap 'rm -rf build/bench/xl' EXIT
+python3 tests/bench/make_xl.py "$diffcr" build/bench/xl
+node tests/bench/memory.mjs XL build/bench/xl
+
+# The same steps on a second WebGPU.
+if why=$(bash scripts/lavapipe.sh); then
+  XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-$(mktemp -d)} node tests/bench/dawn.mjs $net $modules
+else
+  echo "skipped Dawn in Node: $why"
+fi

@@ -1,6 +1,6 @@
 //! Where tensors live: WebGPU of our own, WebGPU through Vulkan, or the CPU.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorData};
 
 #[cfg(any(feature = "webgpu", not(target_arch = "wasm32")))]
 use crate::error::Result;
@@ -58,4 +58,12 @@ pub fn is_host(device: &Device) -> bool {
         let _ = device;
         false
     }
+}
+
+/// What `upload` makes of `data`, in device memory that is its own and that `data` has left for when this returns.
+///
+/// Without it a GPU's allocator may round a tensor up to a page of a bucket, or put it on a larger page that was free; and `data`
+/// waits in host memory, with that of many tensors more, until the queue of writes is long enough to run.
+pub fn resident<T: Send>(data: TensorData, device: &Device, upload: impl Fn(TensorData) -> T + Send) -> T {
+    device.memory_persistent_allocations(data, upload)
 }

@@ -174,7 +174,7 @@ fn insert(
         partial.remove(name).unwrap_or_default().values
     };
     match (values, entry.shape.as_slice()) {
-        (Values::Packed(words), _) => weights.insert_packed(name, entry, &words)?,
+        (Values::Packed(words), _) => weights.insert_packed(name, entry, words)?,
         (Values::Numbers(data), &[rows, width]) if name == HOST_TABLE => {
             weights.insert_host(name, HostTable { shape: [rows, width], data });
         }

@@ -9,6 +9,7 @@ use super::chunk::Words;
 #[cfg(feature = "webgpu")]
 use super::manifest::Encoding;
 use super::manifest::TensorEntry;
+use crate::device::resident;
 use crate::error::{Error, Result};
 #[cfg(feature = "webgpu")]
 use crate::kernels::webgpu::{self, Format, Packed};
@@ -70,9 +71,10 @@ impl Weights {
         &self.device
     }
 
-    /// Adds `values` (row-major, `shape`) on the device under `name`.
+    /// Adds `values` (row-major, `shape`) on the device under `name`, in memory that [`resident`] gives.
     pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f32>) {
-        let flat = Tensor::from_data(TensorData::new(values, [shape.iter().product::<usize>()]), &self.device);
+        let data = TensorData::new(values, [shape.iter().product::<usize>()]);
+        let flat = resident(data, &self.device, |data| Tensor::from_data(data, &self.device));
         self.tensors.insert(name.into(), Stored::Device { shape: shape.to_vec(), flat });
     }
 
@@ -91,11 +93,11 @@ impl Weights {
     ///
     /// # Errors
     /// `Internal` on any other.
-    pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: &Words) -> Result<()> {
+    pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: Words) -> Result<()> {
         #[cfg(feature = "webgpu")]
         if let (&[rows, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
             let group = entry.group.unwrap_or(inputs);
-            let packed = Packed::new(format, [rows, inputs], group, &words.words, &words.scales, &self.device);
+            let packed = Packed::new(format, [rows, inputs], group, words.words, &words.scales, &self.device);
             self.tensors.insert(name.into(), Stored::Packed(packed));
             return Ok(());
         }

@@ -1,24 +1,19 @@
-/** Time from opening the page to its first finished picture, by phase, in Chromium on this machine. */
+/** Time from opening the page to its first finished picture, by phase, in Chromium: prints, and writes the section `page` of results.json. */
 
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { chromium } from '../../www/node_modules/playwright-core/index.mjs';
-import { serve } from '../../www/scripts/serve.mjs';
+import { startChromium } from './chromium.mjs';
+import { record } from './results.mjs';
 
-const dist = fileURLToPath(new URL('../../www/dist', import.meta.url));
-const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
-const flags = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
 const STEPS = 4;
 
-const server = await serve({ mounts: { '/': dist } });
-const browser = await chromium.launch({ executablePath, args: flags });
+const { newPage, url, version, close } = await startChromium({ '/': fileURLToPath(new URL('../../www/dist', import.meta.url)) });
+const rows = [];
 console.log(`\n${'page to picture, ms'.padEnd(24)} ${'model ready'.padStart(12)} ${'first step'.padStart(12)} ${'a step'.padStart(12)} ${'picture'.padStart(12)}`);
 for (const device of ['webgpu', 'cpu']) {
-  const page = await browser.newPage();
-  page.setDefaultTimeout(600_000);
+  const page = await newPage();
   const start = performance.now();
   const since = () => Math.round(performance.now() - start);
-  await page.goto(`${server.url}?device=${device}`);
+  await page.goto(`${url}?device=${device}`);
   await page.waitForSelector('body[data-model=ready]');
   const ready = since();
   await page.fill('#prompt', 'a large red star on a blue background');
@@ -30,7 +25,8 @@ for (const device of ['webgpu', 'cpu']) {
   const done = since();
   const step = Math.round((done - first) / (STEPS - 1));
   console.log(`${`${device}, ${STEPS} steps`.padEnd(24)} ${String(ready).padStart(12)} ${String(first - ready).padStart(12)} ${String(step).padStart(12)} ${String(done).padStart(12)}`);
+  rows.push({ device, ready, firstStep: first - ready, step, picture: done });
   await page.close();
 }
-await browser.close();
-await server.close();
+record('page', { chromium: version, adapter: 'SwiftShader', steps: STEPS, rows });
+await close();

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { DiffCRError } from './errors.ts';
 import type { DeviceChoice, FromWorker, RunRequest, ToWorker } from './protocol.ts';
 import { Session } from './session.ts';
@@ -21,7 +21,7 @@ async function start(options: FakeOptions = {}, device: DeviceChoice = 'webgpu')
   const fill = async (): Promise<void> => {
     await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
     for (const { path } of entries) {
-      await ask((id) => ({ id, type: 'file', path, bytes: contents.get(`https://host/m/${path}`) ?? new Uint8Array() }));
+      await ask((id) => ({ id, type: 'file', path, bytes: (contents.get(`https://host/m/${path}`) ?? new Uint8Array()).slice() }));
     }
     await ask((id) => ({ id, type: 'finish' }));
   };
@@ -65,6 +65,16 @@ test('files reach the loader and the model tells of itself', async () => {
   await fill();
   expect(added).toEqual(new Map([['part-0.safetensors', 40], ['part-1.safetensors', 30]]));
   expect(sent.at(-1)).toMatchObject({ reply: { type: 'ready', info: { name: 'fake', width: 2 } } });
+});
+
+test('a file that the loader has read is let go of at once', async () => {
+  const { ask } = await start();
+  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+  const bytes = new Uint8Array(40);
+  const transfer = vi.fn();
+  Object.defineProperty(bytes.buffer, 'transfer', { value: transfer });
+  await ask((id) => ({ id, type: 'file', path: 'part-0.safetensors', bytes }));
+  expect(transfer).toHaveBeenCalledExactlyOnceWith(0);
 });
 
 test('the errors of the module keep their code', async () => {

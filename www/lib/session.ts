@@ -55,6 +55,7 @@ export class Session {
       }
       case 'file':
         present(this.#loader, 'no manifest').addFile(message.path, message.bytes);
+        release(message.bytes.buffer);
         return { type: 'added' };
       case 'finish': {
         const loader = present(this.#loader, 'no manifest');
@@ -143,6 +144,11 @@ function mean(stepMs: readonly number[]): number {
 /** Lets the worker's event loop run, so that a message that came in meanwhile is seen. */
 function macrotask(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Gives a buffer's memory back at once: the collector takes its time, and chunks are large. */
+function release(buffer: ArrayBufferLike): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer?.(0);
 }
 
 function present<T>(value: T | undefined, fault: string): T {

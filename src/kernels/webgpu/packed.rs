@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::launch::{Buffer, Shader, launch, unroll};
+use crate::device::resident;
 
 /// How the values of a matrix lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,18 +108,18 @@ impl Packed {
         format: Format,
         shape: [usize; 2],
         group: usize,
-        words: &[u32],
+        words: Vec<u32>,
         scales: &[u16],
         device: &Device,
     ) -> Self {
         let upload = |words: Vec<i32>| {
             let count = words.len();
-            Tensor::from_data(TensorData::new(words, [count]), device)
+            resident(TensorData::new(words, [count]), device, |data| Tensor::from_data(data, device))
         };
         let half = |pair: &[u16], i: usize| u32::from(pair.get(i).copied().unwrap_or(0));
         let pairs = |pair: &[u16]| (half(pair, 0) | half(pair, 1) << 16) as i32;
         Self {
-            words: upload(words.iter().map(|&w| w as i32).collect()),
+            words: upload(bytemuck::cast_vec(words)),
             scales: format.is_scaled().then(|| upload(scales.chunks(2).map(pairs).collect())),
             format,
             shape,

@@ -117,7 +117,7 @@ fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (
     let word = |values: &[u32]| values.iter().rev().fold(0, |word, &value| word << bits | value);
     let words: Vec<u32> = raw.chunks(format.per_word()).map(word).collect();
     let scales: Vec<u16> = scales.into_iter().map(f16::to_bits).collect();
-    let packed = Packed::new(format, shape, group, &words, &scales, device);
+    let packed = Packed::new(format, shape, group, words, &scales, device);
     (packed, Tensor::from_data(TensorData::new(numbers, shape), device))
 }
 

@@ -1,62 +1,17 @@
-/** The network in our engine and in onnxruntime-web: `peers` opens contestants and times their steps. */
+/** The contest in a page: `peers` opens contestants and times their steps. */
 import init, { Engine } from '/engine/diffcr_webgpu.js';
-import { loadBundle } from '/test/bundle.js';
+import { loadBundle } from '/test/bundle.mjs';
+import { contest } from './contest.mjs';
 
 await init({ module_or_path: '/engine/diffcr_webgpu_bg.wasm' });
-const engine = await Engine.create();
-const inputs = await safetensors('/net/step.safetensors');
-/** A step of each contestant that is open, by its name. */
-const open = new Map();
-const makers = { ours, onnxruntime };
-globalThis.peers = {
-  /** Loads the network and runs it once, which compiles: the error of the output. */
-  open: async (name, who, option) => {
-    const { step, output } = await makers[who](option);
-    open.set(name, step);
-    return error(output.data);
+globalThis.peers = await contest({
+  engine: await Engine.create(),
+  loadBundle,
+  net: '/net/',
+  read: async (address) => new Uint8Array(await (await fetch(address)).arrayBuffer()),
+  openOrt: async () => {
+    const ort = await import('/ort/ort.webgpu.min.mjs');
+    Object.assign(ort.env.wasm, { wasmPaths: '/ort/', numThreads: 1 });
+    return ort;
   },
-  /** The time of another step. */
-  step: async (name) => {
-    const start = performance.now();
-    await open.get(name)();
-    return performance.now() - start;
-  },
-};
-
-/** A guided run, so a batch of two; `compression` is the share of tokens skipped, none without. */
-async function ours(compression) {
-  const routing = compression == null ? {} : { compression };
-  const model = await loadBundle(engine, compression == null ? '/net/bundle/' : '/net/routed/');
-  // Routed layers weigh by their scores, so only the dense network is what diffusers ran.
-  const { output } = compression == null ? await model.probe('transformer', inputs, {}) : inputs;
-  const [negativePromptEmbeds, promptEmbeds] = [half(inputs.context, 0), half(inputs.context, 1)];
-  const run = await model.generate({ steps: 100, guidance: 4.5, latents: half(inputs.latents, 0), promptEmbeds, negativePromptEmbeds, ...routing });
-  await run.step(); // compiles what is around the network
-  return { step: () => run.step(), output };
-}
-
-async function onnxruntime() {
-  const ort = await import('/ort/ort.webgpu.min.mjs');
-  Object.assign(ort.env.wasm, { wasmPaths: '/ort/', numThreads: 1 });
-  const session = await ort.InferenceSession.create('/net/net.onnx', { executionProviders: ['webgpu'], graphOptimizationLevel: 'all' });
-  const feeds = Object.fromEntries(session.inputNames.map((name) => [name, new ort.Tensor('float32', inputs[name].data, inputs[name].shape)]));
-  return { step: () => session.run(feeds), output: (await session.run(feeds)).output };
-}
-
-function error(found) {
-  const { data } = inputs.output;
-  return data.reduce((worst, value, i) => Math.max(worst, Math.abs(value - found[i])), 0) / data.reduce((m, value) => Math.max(m, Math.abs(value)), 0);
-}
-
-function half({ shape, data }, i) {
-  const count = data.length / 2;
-  return { shape: [1, ...shape.slice(1)], data: data.slice(i * count, (i + 1) * count) };
-}
-
-async function safetensors(path) {
-  const buffer = await (await fetch(path)).arrayBuffer();
-  const start = 8 + new DataView(buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(buffer.slice(8, start)));
-  const tensors = Object.entries(header).filter(([name]) => name !== '__metadata__');
-  return Object.fromEntries(tensors.map(([name, { shape, data_offsets: [from, to] }]) => [name, { shape, data: new Float32Array(buffer.slice(start + from, start + to)) }]));
-}
+});

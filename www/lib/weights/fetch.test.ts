@@ -56,9 +56,16 @@ test('an HTML page is an error, not data', async () => {
   expect(asked).toHaveLength(1);
 });
 
-test('a reply longer than expected is cut one byte beyond', async () => {
-  const { fetch } = fakeFetch(contents);
-  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 10 })).toHaveLength(11);
+test.each([undefined, 'bytes'] as const)('a reply longer than expected is cut one byte beyond, a shorter one ends early: stream of %s', async (type) => {
+  const pull = (to: ReadableByteStreamController | ReadableStreamDefaultController<Uint8Array>): void => {
+    to.enqueue(bytes.slice(0, 600));
+    to.enqueue(bytes.slice(600));
+    to.close();
+  };
+  const fetch: Fetch = async () => new Response(type === undefined ? new ReadableStream({ pull }) : new ReadableStream({ type, pull }));
+  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 10 })).toEqual(bytes.subarray(0, 11));
+  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 1000 })).toEqual(bytes);
+  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 2000 })).toEqual(bytes);
 });
 
 test('asks past the HTTP cache only when told to', async () => {

@@ -63,17 +63,17 @@ async function once(url: string, options: FetchOptions, attempts: number): Promi
   }
 }
 
-/**
- * Reads the body into one buffer where the length is promised, so that a chunk is held once; at most one byte beyond the
- * promise is kept, enough to see that the reply is too long.
- */
+/** One buffer where the length is promised; at most one byte beyond the promise is kept, enough to see that the reply is too long. */
 async function read(response: Response, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, expectedBytes, onBytes } = options;
-  if (response.body === null) return new Uint8Array(await abortable(response.arrayBuffer(), signal));
+  const { body } = response;
+  if (body === null) return new Uint8Array(await abortable(response.arrayBuffer(), signal));
   const promised = expectedBytes === undefined ? undefined : new Uint8Array(expectedBytes + 1);
+  const direct = promised === undefined ? undefined : byteReader(body);
+  if (promised !== undefined && direct !== undefined) return await fill(promised, direct, options);
   const pieces: Uint8Array[] = [];
   let length = 0;
-  const reader = response.body.getReader();
+  const reader = body.getReader();
   try {
     while (promised === undefined || length < promised.length) {
       const { done, value } = await abortable(reader.read(), signal);
@@ -87,6 +87,32 @@ async function read(response: Response, options: FetchOptions): Promise<Uint8Arr
     await reader.cancel().catch(() => {});
   }
   return promised?.subarray(0, length) ?? concat(pieces, length);
+}
+
+/** Reads into `bytes` itself, which every read takes and gives back: the pieces of a plain stream would wait for the collector. */
+async function fill(bytes: Uint8Array<ArrayBuffer>, reader: ReadableStreamBYOBReader, { signal, onBytes }: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
+  let length = 0;
+  try {
+    while (length < bytes.length) {
+      const { done, value } = await abortable(reader.read(bytes.subarray(length)), signal);
+      if (value !== undefined) bytes = new Uint8Array(value.buffer);
+      if (done) break;
+      length += value.byteLength;
+      onBytes?.(length);
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+  return bytes.subarray(0, length);
+}
+
+/** Where the body is a stream of bytes, which is up to the platform and to an injected `fetch`. */
+function byteReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | undefined {
+  try {
+    return body.getReader({ mode: 'byob' });
+  } catch {
+    return undefined;
+  }
 }
 
 function concat(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {

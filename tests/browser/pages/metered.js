@@ -1,0 +1,3 @@
+/** The package's worker, with a meter that was there first. */
+import './meter.js';
+import '/pkg/worker.js';
