@@ -6,7 +6,7 @@ import { openPage, useSite } from './harness.ts';
 /** Of the largest value, which rounding in another order does not pass. */
 const TOLERANCE = 1e-5;
 /** Operations that must be among those tested. */
-const KERNELS = ['linear', 'attention', 'norm', 'select'];
+const KERNELS = ['linear', 'attention', 'norm', 'group norm', 'conv', 'select'];
 
 const site = useSite();
 

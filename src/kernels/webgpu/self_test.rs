@@ -5,8 +5,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
 
 use super::attention::{attention, attention_reference};
+use super::conv::{Conv, Window, conv_reference};
+use super::group_norm::{group_norm, group_norm_reference};
 use super::linear::{Activation, Weight, linear, linear_reference, linear_residual};
-use super::norm::{modulated_norm, modulated_norm_reference};
+use super::norm::{modulated_norm, modulated_norm_reference, rms_norm, rms_norm_reference};
 use super::packed::{Format, Packed};
 use super::select::select;
 use crate::error::{Error, Result};
@@ -70,6 +72,51 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
             let ours = modulated_norm(x(), slots.clone(), row(1), row(4), 1e-6);
             let plain = modulated_norm_reference(x(), slots, row(1), row(4), 1e-6);
             found.push((format!("norm{name} {b}x{n}x{d}"), error(ours, plain).await?));
+        }
+    }
+    for [b, n, d] in [[2, 17, 24], [1, 70, 37]] {
+        let (x, weight) = (|| noise([b, n, d], 1.0, device) * 5.0, || noise([d], 2.0, device));
+        let plain = rms_norm_reference(x(), weight(), 1e-6);
+        found.push((format!("norm rms {b}x{n}x{d}"), error(rms_norm(x(), weight(), 1e-6), plain).await?));
+    }
+    for ([b, c, h, w], groups, silu) in
+        [([2, 24, 5, 7], 3, true), ([1, 12, 1, 1], 6, false), ([2, 64, 33, 19], 8, true)]
+    {
+        let map = || noise([b, h, w, c], 1.0, device).permute([0, 3, 1, 2]) * 3.0 + 20.0;
+        let (weight, bias) = (|| noise([c], 2.0, device), || noise([c], 3.0, device));
+        let ours = group_norm(map(), groups, weight(), bias(), 1e-6, silu);
+        let plain = group_norm_reference(map(), groups, weight(), bias(), 1e-6, silu);
+        found.push((format!("group norm {b}x{c}x{h}x{w} {groups}"), error(ours, plain).await?));
+    }
+    let same = Window { side: 3, stride: 1, padding: [(1, 1); 2], doubled: false };
+    let halving = Window { stride: 2, ..same };
+    let behind = Window { padding: [(0, 1); 2], ..halving };
+    let doubled = Window { doubled: true, ..same };
+    let point = Window { side: 1, padding: [(0, 0); 2], ..same };
+    for (name, window, [b, inputs, h, w], outputs) in [
+        ("", same, [2, 3, 7, 9], 64),
+        ("", same, [1, 48, 5, 17], 130),
+        ("", same, [2, 64, 9, 8], 3),
+        ("", same, [1, 130, 1, 1], 4),
+        (" halving", halving, [2, 4, 7, 18], 12),
+        (" halving", behind, [1, 48, 18, 7], 9),
+        (" doubled", doubled, [2, 4, 3, 9], 64),
+        (" doubled", doubled, [1, 130, 6, 5], 3),
+        (" point", point, [2, 64, 5, 11], 48),
+    ] {
+        // In either order of memory.
+        let map = || noise([b, inputs, h, w], 1.0, device);
+        let turned = || noise([b, w, h, inputs], 1.0, device).permute([0, 3, 2, 1]);
+        let weight = || noise([outputs, inputs, window.side, window.side], 2.0, device);
+        for (x, bias, add, relu) in
+            [(map(), true, false, false), (turned(), false, true, false), (map(), true, true, true)]
+        {
+            let bias = bias.then(|| noise([outputs], 3.0, device));
+            let plain = conv_reference(x.clone(), weight(), bias.clone(), window, None, false);
+            let onto = add.then(|| noise(plain.dims(), 4.0, device));
+            let plain = conv_reference(x.clone(), weight(), bias.clone(), window, onto.clone(), relu);
+            let ours = Conv::new(weight(), bias, window).forward(x, onto, relu);
+            found.push((format!("conv{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}"), error(ours, plain).await?));
         }
     }
     for ([b, n, d], k, levels) in [

@@ -7,6 +7,7 @@ use burn::tensor::{Tensor, s};
 use super::EPS;
 use crate::bundle::Scope;
 use crate::error::Result;
+use crate::kernels::Residual;
 use crate::model::linear::Linear;
 use crate::model::vae::group_norm::GroupNorm;
 
@@ -37,12 +38,14 @@ impl Attention {
     /// `[B, C, H, W]` → the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = self.group_norm.forward(x.clone()).reshape([b, c, h * w]).swap_dims(1, 2); // [B, N, C]
-        let q = self.to_q.forward(tokens.clone()) * (c as f64).powf(-0.5);
-        let k = self.to_k.forward(tokens.clone());
-        let v = self.to_v.forward(tokens);
-        let out = self.to_out.forward(attend(q, k, v, MAX_SCORES)); // [B, N, C]
-        x + out.swap_dims(1, 2).reshape([b, c, h, w])
+        let tokens = |x: Tensor<4>| x.permute([0, 2, 3, 1]).reshape([b, h * w, c]); // [B, N, C]
+        let normed = tokens(self.group_norm.forward(x.clone()));
+        let q = self.to_q.forward(normed.clone()) * (c as f64).powf(-0.5);
+        let k = self.to_k.forward(normed.clone());
+        let v = self.to_v.forward(normed);
+        let attended = attend(q, k, v, MAX_SCORES);
+        let y = self.to_out.forward_residual(attended, Residual::new(tokens(x))); // [B, N, C]
+        y.reshape([b, h, w, c]).permute([0, 3, 1, 2])
     }
 }
 
