@@ -6,6 +6,7 @@
 
 mod attention;
 mod conv;
+mod gemm;
 mod group_norm;
 mod launch;
 mod linear;
@@ -13,6 +14,7 @@ mod norm;
 mod packed;
 mod select;
 mod self_test;
+mod tune;
 
 use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Device, Tensor};
@@ -25,6 +27,7 @@ pub use norm::{modulated_norm, rms_norm};
 pub use packed::{Format, Packed};
 pub use select::{Selected, select};
 pub use self_test::self_test;
+pub use tune::{Product, timings, tune};
 
 /// Whether tensors of `device` are on WebGPU.
 pub fn is_on(device: &Device) -> bool {

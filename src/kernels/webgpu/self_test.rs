@@ -6,8 +6,10 @@ use half::f16;
 
 use super::attention::{attention, attention_reference};
 use super::conv::{Conv, Window, conv_reference};
+use super::gemm::Tile;
 use super::group_norm::{group_norm, group_norm_reference};
-use super::linear::{Activation, Weight, linear, linear_reference, linear_residual};
+use super::launch::Buffer;
+use super::linear::{Activation, Weight, linear, linear_in, linear_reference, linear_residual};
 use super::norm::{modulated_norm, modulated_norm_reference, rms_norm, rms_norm_reference};
 use super::packed::{Format, Packed};
 use super::select::select;
@@ -48,6 +50,28 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
         let ours = linear(x.clone(), Weight::Packed(packed), None, Activation::Gelu);
         let plain = linear_reference(x, plain, None, Activation::Gelu);
         found.push((format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
+    }
+    let half = Buffer::packed(noise([1], 1.0, device)).has_f16();
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
+        for ([rows, inputs, outputs], group) in [([2, 64, 37], 32), ([70, 72, 130], 8), ([9, 384, 66], 128)] {
+            let (weight, plain) = match format {
+                Format::F32 => {
+                    let weight = noise([outputs, inputs], 2.0, device);
+                    (Weight::Plain(weight.clone()), weight)
+                }
+                _ => {
+                    let (packed, plain) = packed(format, [outputs, inputs], group, device);
+                    (Weight::Packed(packed), plain)
+                }
+            };
+            let (x, bias) = (noise([1, rows, inputs], 1.0, device), Some(noise([outputs], 3.0, device)));
+            let plain = linear_reference(x.clone(), plain, bias.clone(), Activation::Silu);
+            for tile in Tile::EXACT.into_iter().chain(half.then_some(Tile::Half)) {
+                let ours = linear_in(Some(tile), x.clone(), weight.clone(), bias.clone(), Activation::Silu);
+                let name = format!("{} {format:?} {rows}x{inputs}x{outputs}", tile.name());
+                found.push((name, error(ours, plain.clone()).await?));
+            }
+        }
     }
     for [b, h, n, s, d] in
         [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
@@ -199,7 +223,7 @@ async fn selection_error(x: Tensor<3>, k: usize, device: &Device) -> Result<f64>
 }
 
 /// The largest difference over the largest value; infinite where one is not a number.
-async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> Result<f64> {
+pub(super) async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> Result<f64> {
     let (ours, plain) = (floats(ours).await?, floats(plain).await?);
     let largest = plain.iter().fold(1e-30f64, |m, &v| m.max(f64::from(v).abs()));
     let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
@@ -220,7 +244,7 @@ fn values(count: usize, seed: f32) -> Vec<f32> {
     (0..count).map(|i| ((i as f32 * 0.7311 + seed).sin() * 43.7).fract()).collect()
 }
 
-fn noise<const D: usize>(shape: [usize; D], seed: f32, device: &Device) -> Tensor<D> {
+pub(super) fn noise<const D: usize>(shape: [usize; D], seed: f32, device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values(shape.iter().product(), seed), shape), device)
 }
 
