@@ -27,6 +27,14 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
+#[cfg(feature = "webgpu")]
+#[wasm_bindgen]
+extern "C" {
+    /// Milliseconds.
+    #[wasm_bindgen(js_namespace = performance)]
+    fn now() -> f64;
+}
+
 /// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
 #[wasm_bindgen(start)]
 fn start() {
@@ -127,6 +135,25 @@ impl Model {
             "parts": manifest.parts,
             "routing": manifest.routing,
         }))
+    }
+
+    /// Takes up to about `budget` milliseconds to find the fastest kernels for this model's matrices on this device: a line about
+    /// each. Small models and the CPU have nothing to choose.
+    pub async fn tune(&self, budget: f64) -> Result<Vec<String>, JsValue> {
+        #[cfg(feature = "webgpu")]
+        {
+            use crate::kernels::webgpu::{timings, tune};
+            let pipeline = &self.pipeline;
+            // A prompt and its opposite.
+            let products = pipeline.transformer().products(2);
+            tune(products, pipeline.device(), &now, budget).await.map_err(throw)?;
+            return Ok(timings().iter().map(|timing| timing.line()).collect());
+        }
+        #[cfg(not(feature = "webgpu"))]
+        {
+            let _ = budget;
+            Ok(Vec::new())
+        }
     }
 
     /// Checks the options and encodes the prompts.

@@ -62,6 +62,12 @@ impl Attention {
         })
     }
 
+    /// One of its layers, which are all alike.
+    #[cfg(feature = "webgpu")]
+    pub fn linear(&self) -> &Linear {
+        &self.to_out
+    }
+
     /// Keys and values of `context` `[B, S, D]`.
     pub fn key_value(&self, context: Tensor<3>) -> KeyValue {
         KeyValue {

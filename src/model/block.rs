@@ -60,6 +60,12 @@ impl Block {
         })
     }
 
+    /// One linear layer of every shape.
+    #[cfg(feature = "webgpu")]
+    pub fn linears(&self) -> [&Linear; 3] {
+        [self.attn1.linear(), &self.ff_in, &self.ff_out]
+    }
+
     /// Keys and values of a projected caption `[B, S, D]`: once per prompt, for they do not depend on the timestep.
     pub fn caption(&self, caption: Tensor<3>) -> KeyValue {
         self.attn2.key_value(caption)

@@ -1,12 +1,17 @@
-//! Two-dimensional convolution, as checkpoints store it; hands on feature maps.
+//! Two-dimensional convolution, as checkpoints store it, with the enlargement before it.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
+use super::upsample::upsample_nearest;
 use crate::bundle::Scope;
+use crate::bundle::weights::param;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::{Conv, Window, runs};
 
 /// Zeros added before and after, for height and for width.
 pub type Padding = [(usize, usize); 2];
@@ -20,6 +25,8 @@ pub struct Conv2dConfig {
     pub kernel: usize,
     pub stride: usize,
     pub padding: Padding,
+    /// Times that the input is first enlarged, both ways.
+    pub upsampling: usize,
     pub bias: bool,
 }
 
@@ -27,7 +34,7 @@ impl Conv2dConfig {
     /// Stride 1 and a bias; an odd kernel keeps height and width.
     pub fn new(in_channels: usize, out_channels: usize, kernel: usize) -> Self {
         let side = (kernel / 2, kernel / 2);
-        Self { in_channels, out_channels, kernel, stride: 1, padding: [side, side], bias: true }
+        Self { in_channels, out_channels, kernel, stride: 1, padding: [side, side], upsampling: 1, bias: true }
     }
 
     pub fn with_stride(self, stride: usize) -> Self {
@@ -38,6 +45,10 @@ impl Conv2dConfig {
         Self { padding, ..self }
     }
 
+    pub fn with_upsampling(self, upsampling: usize) -> Self {
+        Self { upsampling, ..self }
+    }
+
     pub fn without_bias(self) -> Self {
         Self { bias: false, ..self }
     }
@@ -46,29 +57,84 @@ impl Conv2dConfig {
 /// `y[o] = bias[o] + Σ_i weight[o, i] ⋆ x[i]`.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// `[out, in, kernel, kernel]`
-    weight: Param<Tensor<4>>,
-    /// `[out]`
-    bias: Option<Param<Tensor<1>>>,
+    weights: Weights,
     #[module(skip)]
     stride: usize,
     #[module(skip)]
     padding: Padding,
+    /// Left to do before the weights are used.
+    #[module(skip)]
+    upsampling: usize,
+}
+
+#[derive(Module, Debug)]
+enum Weights {
+    Plain(Plain),
+    /// As the kernel reads them.
+    #[cfg(feature = "webgpu")]
+    Tiled(Conv),
+}
+
+#[derive(Module, Debug)]
+struct Plain {
+    /// `[out, in, kernel, kernel]`
+    weight: Param<Tensor<4>>,
+    /// `[out]`
+    bias: Option<Param<Tensor<1>>>,
 }
 
 impl Conv2d {
     /// Takes `weight` and, where the config asks for one, `bias`.
     pub fn load(scope: &mut Scope, config: Conv2dConfig) -> Result<Self> {
-        let Conv2dConfig { in_channels, out_channels, kernel, stride, padding, bias } = config;
+        let Conv2dConfig { in_channels, out_channels, kernel, stride, padding, upsampling, bias } = config;
         let weight = scope.take("weight", [out_channels, in_channels, kernel, kernel])?;
         let bias = if bias { Some(scope.take("bias", [out_channels])?) } else { None };
-        Ok(Self { weight: Param::from_tensor(weight), bias: bias.map(Param::from_tensor), stride, padding })
+        #[cfg(feature = "webgpu")]
+        if runs(&weight) {
+            let window = Window { side: kernel, stride, padding, doubled: false };
+            let doubled = upsampling == 2 && window.doubles();
+            let weights = Weights::Tiled(Conv::new(weight, bias, Window { doubled, ..window }));
+            return Ok(Self { weights, stride, padding, upsampling: if doubled { 1 } else { upsampling } });
+        }
+        let weights = Weights::Plain(Plain { weight: param(weight), bias: bias.map(param) });
+        Ok(Self { weights, stride, padding, upsampling })
     }
 
-    /// `[B, in, H, W]` → `[B, out, (H + padding - kernel) / stride + 1, …]`.
+    /// `[B, in, H, W]` → `[B, out, (H·upsampling + padding - kernel) / stride + 1, …]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new_with_padding([self.stride; 2], self.padding, [1, 1], 1);
-        conv2d(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()), options)
+        self.apply(x, None, false)
+    }
+
+    /// ReLU of [`Conv2d::forward`].
+    pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.apply(x, None, true)
+    }
+
+    /// `onto` plus [`Conv2d::forward`].
+    pub fn forward_residual(&self, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
+        self.apply(x, Some(onto), false)
+    }
+
+    /// ReLU of [`Conv2d::forward_residual`].
+    pub fn forward_residual_relu(&self, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
+        self.apply(x, Some(onto), true)
+    }
+
+    fn apply(&self, x: Tensor<4>, onto: Option<Tensor<4>>, rectify: bool) -> Tensor<4> {
+        let x = if self.upsampling > 1 { upsample_nearest(x, self.upsampling) } else { x };
+        let y = match &self.weights {
+            #[cfg(feature = "webgpu")]
+            Weights::Tiled(conv) => return conv.forward(x, onto, rectify),
+            Weights::Plain(Plain { weight, bias }) => {
+                let options = ConvOptions::new_with_padding([self.stride; 2], self.padding, [1, 1], 1);
+                conv2d(x, weight.val(), bias.as_ref().map(Param::val), options)
+            }
+        };
+        let y = match onto {
+            Some(onto) => onto + y,
+            None => y,
+        };
+        if rectify { relu(y) } else { y }
     }
 }
 

@@ -108,6 +108,12 @@ impl TimestepModulation {
         Ok(Self { timestep, size, linear: Linear::load(&mut scope.enter("linear"), width, 6 * width, true)? })
     }
 
+    /// The layer that makes the modulation.
+    #[cfg(feature = "webgpu")]
+    pub fn linear(&self) -> &Linear {
+        &self.linear
+    }
+
     /// `timesteps` `[B]`; `pixels` is the image's (height, width), read only by models with size conditions.
     pub fn forward(&self, timesteps: &[f32], pixels: (usize, usize), device: &Device) -> Modulation {
         let mut temb = self.timestep.forward(timesteps, device); // [B, D]

@@ -81,6 +81,12 @@ impl Linear {
         residual.plain(self.plain(x))
     }
 
+    /// What it multiplies so many rows with.
+    #[cfg(feature = "webgpu")]
+    pub fn product(&self, rows: usize) -> webgpu::Product {
+        webgpu::Product { weight: self.weight.operand(), rows }
+    }
+
     #[cfg(feature = "webgpu")]
     fn launch<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
         webgpu::linear(x, self.weight.operand(), self.bias.as_ref().map(Param::val), activation)

@@ -21,4 +21,5 @@ pub mod router;
 pub mod text_encoder;
 pub mod tokenizer;
 pub mod transformer;
+mod upsample;
 pub mod vae;

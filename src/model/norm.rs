@@ -50,6 +50,10 @@ impl RmsNorm {
 
     /// `[B, S, E]` to the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        #[cfg(feature = "webgpu")]
+        if kernels::webgpu::runs(&x) {
+            return kernels::webgpu::rms_norm(x, self.weight.val(), self.eps);
+        }
         let power = (x.clone() * x.clone()).mean_dim(2); // [B, S, 1]
         x * (power + self.eps).sqrt().recip() * self.weight.val().unsqueeze()
     }

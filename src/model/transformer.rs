@@ -16,6 +16,8 @@ use super::ratios::tokens;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Product;
 use crate::kernels::{Residual, Row};
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
@@ -104,6 +106,16 @@ impl Transformer {
 
     pub fn config(&self) -> &TransformerConfig {
         &self.config
+    }
+
+    /// The matrix products that make up a step on `batch` images of the model's own size.
+    #[cfg(feature = "webgpu")]
+    pub fn products(&self, batch: usize) -> Vec<Product> {
+        let tokens = (self.config.sample_size / self.config.patch_size).pow(2);
+        let blocks = self.layers.iter().take(1).flat_map(|layer| layer.block.linears());
+        let mut products: Vec<_> = blocks.map(|linear| linear.product(batch * tokens)).collect();
+        products.push(self.modulation.linear().product(batch));
+        products
     }
 
     /// Prepares text states `[B, S, E]`; `lengths` are the captions' real tokens, the rest of a row is padding.

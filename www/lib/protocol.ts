@@ -36,6 +36,8 @@ export interface ModelInfo {
   readonly defaultSolver: string;
   readonly layers: number;
   readonly tokens: number;
+  /** What its kernels were timed at when it was loaded, and the choice: a line for each kind of matrix. Small models have nothing to choose. */
+  readonly kernels?: readonly string[];
   /** Where its layers route their tokens. */
   readonly routing?: RoutingInfo;
 }

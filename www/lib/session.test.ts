@@ -77,6 +77,16 @@ test('a file that the loader has read is let go of at once', async () => {
   expect(transfer).toHaveBeenCalledExactlyOnceWith(0);
 });
 
+test('a model tells which kernels it chose, where there was a choice', async () => {
+  for (const kernels of [[], ['q8 4608x1152: shared']]) {
+    const { fill, sent } = await start({ kernels });
+    await fill();
+    const { info } = (sent.at(-1) as { reply: { info: object } }).reply;
+    expect('kernels' in info ? info.kernels : []).toEqual(kernels);
+    expect('kernels' in info).toBe(kernels.length > 0);
+  }
+});
+
 test('the errors of the module keep their code', async () => {
   const { ask } = await start({ addFile: () => { throw wasmError('INTEGRITY', 'part-0: altered', { file: 'part-0' }); } });
   expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}' }))).toMatchObject({ error: { code: 'MANIFEST_VERSION', details: { found: 99 } } });

@@ -15,11 +15,17 @@ export interface Host {
 
 type Draw = Extract<ToWorker, { type: 'generate' | 'inpaint' }>;
 
+/** What finding the fastest kernels may add to loading a model, and at most. */
+const TUNING = 0.1;
+const MAX_TUNING_MS = 3000;
+
 export class Session {
   readonly #host: Host;
   readonly #aborted = new Set<number>();
   #engine: WasmEngine | undefined;
   #loader: WasmLoader | undefined;
+  /** When the manifest came. */
+  #loading = 0;
   #model: WasmModel | undefined;
 
   constructor(host: Host) {
@@ -51,6 +57,7 @@ export class Session {
         const engine = present(this.#engine, 'no engine');
         const { name, version, totalBytes, files } = engine.manifest(message.json);
         this.#loader = engine.loader(message.json);
+        this.#loading = performance.now();
         return { type: 'manifest', summary: { name, version, totalBytes, files } };
       }
       case 'file':
@@ -60,8 +67,10 @@ export class Session {
       case 'finish': {
         const loader = present(this.#loader, 'no manifest');
         this.#loader = undefined; // `finish` consumes it
-        this.#model = loader.finish();
-        return { type: 'ready', info: this.#model.info() };
+        const model = loader.finish();
+        const kernels = await model.tune(Math.min(TUNING * (performance.now() - this.#loading), MAX_TUNING_MS));
+        this.#model = model;
+        return { type: 'ready', info: { ...model.info(), ...(kernels.length === 0 ? {} : { kernels }) } };
       }
       case 'generate':
       case 'inpaint':

@@ -24,6 +24,8 @@ export interface WasmRun {
 
 export interface WasmModel {
   info(): ModelInfo;
+  /** Takes up to about so many milliseconds to find the fastest kernels for this model on this device; what it timed. */
+  tune(budget: number): Promise<readonly string[]>;
   generate(request: RunRequest): Promise<WasmRun>;
   inpaint(request: InpaintRequest): Promise<WasmRun>;
   free(): void;

@@ -7,11 +7,13 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::wgpu::{CubeBackend, CubeTensor, Wgpu};
 use burn::cubecl::ir::metadata::Info;
 use burn::cubecl::ir::settings::{ExecutionMode, KernelSettings};
-use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
+use burn::cubecl::ir::{AddressType, ElemType, FloatKind, Scope, UIntKind};
 use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
 use burn::tensor::{DType, Int, Shape, Tensor};
+
+use crate::error::{Error, Result};
 
 /// A shader with its constants: equal values have equal sources, and each is compiled once.
 ///
@@ -92,6 +94,16 @@ impl Buffer {
         let shape = Shape::from(shape);
         let handle = self.0.client.empty(shape.num_elements() * dtype.size());
         Self(CubeTensor::new_contiguous(self.0.client.clone(), self.0.device.clone(), shape, handle, dtype))
+    }
+
+    /// Whether shaders of the device have f16.
+    pub fn has_f16(&self) -> bool {
+        self.0.client.features().supports_type(ElemType::Float(FloatKind::F16))
+    }
+
+    /// Waits until the device has done all that it was given.
+    pub async fn done(&self) -> Result<()> {
+        self.0.client.sync().await.map_err(|e| Error::DeviceLost { reason: e.to_string() })
     }
 
     pub fn float<const D: usize>(self) -> Tensor<D> {

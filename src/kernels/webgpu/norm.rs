@@ -1,4 +1,4 @@
-//! LayerNorm with its modulation in one kernel: a row to an invocation, which needs no barrier.
+//! LayerNorm with its modulation, and RMSNorm: a row to an invocation, which needs no barrier.
 
 use burn::tensor::{DType, Tensor};
 
@@ -95,4 +95,54 @@ pub fn modulated_norm_reference(x: Tensor<3>, slots: Option<Slots>, shift: Row, 
     let centred = x.clone() - x.mean_dim(2);
     let variance = (centred.clone() * centred.clone()).mean_dim(2); // [B, k, 1]
     centred * (variance + eps).sqrt().recip() * (scale.values() + 1.0) + shift.values()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Rms {
+    vector: bool,
+}
+
+impl Shader for Rms {
+    fn workgroup(&self) -> [u32; 3] {
+        [WORKGROUP as u32, 1, 1]
+    }
+
+    fn source(&self) -> String {
+        let (element, sum) = if self.vector { ("vec4<f32>", "dot(square, vec4<f32>(1.0))") } else { ("f32", "square") };
+        format!(
+            "
+struct P {{ rows: u32, width: u32, channels: u32, eps: u32 }}
+@group(0) @binding(0) var<storage, read> x: array<{element}>;
+@group(0) @binding(1) var<storage, read> weight: array<{element}>;
+@group(0) @binding(2) var<storage, read_write> y: array<{element}>;
+@group(0) @binding(3) var<uniform> p: P;
+
+@compute @workgroup_size({WORKGROUP})
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
+  if (id.x >= p.rows) {{ return; }}
+  let row = id.x * p.width;
+  var square = {element}();
+  for (var i = 0u; i < p.width; i++) {{ square += x[row + i] * x[row + i]; }}
+  let scale = inverseSqrt({sum} / f32(p.channels) + bitcast<f32>(p.eps));
+  for (var i = 0u; i < p.width; i++) {{ y[row + i] = x[row + i] * scale * weight[i]; }}
+}}"
+        )
+    }
+}
+
+/// `weight · x / √(mean(x²) + eps)` of `x` `[B, N, D]`, `weight` `[D]`.
+pub fn rms_norm(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
+    let [b, n, d] = x.dims();
+    let vector = d.is_multiple_of(4);
+    let (x, weight) = (Buffer::packed(x), Buffer::packed(weight));
+    let y = x.beside([b, n, d], DType::F32);
+    let words = [b * n, if vector { d / 4 } else { d }, d, (eps as f32).to_bits() as usize];
+    launch(Rms { vector }, &[&x, &weight], &[&y], &words, [(b * n).div_ceil(WORKGROUP), 1, 1]);
+    y.float()
+}
+
+/// [`rms_norm`] in plain tensor operations.
+pub fn rms_norm_reference(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
+    let power = (x.clone() * x.clone()).mean_dim(2); // [B, N, 1]
+    x * (power + eps).sqrt().recip() * weight.unsqueeze()
 }

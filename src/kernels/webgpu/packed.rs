@@ -37,6 +37,15 @@ impl Format {
         matches!(self, Self::Q8 | Self::Q4)
     }
 
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Q8 => "q8",
+            Self::Q4 => "q4",
+        }
+    }
+
     /// Values of a 32-bit word.
     pub fn per_word(self) -> usize {
         match self {
@@ -129,6 +138,10 @@ impl Packed {
 
     pub fn shape(&self) -> [usize; 2] {
         self.shape
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Bytes on the device.

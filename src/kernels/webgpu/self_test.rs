@@ -5,8 +5,12 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use half::f16;
 
 use super::attention::{attention, attention_reference};
-use super::linear::{Activation, Weight, linear, linear_reference, linear_residual};
-use super::norm::{modulated_norm, modulated_norm_reference};
+use super::conv::{Conv, Window, conv_reference};
+use super::gemm::Tile;
+use super::group_norm::{group_norm, group_norm_reference};
+use super::launch::Buffer;
+use super::linear::{Activation, Weight, linear, linear_in, linear_reference, linear_residual};
+use super::norm::{modulated_norm, modulated_norm_reference, rms_norm, rms_norm_reference};
 use super::packed::{Format, Packed};
 use super::select::select;
 use crate::error::{Error, Result};
@@ -47,6 +51,28 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
         let plain = linear_reference(x, plain, None, Activation::Gelu);
         found.push((format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), error(ours, plain).await?));
     }
+    let half = Buffer::packed(noise([1], 1.0, device)).has_f16();
+    for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
+        for ([rows, inputs, outputs], group) in [([2, 64, 37], 32), ([70, 72, 130], 8), ([9, 384, 66], 128)] {
+            let (weight, plain) = match format {
+                Format::F32 => {
+                    let weight = noise([outputs, inputs], 2.0, device);
+                    (Weight::Plain(weight.clone()), weight)
+                }
+                _ => {
+                    let (packed, plain) = packed(format, [outputs, inputs], group, device);
+                    (Weight::Packed(packed), plain)
+                }
+            };
+            let (x, bias) = (noise([1, rows, inputs], 1.0, device), Some(noise([outputs], 3.0, device)));
+            let plain = linear_reference(x.clone(), plain, bias.clone(), Activation::Silu);
+            for tile in Tile::EXACT.into_iter().chain(half.then_some(Tile::Half)) {
+                let ours = linear_in(Some(tile), x.clone(), weight.clone(), bias.clone(), Activation::Silu);
+                let name = format!("{} {format:?} {rows}x{inputs}x{outputs}", tile.name());
+                found.push((name, error(ours, plain.clone()).await?));
+            }
+        }
+    }
     for [b, h, n, s, d] in
         [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
     {
@@ -70,6 +96,51 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
             let ours = modulated_norm(x(), slots.clone(), row(1), row(4), 1e-6);
             let plain = modulated_norm_reference(x(), slots, row(1), row(4), 1e-6);
             found.push((format!("norm{name} {b}x{n}x{d}"), error(ours, plain).await?));
+        }
+    }
+    for [b, n, d] in [[2, 17, 24], [1, 70, 37]] {
+        let (x, weight) = (|| noise([b, n, d], 1.0, device) * 5.0, || noise([d], 2.0, device));
+        let plain = rms_norm_reference(x(), weight(), 1e-6);
+        found.push((format!("norm rms {b}x{n}x{d}"), error(rms_norm(x(), weight(), 1e-6), plain).await?));
+    }
+    for ([b, c, h, w], groups, silu) in
+        [([2, 24, 5, 7], 3, true), ([1, 12, 1, 1], 6, false), ([2, 64, 33, 19], 8, true)]
+    {
+        let map = || noise([b, h, w, c], 1.0, device).permute([0, 3, 1, 2]) * 3.0 + 20.0;
+        let (weight, bias) = (|| noise([c], 2.0, device), || noise([c], 3.0, device));
+        let ours = group_norm(map(), groups, weight(), bias(), 1e-6, silu);
+        let plain = group_norm_reference(map(), groups, weight(), bias(), 1e-6, silu);
+        found.push((format!("group norm {b}x{c}x{h}x{w} {groups}"), error(ours, plain).await?));
+    }
+    let same = Window { side: 3, stride: 1, padding: [(1, 1); 2], doubled: false };
+    let halving = Window { stride: 2, ..same };
+    let behind = Window { padding: [(0, 1); 2], ..halving };
+    let doubled = Window { doubled: true, ..same };
+    let point = Window { side: 1, padding: [(0, 0); 2], ..same };
+    for (name, window, [b, inputs, h, w], outputs) in [
+        ("", same, [2, 3, 7, 9], 64),
+        ("", same, [1, 48, 5, 17], 130),
+        ("", same, [2, 64, 9, 8], 3),
+        ("", same, [1, 130, 1, 1], 4),
+        (" halving", halving, [2, 4, 7, 18], 12),
+        (" halving", behind, [1, 48, 18, 7], 9),
+        (" doubled", doubled, [2, 4, 3, 9], 64),
+        (" doubled", doubled, [1, 130, 6, 5], 3),
+        (" point", point, [2, 64, 5, 11], 48),
+    ] {
+        // In either order of memory.
+        let map = || noise([b, inputs, h, w], 1.0, device);
+        let turned = || noise([b, w, h, inputs], 1.0, device).permute([0, 3, 2, 1]);
+        let weight = || noise([outputs, inputs, window.side, window.side], 2.0, device);
+        for (x, bias, add, relu) in
+            [(map(), true, false, false), (turned(), false, true, false), (map(), true, true, true)]
+        {
+            let bias = bias.then(|| noise([outputs], 3.0, device));
+            let plain = conv_reference(x.clone(), weight(), bias.clone(), window, None, false);
+            let onto = add.then(|| noise(plain.dims(), 4.0, device));
+            let plain = conv_reference(x.clone(), weight(), bias.clone(), window, onto.clone(), relu);
+            let ours = Conv::new(weight(), bias, window).forward(x, onto, relu);
+            found.push((format!("conv{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}"), error(ours, plain).await?));
         }
     }
     for ([b, n, d], k, levels) in [
@@ -152,7 +223,7 @@ async fn selection_error(x: Tensor<3>, k: usize, device: &Device) -> Result<f64>
 }
 
 /// The largest difference over the largest value; infinite where one is not a number.
-async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> Result<f64> {
+pub(super) async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> Result<f64> {
     let (ours, plain) = (floats(ours).await?, floats(plain).await?);
     let largest = plain.iter().fold(1e-30f64, |m, &v| m.max(f64::from(v).abs()));
     let difference = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).abs();
@@ -173,7 +244,7 @@ fn values(count: usize, seed: f32) -> Vec<f32> {
     (0..count).map(|i| ((i as f32 * 0.7311 + seed).sin() * 43.7).fract()).collect()
 }
 
-fn noise<const D: usize>(shape: [usize; D], seed: f32, device: &Device) -> Tensor<D> {
+pub(super) fn noise<const D: usize>(shape: [usize; D], seed: f32, device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values(shape.iter().product(), seed), shape), device)
 }
 

@@ -2,9 +2,12 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
 
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu;
 
 /// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance over each group of channels and all
 /// pixels (Wu & He, 2018).
@@ -35,10 +38,31 @@ impl GroupNorm {
     }
 
     /// `[B, C, H, W]` → the same.
-    ///
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return self.launch(x, false);
+        }
+        self.plain(x)
+    }
+
+    /// SiLU of [`GroupNorm::forward`].
+    pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
+        #[cfg(feature = "webgpu")]
+        if webgpu::runs(&x) {
+            return self.launch(x, true);
+        }
+        silu(self.plain(x))
+    }
+
+    #[cfg(feature = "webgpu")]
+    fn launch(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
+        webgpu::group_norm(x, self.groups, self.weight.val(), self.bias.val(), self.eps, silu)
+    }
+
     /// Means are taken over rows first and then over their results, which keeps millions of pixels exact in f32 and
     /// gives a GPU enough independent sums.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    fn plain(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
         let mean = |x: Tensor<4>| x.mean_dim(3).mean_dim(2); // [B, G, 1, 1]
         let x = x.reshape([b, self.groups, c / self.groups * h, w]); // [B, G, C/G·H, W]

@@ -10,7 +10,6 @@ mod group_norm;
 pub mod kl;
 pub mod tiled;
 pub mod tiny;
-mod upsample;
 
 use burn::module::Module;
 use burn::tensor::Tensor;

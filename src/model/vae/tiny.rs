@@ -2,9 +2,8 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::{relu, tanh};
+use burn::tensor::activation::tanh;
 
-use super::upsample::upsample_nearest;
 use super::{check_image, check_levels};
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
@@ -43,8 +42,6 @@ struct Decoder {
 #[derive(Module, Debug)]
 struct DecoderStage {
     blocks: Vec<Block>,
-    #[module(skip)]
-    upsampling: usize,
     conv: Conv2d,
 }
 
@@ -136,23 +133,22 @@ impl Decoder {
         let mut stages = Vec::new();
         for (stage, &count) in config.decoder_blocks.iter().enumerate() {
             let blocks = Block::load_row(&mut layers, count, width)?;
-            let (upsampling, conv) = if stage + 1 < config.decoder_blocks.len() {
+            let conv = if stage + 1 < config.decoder_blocks.len() {
                 layers.skip(); // Upsample
-                (config.upsampling_factor, Conv2dConfig::new(width, width, 3).without_bias())
+                Conv2dConfig::new(width, width, 3).with_upsampling(config.upsampling_factor).without_bias()
             } else {
-                (1, Conv2dConfig::new(width, config.out_channels, 3))
+                Conv2dConfig::new(width, config.out_channels, 3)
             };
-            stages.push(DecoderStage { blocks, upsampling, conv: Conv2d::load(&mut layers.next(), conv)? });
+            stages.push(DecoderStage { blocks, conv: Conv2d::load(&mut layers.next(), conv)? });
         }
         Ok(Self { conv_in, stages })
     }
 
     /// `[B, latent, h, w]` → `[B, out, H, W]` in [0, 1]
     fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
-        let x = relu(self.conv_in.forward(latents)); // [B, width, h, w]
+        let x = self.conv_in.forward_relu(latents); // [B, width, h, w]
         self.stages.iter().fold(x, |x, stage| {
             let x = stage.blocks.iter().fold(x, |x, block| block.forward(x)); // [B, width, h, w]
-            let x = if stage.upsampling > 1 { upsample_nearest(x, stage.upsampling) } else { x };
             stage.conv.forward(x) // [B, width, 2h, 2w], at the last stage [B, out, H, W]
         })
     }
@@ -179,9 +175,9 @@ impl Block {
 
     /// `[B, width, H, W]` → the same.
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = relu(self.conv0.forward(x.clone()));
-        let h = relu(self.conv2.forward(h));
-        relu(x + self.conv4.forward(h))
+        let h = self.conv0.forward_relu(x.clone());
+        let h = self.conv2.forward_relu(h);
+        self.conv4.forward_residual_relu(h, x)
     }
 }
 

@@ -21,6 +21,7 @@ export interface FakeOptions {
   readonly step?: (step: number) => Promise<void>;
   readonly generate?: (request: RunRequest) => void;
   readonly finish?: () => void;
+  readonly kernels?: readonly string[];
   readonly addFile?: (path: string) => void;
 }
 
@@ -81,7 +82,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, generate, inpaint, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => INFO, tune: async () => options.kernels ?? [], generate, inpaint, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),

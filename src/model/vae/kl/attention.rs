@@ -7,6 +7,9 @@ use burn::tensor::{Tensor, s};
 use super::EPS;
 use crate::bundle::Scope;
 use crate::error::Result;
+use crate::kernels::Residual;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu;
 use crate::model::linear::Linear;
 use crate::model::vae::group_norm::GroupNorm;
 
@@ -37,25 +40,41 @@ impl Attention {
     /// `[B, C, H, W]` → the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let [b, c, h, w] = x.dims();
-        let tokens = self.group_norm.forward(x.clone()).reshape([b, c, h * w]).swap_dims(1, 2); // [B, N, C]
-        let q = self.to_q.forward(tokens.clone()) * (c as f64).powf(-0.5);
-        let k = self.to_k.forward(tokens.clone());
-        let v = self.to_v.forward(tokens);
-        let out = self.to_out.forward(attend(q, k, v, MAX_SCORES)); // [B, N, C]
-        x + out.swap_dims(1, 2).reshape([b, c, h, w])
+        let tokens = |x: Tensor<4>| x.permute([0, 2, 3, 1]).reshape([b, h * w, c]); // [B, N, C]
+        let normed = tokens(self.group_norm.forward(x.clone()));
+        let q = self.to_q.forward(normed.clone()) * (c as f64).powf(-0.5);
+        let k = self.to_k.forward(normed.clone());
+        let v = self.to_v.forward(normed);
+        let attended = attend(q, k, v, MAX_SCORES);
+        let y = self.to_out.forward_residual(attended, Residual::new(tokens(x))); // [B, N, C]
+        y.reshape([b, h, w, c]).permute([0, 3, 1, 2])
     }
 }
 
 /// `softmax(q kᵗ) v` for `[B, N, C]`, as many queries at a time as keep the scores within `max_scores`.
 fn attend(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, max_scores: usize) -> Tensor<3> {
     let [b, n, _] = q.dims();
-    let k = k.swap_dims(1, 2); // [B, C, N]
+    let v = v.swap_dims(1, 2); // [B, C, N]
     let rows = (max_scores / (b * n).max(1)).clamp(1, n.max(1));
     let chunks = (0..n).step_by(rows).map(|start| {
         let q = q.clone().slice(s![.., start..(start + rows).min(n), ..]); // [B, r, C]
-        softmax(q.matmul(k.clone()), 2).matmul(v.clone()) // [B, r, C]
+        product(softmax(product(q, k.clone()), 2), v.clone()) // [B, r, C]
     });
     Tensor::cat(chunks.collect(), 1)
+}
+
+/// `a bᵗ` of `[B, r, C]` and `[B, N, C]`: `[B, r, N]`.
+fn product(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    #[cfg(feature = "webgpu")]
+    if webgpu::runs(&a) {
+        let of = |image: usize| {
+            let at = |x: &Tensor<3>| x.clone().narrow(0, image, 1);
+            let weight = webgpu::Weight::Plain(at(&b).squeeze_dim(0));
+            webgpu::linear(at(&a), weight, None, webgpu::Activation::None)
+        };
+        return Tensor::cat((0..a.dims()[0]).map(of).collect(), 0);
+    }
+    a.matmul(b.swap_dims(1, 2))
 }
 
 #[cfg(all(test, feature = "cpu"))]

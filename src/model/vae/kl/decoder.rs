@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 use super::EPS;
 use super::mid_block::MidBlock;
@@ -12,7 +11,6 @@ use crate::error::Result;
 use crate::model::config::VaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 use crate::model::vae::group_norm::GroupNorm;
-use crate::model::vae::upsample::upsample_nearest;
 
 #[derive(Module, Debug)]
 pub struct Decoder {
@@ -60,7 +58,7 @@ impl Decoder {
     pub fn forward(&self, latents: Tensor<4>) -> Tensor<4> {
         let x = self.mid_block.forward(self.conv_in.forward(latents)); // [B, last, h, w]
         let x = self.up_blocks.iter().fold(x, |x, block| block.forward(x)); // [B, first, H, W]
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x))) // [B, out, H, W]
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x)) // [B, out, H, W]
     }
 }
 
@@ -69,7 +67,8 @@ impl UpBlock {
         let count = config.layers_per_block.saturating_add(1);
         let resnets = Resnet::load_row(&mut scope.enter("resnets"), count, from, to, config.norm_groups)?;
         let upsampler = if doubles {
-            Some(Conv2d::load(&mut scope.enter("upsamplers").enter(0).enter("conv"), Conv2dConfig::new(to, to, 3))?)
+            let conv = Conv2dConfig::new(to, to, 3).with_upsampling(2);
+            Some(Conv2d::load(&mut scope.enter("upsamplers").enter(0).enter("conv"), conv)?)
         } else {
             None
         };
@@ -80,7 +79,7 @@ impl UpBlock {
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = self.resnets.iter().fold(x, |x, resnet| resnet.forward(x)); // [B, to, H, W]
         match &self.upsampler {
-            Some(conv) => conv.forward(upsample_nearest(x, 2)), // [B, to, 2H, 2W]
+            Some(conv) => conv.forward(x), // [B, to, 2H, 2W]
             None => x,
         }
     }

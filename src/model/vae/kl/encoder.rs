@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 use super::EPS;
 use super::mid_block::MidBlock;
@@ -60,7 +59,7 @@ impl Encoder {
         let x = self.conv_in.forward(image); // [B, first, H, W]
         let x = self.down_blocks.iter().fold(x, |x, block| block.forward(x)); // [B, last, h, w]
         let x = self.mid_block.forward(x); // [B, last, h, w]
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x))) // [B, 2·latent, h, w]
+        self.conv_out.forward(self.conv_norm_out.forward_silu(x)) // [B, 2·latent, h, w]
     }
 }
 

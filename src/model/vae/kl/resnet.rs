@@ -2,7 +2,6 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 use super::EPS;
 use crate::bundle::Scope;
@@ -44,11 +43,11 @@ impl Resnet {
 
     /// `[B, in, H, W]` → `[B, out, H, W]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let h = self.conv1.forward(silu(self.norm1.forward(x.clone()))); // [B, out, H, W]
-        let h = self.conv2.forward(silu(self.norm2.forward(h))); // [B, out, H, W]
-        match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
-            None => x + h,
-        }
+        let h = self.conv1.forward(self.norm1.forward_silu(x.clone())); // [B, out, H, W]
+        let shortcut = match &self.conv_shortcut {
+            Some(conv) => conv.forward(x),
+            None => x,
+        };
+        self.conv2.forward_residual(self.norm2.forward_silu(h), shortcut) // [B, out, H, W]
     }
 }
