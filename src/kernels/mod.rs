@@ -4,6 +4,7 @@
 
 #[cfg(feature = "train")]
 mod cpu;
+pub mod norm;
 mod residual;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;

@@ -13,9 +13,7 @@ const LAYER_NORM_EPS: f64 = 1e-6;
 
 /// `(x - mean) / sqrt(var + 1e-6)` over the last dimension.
 pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = (centred.clone() * centred.clone()).mean_dim(2); // [B, N, 1]
-    centred * (variance + LAYER_NORM_EPS).sqrt().recip()
+    kernels::norm::layer_norm(x, LAYER_NORM_EPS)
 }
 
 /// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots`.
@@ -54,8 +52,7 @@ impl RmsNorm {
         if kernels::webgpu::runs(&x) {
             return kernels::webgpu::rms_norm(x, self.weight.val(), self.eps);
         }
-        let power = (x.clone() * x.clone()).mean_dim(2); // [B, S, 1]
-        x * (power + self.eps).sqrt().recip() * self.weight.val().unsqueeze()
+        kernels::norm::rms_norm(x, self.weight.val(), self.eps)
     }
 }
 

@@ -162,12 +162,6 @@ pub fn group_norm_reference(
     eps: f64,
     silu: bool,
 ) -> Tensor<4> {
-    let [b, c, h, w] = x.dims();
-    let mean = |x: Tensor<4>| x.mean_dim(3).mean_dim(2); // [B, G, 1, 1]
-    let x = x.reshape([b, groups, c / groups * h, w]);
-    let x = x.clone() - mean(x);
-    let deviation = (mean(x.clone() * x.clone()) + eps).sqrt();
-    let x = (x / deviation).reshape([b, c, h, w]);
-    let x = x * weight.reshape([1, c, 1, 1]) + bias.reshape([1, c, 1, 1]);
+    let x = crate::kernels::norm::group_norm(x, groups, weight, bias, eps);
     if silu { burn::tensor::activation::silu(x) } else { x }
 }

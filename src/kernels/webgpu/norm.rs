@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::launch::{Buffer, Shader, launch};
+use crate::kernels::norm::layer_norm;
 use crate::kernels::{Row, Slots, gather};
 
 const WORKGROUP: usize = 32;
@@ -92,9 +93,7 @@ pub fn modulated_norm_reference(x: Tensor<3>, slots: Option<Slots>, shift: Row, 
         Some(slots) => gather(x, slots),
         None => x,
     };
-    let centred = x.clone() - x.mean_dim(2);
-    let variance = (centred.clone() * centred.clone()).mean_dim(2); // [B, k, 1]
-    centred * (variance + eps).sqrt().recip() * (scale.values() + 1.0) + shift.values()
+    layer_norm(x, eps) * (scale.values() + 1.0) + shift.values()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -139,10 +138,4 @@ pub fn rms_norm(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
     let words = [b * n, if vector { d / 4 } else { d }, d, (eps as f32).to_bits() as usize];
     launch(Rms { vector }, &[&x, &weight], &[&y], &words, [(b * n).div_ceil(WORKGROUP), 1, 1]);
     y.float()
-}
-
-/// [`rms_norm`] in plain tensor operations.
-pub fn rms_norm_reference(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
-    let power = (x.clone() * x.clone()).mean_dim(2); // [B, N, 1]
-    x * (power + eps).sqrt().recip() * weight.unsqueeze()
 }

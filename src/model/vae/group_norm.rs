@@ -6,6 +6,7 @@ use burn::tensor::activation::silu;
 
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
+use crate::kernels::norm;
 #[cfg(feature = "webgpu")]
 use crate::kernels::webgpu;
 
@@ -60,16 +61,8 @@ impl GroupNorm {
         webgpu::group_norm(x, self.groups, self.weight.val(), self.bias.val(), self.eps, silu)
     }
 
-    /// Means are taken over rows first and then over their results, which keeps millions of pixels exact in f32 and
-    /// gives a GPU enough independent sums.
     fn plain(&self, x: Tensor<4>) -> Tensor<4> {
-        let [b, c, h, w] = x.dims();
-        let mean = |x: Tensor<4>| x.mean_dim(3).mean_dim(2); // [B, G, 1, 1]
-        let x = x.reshape([b, self.groups, c / self.groups * h, w]); // [B, G, C/G·H, W]
-        let x = x.clone() - mean(x);
-        let deviation = (mean(x.clone() * x.clone()) + self.eps).sqrt(); // [B, G, 1, 1]
-        let x = (x / deviation).reshape([b, c, h, w]);
-        x * self.weight.val().reshape([1, c, 1, 1]) + self.bias.val().reshape([1, c, 1, 1])
+        norm::group_norm(x, self.groups, self.weight.val(), self.bias.val(), self.eps)
     }
 }
 
