@@ -28,7 +28,7 @@ pub struct TrainConfig {
     pub work: PathBuf,
     pub name: Option<String>,
     pub license: Option<String>,
-    /// The bundle to start from, which leaves its routers behind; without it `train base` starts from nothing.
+    /// The bundle to start from; its routers stay behind unless `routing.inherit` is set. Without it `train base` starts from nothing.
     pub from: Option<PathBuf>,
     #[serde(default)]
     pub seed: u64,
@@ -146,8 +146,10 @@ pub struct RoutingConfig {
     pub ratio_rate: f64,
     /// λ at the start.
     pub lambda: f64,
-    /// Share of the run over which the target moves from no compression to `compression`.
+    /// Share of the run over which the target moves from where the run starts to `compression`.
     pub ramp: f64,
+    /// Goes on with the routers and ratios of the bundle in `from`, instead of fresh ones at no compression.
+    pub inherit: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -209,6 +211,7 @@ impl Default for RoutingConfig {
             ratio_rate: 2e-3,
             lambda: 0.3,
             ramp: 0.5,
+            inherit: false,
         }
     }
 }

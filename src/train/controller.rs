@@ -45,9 +45,9 @@ impl Controller {
     }
 }
 
-/// The mean keep ratio asked for at a share `done` of the run: from 1 to `1 − compression` over the first `ramp` of it.
-pub fn target_at(compression: f64, ramp: f64, done: f64) -> f64 {
-    1.0 - compression * (done / ramp.max(1e-9)).min(1.0)
+/// The mean keep ratio asked for at a share `done` of the run: from `start` to `1 − compression` over the first `ramp` of it.
+pub fn target_at(start: f64, compression: f64, ramp: f64, done: f64) -> f64 {
+    start + (1.0 - compression - start) * (done / ramp.max(1e-9)).min(1.0)
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
         let mut controller = Controller::new(0.3);
         let mut worst = 0f64;
         for step in 0..steps {
-            let target = target_at(compression, 0.5, step as f64 / steps as f64);
+            let target = target_at(1.0, compression, 0.5, step as f64 / steps as f64);
             let mean = ratio.iter().map(|&r| f64::from(r)).sum::<f64>() / entries as f64;
             let gradient: Vec<f32> = (0..entries)
                 .map(|i| {
@@ -105,6 +105,8 @@ mod tests {
 
     #[test]
     fn the_target_moves_from_nothing_to_what_is_asked() {
-        assert_eq!([0.0, 0.25, 0.5, 1.0].map(|done| target_at(0.3, 0.5, done)), [1.0, 0.85, 0.7, 0.7]);
+        let near = |found: [f64; 4], want: [f64; 4]| found.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(near([0.0, 0.25, 0.5, 1.0].map(|done| target_at(1.0, 0.3, 0.5, done)), [1.0, 0.85, 0.7, 0.7]));
+        assert!(near([0.0, 0.25, 0.5, 1.0].map(|done| target_at(0.7, 0.5, 0.5, done)), [0.7, 0.6, 0.5, 0.5]));
     }
 }

@@ -37,6 +37,8 @@ pub struct Routing {
     pub gain: f64,
     /// The one ratio of all layers, where it is not learned.
     pub uniform: Option<f64>,
+    /// Mean keep ratio before the first step.
+    pub start: f64,
 }
 
 /// The graph over one set of parameters.

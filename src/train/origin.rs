@@ -1,4 +1,4 @@
-//! What a run starts from: a bundle without its routers or a fresh model, split into what is trained and what is frozen.
+//! What a run starts from: a bundle, with or without its routers, or a fresh model, split into what is trained and what is frozen.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::optimizer::{Group, Rate};
 use super::parameters::{Parameters, View};
 use super::random::Random;
 use crate::bundle::folder::load_folder;
-use crate::bundle::manifest::Parts;
+use crate::bundle::manifest::{self, Parts};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::config::{
@@ -35,12 +35,17 @@ impl Origin {
     /// Those of the loader; `InvalidInput` on a setting where the model is not one that this trains.
     pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
         let mut random = Random::new(config.seed, INIT);
+        let mut learned = None;
         let (parts, tokenizer, mut trained) = match (&config.from, &config.model) {
             (Some(dir), _) => {
                 let loaded = load_folder(dir, &device::cpu(), None)?;
                 let tokenizer = loaded.tokenizer.ok_or_else(|| Error::input("from", "the bundle has no tokenizer"))?;
                 let mut values = loaded.weights.into_values()?;
-                values.retain(|name, _| !is_router(name));
+                if config.is_routed(kind) && config.routing.inherit {
+                    learned = Some(inherited(config, loaded.manifest.routing.as_ref())?);
+                } else {
+                    values.retain(|name, _| !is_router(name));
+                }
                 (loaded.manifest.parts, tokenizer, values)
             }
             (None, _) => fresh(config, &mut random)?,
@@ -64,17 +69,42 @@ impl Origin {
         let mut routing = None;
         if config.is_routed(kind) {
             let r = &config.routing;
-            trained.extend(init::routers(&parts.transformer, &mut random));
-            let learned = r.variant != Variant::Mod;
-            if learned {
-                trained.insert(RATIO.into(), (vec![r.regions, layers], vec![1.0; r.regions * layers]));
+            if learned.is_none() {
+                trained.extend(init::routers(&parts.transformer, &mut random));
             }
-            let uniform = (!learned).then_some(1.0 - r.compression);
-            routing = Some(Routing { bins: r.bins.clone(), regions: r.regions, gain: r.score_gain, uniform });
+            let table = learned.unwrap_or_else(|| vec![1.0; r.regions * layers]);
+            let uniform = (r.variant == Variant::Mod).then_some(1.0 - r.compression);
+            let start = uniform.unwrap_or_else(|| mean(&table));
+            if uniform.is_none() {
+                trained.insert(RATIO.into(), (vec![r.regions, layers], table));
+            }
+            routing = Some(Routing { bins: r.bins.clone(), regions: r.regions, gain: r.score_gain, uniform, start });
         }
         let frame = Frame { parts, frozen: Parameters::new(frozen)?, routing };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
+}
+
+/// The ratios that a routed bundle learned, `[regions, layers]` in rows, within the run's bins.
+fn inherited(config: &TrainConfig, routing: Option<&manifest::Routing>) -> Result<Vec<f32>> {
+    let fault = |reason: String| Error::input("routing.inherit", reason);
+    let routing = routing.ok_or_else(|| fault("the bundle in `from` has no routers".into()))?;
+    let r = &config.routing;
+    if routing.regions != r.regions {
+        return Err(fault(format!("the bundle has {} regions, the run {}", routing.regions, r.regions)));
+    }
+    if routing.score_gain != r.score_gain {
+        return Err(fault(format!("the bundle has scoreGain {}, the run {}", routing.score_gain, r.score_gain)));
+    }
+    let preset = routing.presets.iter().find(|p| p.name == routing.default);
+    let preset = preset.ok_or_else(|| fault("the bundle has no default preset".into()))?;
+    let (most, least) = (r.bins.first().copied().unwrap_or(1.0), r.bins.last().copied().unwrap_or(1.0));
+    Ok(preset.keep.iter().flatten().map(|k| k.clamp(least, most) as f32).collect())
+}
+
+/// Of a table of ratios; 1 where it is empty.
+pub fn mean(ratios: &[f32]) -> f64 {
+    if ratios.is_empty() { 1.0 } else { ratios.iter().map(|&r| f64::from(r)).sum::<f64>() / ratios.len() as f64 }
 }
 
 /// The optimizer's groups: ratios at a rate of their own, decay for matrices alone.

@@ -11,7 +11,7 @@ use super::muon::{Matrix, Rates};
 use super::net::{Frame, RATIO};
 use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
-use super::origin::{Origin, groups, matrices};
+use super::origin::{Origin, groups, matrices, mean};
 use super::parameters::Parameters;
 use super::progress::{Log, Row};
 use super::random::Random;
@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
         let (config, done) = (self.config, self.state.step as f64 / total as f64);
         let parts = self.split(stage, batch)?;
         let shape = rate_shape(&config.optimizer, stage, self.state.stage_step);
-        let target = target_at(config.routing.compression, config.routing.ramp, done);
+        let target = self.target(done);
         let terms = Terms {
             schedule: &self.schedule,
             prediction: self.frame.parts.scheduler.prediction,
@@ -302,8 +302,6 @@ impl<'a> Run<'a> {
     }
 
     fn row(&self, stage: &Stage, rate: f64, images_per_second: f64, total: u64) -> Row {
-        let routed = self.config.is_routed(self.kind);
-        let r = &self.config.routing;
         Row {
             step: self.state.step,
             stage: self.state.stage,
@@ -311,7 +309,7 @@ impl<'a> Run<'a> {
             images: self.state.images,
             loss: self.state.loss,
             mean_keep: self.mean_keep(&self.tensors.values),
-            target: if routed { target_at(r.compression, r.ramp, self.state.step as f64 / total as f64) } else { 1.0 },
+            target: self.target(self.state.step as f64 / total as f64),
             lambda: self.state.controller.lambda,
             rate,
             images_per_second,
@@ -328,9 +326,15 @@ impl<'a> Run<'a> {
         cost(now, now.steps.saturating_sub(self.state.stage_step)) + rest
     }
 
+    /// The mean keep ratio asked for at a share `done` of the run; 1 without routers.
+    fn target(&self, done: f64) -> f64 {
+        let r = &self.config.routing;
+        self.frame.routing.as_ref().map_or(1.0, |routing| target_at(routing.start, r.compression, r.ramp, done))
+    }
+
     fn mean_keep(&self, parameters: &Parameters) -> f64 {
         if let Some(view) = parameters.get(RATIO) {
-            return view.values.iter().map(|&v| f64::from(v)).sum::<f64>() / view.values.len().max(1) as f64;
+            return mean(view.values);
         }
         self.frame.routing.as_ref().and_then(|r| r.uniform).unwrap_or(1.0)
     }

@@ -123,8 +123,11 @@ fn a_dense_bundle_becomes_a_routed_one() {
     let diffcr = |name: &str, routing: &str, top: &str, steps: u64| from("base-bundle", name, routing, top, steps);
     let lt = diffcr("lt", "ratioRate = 5e-3\ncompression = 0.3", "", 250);
     assert_eq!(lt["routing"]["presets"].as_array().unwrap().len(), 3);
-    let log = std::fs::read_to_string(scratch.path("lt-work").join("log.csv")).unwrap();
-    let keep: Vec<f64> = log.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect();
+    let keeps = |work: &str| -> Vec<f64> {
+        let log = std::fs::read_to_string(scratch.path(work).join("log.csv")).unwrap();
+        log.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect()
+    };
+    let keep = keeps("lt-work");
     assert!(keep[0] > 0.95, "it begins with every token: {}", keep[0]);
     for keep in &keep[keep.len() * 4 / 5..] {
         assert!((keep - 0.7).abs() < 0.01, "held in the last fifth: {keep}");
@@ -132,6 +135,12 @@ fn a_dense_bundle_becomes_a_routed_one() {
     assert!(scratch.path("lt-work").join("ratios.svg").is_file());
     drawn(&scratch.path("lt"), &scratch.path("lt.png"), "learned");
     drawn(&scratch.path("lt"), &scratch.path("fast.png"), "fast");
+
+    // Its routers and ratios go on, to another size and from 30 % to 40 %.
+    let on = from("lt", "on", "ratioRate = 5e-3\ncompression = 0.4\ninherit = true", "", 250);
+    let (first, last) = (keeps("on-work")[0], *keeps("on-work").last().unwrap());
+    assert!((first - 0.7).abs() < 0.02 && (last - 0.6).abs() < 0.01, "from {first} to {last}");
+    assert_eq!(on["routing"]["regions"], 2);
 
     let uniform = diffcr("mod", "variant = 'mod'\ncompression = 0.25", "", 6);
     assert_eq!(uniform["routing"]["presets"][0]["keep"], serde_json::json!([[0.75, 0.75]]));
@@ -149,6 +158,31 @@ fn a_dense_bundle_becomes_a_routed_one() {
     from("packed", "packed-lora", "variant = 'l'", "lora = 32", 6);
     drawn(&scratch.path("packed-lora"), &scratch.path("packed-lora.png"), "learned");
     converted(&scratch.path("packed-lora"), &scratch.path("packed-again"), &["--encoding", "q4"]);
+}
+
+#[test]
+fn routers_that_cannot_go_on_are_refused() {
+    let scratch = Scratch::new();
+    trained("base", &base(&scratch, "base", 2, 0), &[]);
+    let run = |from: &str, routing: &str| {
+        let text = format!(
+            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n[routing]\n{routing}\n",
+            scratch.path("out"),
+            scratch.path("out-work"),
+            scratch.path(from),
+        );
+        let path = scratch.path("out.toml");
+        std::fs::write(&path, text).unwrap();
+        train("diffcr", &path, &[])
+    };
+    let fault = |from: &str, routing: &str| error_line(&run(from, routing));
+    assert!(fault("base-bundle", "inherit = true").contains("routing.inherit: the bundle in `from` has no routers"));
+    assert!(run("base-bundle", "regions = 2").status.success());
+    std::fs::rename(scratch.path("out"), scratch.path("two")).unwrap();
+    std::fs::remove_dir_all(scratch.path("out-work")).unwrap();
+    assert!(fault("two", "inherit = true").contains("routing.inherit: the bundle has 2 regions, the run 4"));
+    let gain = fault("two", "inherit = true\nregions = 2\nscoreGain = 2.0");
+    assert!(gain.contains("routing.inherit: the bundle has scoreGain 1, the run 2"), "{gain}");
 }
 
 #[test]
