@@ -18,6 +18,17 @@ pub enum Kind {
     Diffcr,
 }
 
+/// What the model learns to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// To draw pictures.
+    #[default]
+    Generate,
+    /// To fill holes too: beside the noisy picture it sees a mask and the picture without its hole.
+    Inpaint,
+}
+
 /// A run. Paths are relative to the folder the command is given in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,6 +41,9 @@ pub struct TrainConfig {
     pub license: Option<String>,
     /// The bundle to start from; its routers stay behind unless `routing.inherit` is set. Without it `train base` starts from nothing.
     pub from: Option<PathBuf>,
+    /// From a bundle that draws, `inpaint` widens its first layer, with nothing in the new channels.
+    #[serde(default)]
+    pub task: Task,
     #[serde(default)]
     pub seed: u64,
     /// `scenes`, or a folder of captioned pictures.

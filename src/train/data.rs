@@ -1,13 +1,16 @@
 //! Captioned pictures in batches: drawn ([`ScenesSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
 
 mod folder;
+mod hole;
 mod prefetch;
 
 pub use folder::FolderSource;
 pub use prefetch::Prefetch;
 
+pub use hole::hole;
+
 use super::random::Random;
-use super::scenes::{describe, describe_plain, render};
+use super::scenes::{describe, describe_anywhere, describe_plain, render};
 use crate::error::Result;
 
 /// Pictures and what they show.
@@ -16,6 +19,8 @@ pub struct Batch {
     /// `[B, 3, size, size]` in [-1, 1].
     pub images: Vec<f32>,
     pub captions: Vec<String>,
+    /// `[B, size, size]`, 1 in a picture's hole; empty unless holes are asked for.
+    pub masks: Vec<f32>,
     pub size: usize,
 }
 
@@ -32,6 +37,9 @@ pub trait Source: Send {
     fn seek(&mut self, index: u64);
 }
 
+/// Share of the scenes with one object anywhere, where there are holes.
+const ANYWHERE: f64 = 0.5;
+
 /// Procedural scenes, never the same twice.
 #[derive(Debug, Clone)]
 pub struct ScenesSource {
@@ -41,16 +49,22 @@ pub struct ScenesSource {
     plain: f64,
     /// Share of the scenes with two.
     pairs: f64,
+    holes: bool,
 }
 
 impl ScenesSource {
     pub fn new(seed: u64) -> Self {
-        Self { seed, next: 0, plain: 0.0, pairs: 0.0 }
+        Self { seed, next: 0, plain: 0.0, pairs: 0.0, holes: false }
     }
 
     /// The same with shares of plain scenes: of one object, and of two.
     pub fn with_plain(self, plain: f64, pairs: f64) -> Self {
         Self { plain, pairs, ..self }
+    }
+
+    /// The same with holes, and with scenes whose one object has any size and lies anywhere: who inpaints puts it there.
+    pub fn with_holes(self, holes: bool) -> Self {
+        Self { holes, ..self }
     }
 }
 
@@ -65,9 +79,13 @@ impl Source for ScenesSource {
             let scene = match place {
                 p if p < self.plain => describe_plain(&mut random, 1),
                 p if p < plain => describe_plain(&mut random, 2),
+                _ if self.holes && random.unit() < ANYWHERE => describe_anywhere(&mut random),
                 _ => describe(&mut random),
             };
             batch.images.extend(render(&scene, size));
+            if self.holes {
+                batch.masks.extend(hole(&mut random, &scene.objects, size));
+            }
             batch.captions.push(scene.caption);
         }
         Ok(batch)
@@ -92,6 +110,8 @@ mod tests {
         resumed.seek(2);
         assert_eq!(resumed.batch(4, 32).unwrap(), batches[2]);
         assert_ne!(ScenesSource::new(8).batch(4, 32).unwrap(), batches[0]);
+        let holes = ScenesSource::new(7).with_holes(true).batch(4, 16).unwrap();
+        assert!(batches[0].masks.is_empty() && holes.masks.len() == 4 * 16 * 16);
         let pairs = ScenesSource::new(7).with_plain(0.0, 1.0).batch(40, 8).unwrap();
         assert!(pairs.captions.iter().all(|c| c.contains(" of a ") || c.contains("above") || c.contains("below")));
         let plain = ScenesSource::new(7).with_plain(1.0, 0.0).batch(40, 8).unwrap();

@@ -126,7 +126,9 @@ impl Net {
         let shape = [b, 3, size, size];
         let (states, lengths) = self.encode(&batch.ids)?;
         let captions = self.transformer.captions(states, &lengths)?;
-        let latents = Tensor::<4>::from_data(TensorData::new(noisy.latents, shape), &self.device);
+        let channels = frame.parts.transformer.in_channels;
+        let latents = TensorData::new(noisy.latents, [b, channels, size, size]);
+        let latents = Tensor::<4>::from_data(latents, &self.device);
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|&t| t as f32).collect();
         let routing = frame.routing.as_ref();
         let output = self.transformer.forward_with(latents, &timesteps, &captions, |i, layer, x, caption, six| {
@@ -145,7 +147,11 @@ impl Net {
         let difference = output.narrow(1, 0, 3) - target_values;
         let weights = Tensor::<1>::from_data(TensorData::new(noisy.weights, [b]), &self.device).reshape([b, 1, 1, 1]);
         let values = (total * 3 * size * size) as f64;
-        let denoise = (difference.clone() * difference * weights).sum() / values; // [1]
+        let mut error = difference.clone() * difference * weights;
+        if !noisy.emphasis.is_empty() {
+            error = error * Tensor::from_data(TensorData::new(noisy.emphasis, [b, 1, size, size]), &self.device);
+        }
+        let denoise = error.sum() / values; // [1]
         let share = b as f64 / total as f64;
         Ok(Losses { denoise, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) })
     }

@@ -15,6 +15,8 @@ pub struct MicroBatch {
     pub timesteps: Vec<usize>,
     /// `[b, 3, size, size]`, clean.
     pub images: Vec<f32>,
+    /// `[b, size, size]`, 1 in the hole; empty where the model draws whole pictures.
+    pub masks: Vec<f32>,
     /// Token ids of each caption.
     pub ids: Vec<Vec<u32>>,
     /// Seed and stream of its noise.
@@ -24,12 +26,17 @@ pub struct MicroBatch {
 /// A micro-batch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noisy {
-    /// `[b, 3, size, size]`, as `target`.
+    /// `[b, 3, size, size]`, as `target`; with masks `[b, 7, size, size]`: the noisy picture, the mask, the picture without its hole.
     pub latents: Vec<f32>,
     pub target: Vec<f32>,
     /// What each picture's error counts.
     pub weights: Vec<f32>,
+    /// With masks, what the error of each pixel counts beside that, `[b, size, size]`, one on average in a picture.
+    pub emphasis: Vec<f32>,
 }
+
+/// What a pixel outside the hole counts: blending will replace it.
+const OUTSIDE: f32 = 0.1;
 
 /// Timesteps of a batch: every region gets the same number. Within a region they are uniform, then `shift`ed towards its noisy end:
 /// a place `u` in it becomes `s u / (1 + (s − 1) u)`.
@@ -57,8 +64,13 @@ impl MicroBatch {
     /// # Errors
     /// `Internal` where the pictures do not fill the batch.
     pub fn noisy(&self, schedule: &Schedule, prediction: Prediction, cap: f64) -> Result<Noisy> {
-        let picture = 3 * self.size * self.size;
-        if self.images.len() != picture * self.timesteps.len() || self.ids.len() != self.timesteps.len() {
+        let plane = self.size * self.size;
+        let (picture, count) = (3 * plane, self.timesteps.len());
+        let masked = !self.masks.is_empty();
+        if self.images.len() != picture * count
+            || self.ids.len() != count
+            || (masked && self.masks.len() != plane * count)
+        {
             return Err(Error::internal("the pictures do not fill the batch"));
         }
         let noise = gaussian(self.noise.0, self.noise.1, self.images.len());
@@ -66,8 +78,10 @@ impl MicroBatch {
             latents: Vec::with_capacity(noise.len()),
             target: Vec::with_capacity(noise.len()),
             weights: vec![],
+            emphasis: vec![],
         };
-        for ((&t, image), noise) in self.timesteps.iter().zip(self.images.chunks(picture)).zip(noise.chunks(picture)) {
+        let pictures = self.timesteps.iter().zip(self.images.chunks(picture)).zip(noise.chunks(picture));
+        for (i, ((&t, image), noise)) in pictures.enumerate() {
             let level = schedule.level(t);
             let (signal, sigma) = (level.signal as f32, level.sigma as f32);
             let pairs = || image.iter().zip(noise);
@@ -81,9 +95,22 @@ impl MicroBatch {
                 Prediction::Sample => (1.0 / (level.sigma * level.sigma)).min(cap) as f32,
                 _ => 1.0,
             });
+            if masked {
+                let mask = &self.masks[i * plane..][..plane];
+                noisy.latents.extend(mask);
+                noisy.latents.extend(image.iter().zip(mask.iter().cycle()).map(|(x, m)| x * (1.0 - m)));
+                noisy.emphasis.extend(emphasis(mask));
+            }
         }
         Ok(noisy)
     }
+}
+
+/// Of each pixel, from a mask: [`OUTSIDE`] the hole, and inside what makes it one on average.
+fn emphasis(mask: &[f32]) -> impl Iterator<Item = f32> {
+    let share = (mask.iter().sum::<f32>() / mask.len().max(1) as f32).max(1e-6);
+    let inside = (1.0 - OUTSIDE * (1.0 - share)) / share;
+    mask.iter().map(move |m| OUTSIDE + (inside - OUTSIDE) * m)
 }
 
 #[cfg(test)]
@@ -124,6 +151,7 @@ mod tests {
             size: 1,
             timesteps: vec![0, 999],
             images: vec![0.5; 6],
+            masks: vec![],
             ids: vec![vec![1]; 2],
             noise: (3, 4),
         };
@@ -131,8 +159,35 @@ mod tests {
         assert_eq!(sample.target, batch.images);
         assert_eq!(sample.weights[0], 4.0);
         assert!((sample.weights[1] - 1.0).abs() < 1e-3);
+        assert!(sample.emphasis.is_empty());
         let epsilon = batch.noisy(&schedule, Prediction::Epsilon, 4.0).unwrap();
         assert_eq!(epsilon.target, gaussian(3, 4, 6));
         assert!((sample.latents[0] - 0.5).abs() < 0.05 && (sample.latents[5] - epsilon.target[5]).abs() < 0.05);
+    }
+    #[test]
+    fn a_hole_is_shown_to_the_model_and_counts_most() {
+        let schedule = Schedule::new(&Default::default()).unwrap();
+        let image: Vec<f32> = (1..=12).map(|v| v as f32).collect();
+        let batch = MicroBatch {
+            region: 0,
+            size: 2,
+            timesteps: vec![500],
+            images: image.clone(),
+            masks: vec![0.0, 1.0, 0.0, 0.0],
+            ids: vec![vec![1]],
+            noise: (3, 4),
+        };
+        let noisy = batch.noisy(&schedule, Prediction::Sample, 4.0).unwrap();
+        let (x, shown) = noisy.latents.split_at(12);
+        assert_eq!(
+            x,
+            MicroBatch { masks: vec![], ..batch.clone() }.noisy(&schedule, Prediction::Sample, 4.0).unwrap().latents
+        );
+        assert_eq!(shown[..4], batch.masks);
+        assert_eq!(shown[4..], [1.0, 0.0, 3.0, 4.0, 5.0, 0.0, 7.0, 8.0, 9.0, 0.0, 11.0, 12.0]);
+        assert!((noisy.emphasis.iter().sum::<f32>() / 4.0 - 1.0).abs() < 1e-6);
+        assert!(noisy.emphasis[1] > 3.0 && noisy.emphasis[0] == OUTSIDE);
+        assert_eq!(noisy.target, image);
+        assert!(MicroBatch { masks: vec![1.0], ..batch }.noisy(&schedule, Prediction::Sample, 4.0).is_err());
     }
 }

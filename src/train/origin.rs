@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Kind, TrainConfig, Variant};
+use super::config::{Kind, Task, TrainConfig, Variant};
 use super::init;
 use super::lora;
 use super::muon::{Matrix, is_hidden};
@@ -18,6 +18,9 @@ use crate::model::config::{
     FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
 };
 
+/// Channels of a picture, and of one with a mask and without its hole.
+const PICTURE: usize = 3;
+const MASKED: usize = 2 * PICTURE + 1;
 /// Streams of the run's seed.
 const INIT: u64 = 1;
 
@@ -36,7 +39,7 @@ impl Origin {
     pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
         let mut random = Random::new(config.seed, INIT);
         let mut learned = None;
-        let (parts, tokenizer, mut trained) = match (&config.from, &config.model) {
+        let (mut parts, tokenizer, mut trained) = match (&config.from, &config.model) {
             (Some(dir), _) => {
                 let loaded = load_folder(dir, &device::cpu(), None)?;
                 let tokenizer = loaded.tokenizer.ok_or_else(|| Error::input("from", "the bundle has no tokenizer"))?;
@@ -50,11 +53,25 @@ impl Origin {
             }
             (None, _) => fresh(config, &mut random)?,
         };
+        if config.task == Task::Inpaint && parts.transformer.in_channels == PICTURE {
+            if config.lora.is_some() {
+                return Err(Error::input(
+                    "lora",
+                    "adapters cannot teach a model to see masks: start from one that does",
+                ));
+            }
+            widen(&mut trained)?;
+            parts.transformer.in_channels = MASKED;
+        }
         let t = &parts.transformer;
         if parts.text_encoder.is_none() || parts.tokenizer.is_none() {
             return Err(Error::input("from", "the bundle has no text encoder"));
         }
-        if parts.vae.is_some() || parts.vae_tiny.is_some() || t.in_channels != 3 || t.out_channels < 3 {
+        if t.in_channels == MASKED && config.task != Task::Inpaint {
+            return Err(Error::input("task", "the model in `from` fills holes: its task is inpaint"));
+        }
+        let drawn = [PICTURE, MASKED].contains(&t.in_channels) && t.out_channels >= PICTURE;
+        if parts.vae.is_some() || parts.vae_tiny.is_some() || !drawn {
             return Err(Error::input(
                 "from",
                 "only models that draw pixels are trained, not those behind an autoencoder",
@@ -83,6 +100,22 @@ impl Origin {
         let frame = Frame { parts, frozen: Parameters::new(frozen)?, routing };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
+}
+
+/// Gives the patch embedding the channels of a mask and of the picture without its hole; they say nothing yet.
+fn widen(trained: &mut init::Tensors) -> Result<()> {
+    let name = "transformer.pos_embed.proj.weight";
+    let (shape, values) = trained.get_mut(name).ok_or_else(|| Error::model(name, "the model has none"))?;
+    let &mut [width, channels, p, q] = &mut shape[..] else {
+        return Err(Error::model(name, format!("its shape is {shape:?}")));
+    };
+    let wide = MASKED * p * q;
+    let mut widened = vec![0.0; width * wide];
+    for (new, old) in widened.chunks_mut(wide).zip(values.chunks(channels * p * q)) {
+        new[..old.len()].copy_from_slice(old);
+    }
+    (*shape, *values) = (vec![width, MASKED, p, q], widened);
+    Ok(())
 }
 
 /// The ratios that a routed bundle learned, `[regions, layers]` in rows, within the run's bins.

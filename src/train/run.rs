@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::checkpoint::{self, State, Tensors};
-use super::config::{Kind, TrainConfig};
+use super::config::{Kind, Task, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use super::muon::{Matrix, Rates};
@@ -261,13 +261,14 @@ impl<'a> Run<'a> {
             let dropped = random.unit() < empty;
             ids.push(self.tokenizer.encode(if dropped { "" } else { caption })?);
         }
-        let picture = 3 * stage.size * stage.size;
+        let plane = stage.size * stage.size;
+        let picture = 3 * plane;
         if batch.images.len() != picture * stage.batch || ids.len() != stage.batch {
             return Err(Error::internal("the source gave a batch of another size"));
         }
         let of = |t: usize| region(t as f64, regions, train_timesteps);
         let mut parts: Vec<MicroBatch> = Vec::new();
-        for ((t, ids), image) in timesteps.into_iter().zip(ids).zip(batch.images.chunks(picture)) {
+        for (i, ((t, ids), image)) in timesteps.into_iter().zip(ids).zip(batch.images.chunks(picture)).enumerate() {
             let full = |p: &MicroBatch| p.region != of(t) || p.timesteps.len() >= config.optimizer.micro_batch;
             if parts.last().is_none_or(full) {
                 let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
@@ -277,6 +278,7 @@ impl<'a> Run<'a> {
                     size: stage.size,
                     timesteps: vec![],
                     images: vec![],
+                    masks: vec![],
                     ids: vec![],
                     noise,
                 });
@@ -284,6 +286,7 @@ impl<'a> Run<'a> {
             if let Some(part) = parts.last_mut() {
                 part.timesteps.push(t);
                 part.images.extend(image);
+                part.masks.extend(batch.masks.get(i * plane..(i + 1) * plane).unwrap_or_default());
                 part.ids.push(ids);
             }
         }
@@ -352,13 +355,14 @@ impl<'a> Run<'a> {
 /// The source of a stage on its thread, at the batch that comes next.
 fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefetch> {
     let seed = Random::new(config.seed, state.stage as u64 + 2).below(1 << 32) as u64;
+    let holes = config.task == Task::Inpaint;
     let start = |mut source: Box<dyn Source>| {
         source.seek(state.stage_step);
         Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
     };
     Ok(match config.source.as_str() {
-        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain, stage.pairs))),
-        folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?)),
+        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain, stage.pairs).with_holes(holes))),
+        folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?.with_holes(holes))),
     })
 }
 

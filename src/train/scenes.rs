@@ -14,6 +14,10 @@ pub use caption::{Background, Request, Subject};
 pub use render::render;
 pub use vocabulary::{Color, Pattern, Place, Relation, Shape, Size, vocabulary};
 
+/// Radii of objects anywhere.
+const SMALLEST: f64 = 0.08;
+const LARGEST: f64 = 0.6;
+
 /// Everything that a picture is drawn from, and its caption.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scene {
@@ -59,6 +63,30 @@ pub fn describe_plain(random: &mut Random, objects: usize) -> Scene {
         if scene.objects.len() == objects && scene.background.pattern == Pattern::Plain {
             return scene;
         }
+    }
+}
+
+/// As [`describe`], but always of one object, of any size and anywhere: its caption names no place, and the nearest size.
+pub fn describe_anywhere(random: &mut Random) -> Scene {
+    let background = background(random);
+    let free: Vec<Color> =
+        Color::ALL.iter().copied().filter(|c| *c != background.first && *c != background.second).collect();
+    let (shape, color, radius) = (random.choice(Shape::ALL), random.choice(&free), random.uniform(SMALLEST, LARGEST));
+    let room = 1.0 - radius;
+    let object = Object {
+        shape,
+        color,
+        radius: radius as f32,
+        x: random.uniform(-room, room) as f32,
+        y: random.uniform(-room, room) as f32,
+    };
+    let subject = Subject::One { size: Size::nearest(radius), color, shape, place: None };
+    Scene {
+        background,
+        phase: random.unit() as f32,
+        vertical: random.unit() < 0.5,
+        objects: vec![object],
+        caption: Request { subject, background }.caption(),
     }
 }
 

@@ -148,6 +148,11 @@ fn a_dense_bundle_becomes_a_routed_one() {
     let again = from("lt", "again", "variant = 'dense'", "", 6);
     assert!(again["routing"].is_null(), "the routers of what it starts from are left behind");
     assert!(again["tensors"].as_object().unwrap().keys().all(|name| !name.contains("router")));
+    let filler = from("lt", "filler", "inherit = true", "task = 'inpaint'", 6);
+    assert_eq!(filler["parts"]["transformer"]["inChannels"], 7);
+    drawn(&scratch.path("filler"), &scratch.path("filler.png"), "learned");
+    let further = from("filler", "further", "inherit = true", "task = 'inpaint'", 6);
+    assert_eq!(further["parts"]["transformer"]["inChannels"], 7, "a model that sees masks already");
     let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = 2", 6);
     assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
     drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
@@ -183,6 +188,28 @@ fn routers_that_cannot_go_on_are_refused() {
     assert!(fault("two", "inherit = true").contains("routing.inherit: the bundle has 2 regions, the run 4"));
     let gain = fault("two", "inherit = true\nregions = 2\nscoreGain = 2.0");
     assert!(gain.contains("routing.inherit: the bundle has scoreGain 1, the run 2"), "{gain}");
+}
+
+#[test]
+fn a_model_that_fills_holes_is_not_taught_to_draw_alone() {
+    let scratch = Scratch::new();
+    trained("base", &base(&scratch, "base", 2, 0), &[]);
+    let run = |from: &str, top: &str| {
+        let text = format!(
+            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n{top}\n",
+            scratch.path("filler"),
+            scratch.path("filler-work"),
+            scratch.path(from),
+        );
+        let path = scratch.path("filler.toml");
+        std::fs::write(&path, text).unwrap();
+        train("diffcr", &path, &[])
+    };
+    let lora = run("base-bundle", "task = 'inpaint'\nlora = 4");
+    assert!(error_line(&lora).contains("lora: adapters cannot teach a model to see masks"));
+    assert!(run("base-bundle", "task = 'inpaint'").status.success());
+    std::fs::remove_dir_all(scratch.path("filler-work")).unwrap();
+    assert!(error_line(&run("filler", "")).contains("task: the model in `from` fills holes"));
 }
 
 #[test]

@@ -7,12 +7,14 @@ use image::imageops::{FilterType, crop_imm, resize};
 use image::{ImageReader, RgbImage};
 use serde::Deserialize;
 
-use super::{Batch, Source};
+use super::{Batch, Source, hole};
 use crate::error::{Error, Result};
 use crate::train::random::Random;
 
 /// Bytes of decoded pictures that are kept, so that a small folder is decoded once.
 const CACHE_BYTES: usize = 512 << 20;
+/// Streams of the seed for the holes of batches; an epoch's order has one of the others.
+const HOLES: u64 = 1 << 63;
 /// The list of captions, one JSON object a line.
 const METADATA: &str = "metadata.jsonl";
 
@@ -26,6 +28,7 @@ pub struct FolderSource {
     order: Option<(u64, Vec<usize>)>,
     cache: HashMap<(usize, usize), RgbImage>,
     cached: usize,
+    holes: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +54,12 @@ impl FolderSource {
         if items.is_empty() {
             return Err(fault(dir, "it has no PNG with a caption"));
         }
-        Ok(Self { items, seed, next: 0, order: None, cache: HashMap::new(), cached: 0 })
+        Ok(Self { items, seed, next: 0, order: None, cache: HashMap::new(), cached: 0, holes: false })
+    }
+
+    /// The same with holes, anywhere in the pictures.
+    pub fn with_holes(self, holes: bool) -> Self {
+        Self { holes, ..self }
     }
 
     /// Pictures in the folder.
@@ -93,11 +101,15 @@ impl FolderSource {
 impl Source for FolderSource {
     fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
         let start = self.next.saturating_mul(count as u64);
+        let mut random = Random::new(self.seed, HOLES.wrapping_add(self.next));
         self.next += 1;
         let mut batch = Batch { size, ..Batch::default() };
         for position in 0..count as u64 {
             let index = self.pick(start.saturating_add(position));
             self.append(index, size, &mut batch.images)?;
+            if self.holes {
+                batch.masks.extend(hole(&mut random, &[], size));
+            }
             batch.captions.push(self.items[index].caption.clone());
         }
         Ok(batch)

@@ -60,11 +60,7 @@ impl Task {
             let subject = Subject::Pair { first, relation, second: (other_color, other_shape) };
             (subject, (x.clamp(-room, room), y.clamp(-room, room)), vec![object(x, y)])
         } else {
-            let size = *Size::ALL
-                .iter()
-                .min_by(|a, b| distance(**a, radius).total_cmp(&distance(**b, radius)))
-                .unwrap_or(&Size::Medium);
-            let subject = Subject::One { size, color: new_color, shape: new_shape, place: None };
+            let subject = Subject::One { size: Size::nearest(radius), color: new_color, shape: new_shape, place: None };
             let near = room.min(0.5);
             (subject, (random.uniform(-near, near), random.uniform(-near, near)), vec![])
         };
@@ -94,10 +90,6 @@ impl Task {
     pub fn difference(&self, a: &[f32], b: &[f32]) -> f64 {
         mean_difference(a, b, &self.mask)
     }
-}
-
-fn distance(size: Size, radius: f64) -> f64 {
-    (size.radius() - radius).abs()
 }
 
 /// 1 for pixels whose middle lies within `half` of `center` in both directions.

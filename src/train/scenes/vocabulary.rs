@@ -111,6 +111,12 @@ impl Relation {
 }
 
 impl Size {
+    /// The size whose radius is nearest.
+    pub fn nearest(radius: f64) -> Self {
+        let distance = |size: &Self| (size.radius() - radius).abs();
+        Self::ALL.iter().copied().min_by(|a, b| distance(a).total_cmp(&distance(b))).unwrap_or(Self::Medium)
+    }
+
     /// Mean radius of a lone object.
     pub fn radius(self) -> f64 {
         match self {
