@@ -1,4 +1,7 @@
 //! A router in one kernel: scores of all tokens, radix selection of the k-th, then compaction in order.
+//!
+//! One workgroup an image does all of it. Where scoring is too much for one, and where all tokens are kept, a kernel of many
+//! workgroups scores.
 
 use burn::tensor::{DType, Int, Tensor};
 
@@ -7,8 +10,74 @@ use crate::kernels::Slots;
 
 const WORKGROUP: usize = 256;
 
+/// Products of an image up to which the workgroup that selects scores too.
+const FEW: usize = 1 << 17;
+/// Tokens of a workgroup of [`Score`], and the invocations that share out one.
+const TOKENS: usize = 4;
+const LANES: usize = 16;
+
+/// Scores `[B, N]`; where all tokens are kept, also their indices and slots.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Select;
+struct Score {
+    all: bool,
+}
+
+impl Shader for Score {
+    fn workgroup(&self) -> [u32; 3] {
+        [(TOKENS * LANES) as u32, 1, 1]
+    }
+
+    fn source(&self) -> String {
+        let (outputs, uniform, writes) = if self.all {
+            (
+                "@group(0) @binding(3) var<storage, read_write> index: array<i32>;
+                 @group(0) @binding(4) var<storage, read_write> slots: array<f32>;",
+                5,
+                "index[at] = i32(token);
+                 slots[2u * at] = f32(token);
+                 slots[2u * at + 1u] = s * bitcast<f32>(p.gain);",
+            )
+        } else {
+            ("", 3, "")
+        };
+        format!(
+            "
+struct P {{ tokens: u32, width: u32, gain: u32 }}
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> router: array<f32>;
+@group(0) @binding(2) var<storage, read_write> score: array<f32>;
+{outputs}
+@group(0) @binding({uniform}) var<uniform> p: P;
+var<workgroup> parts: array<f32, {count}>;
+
+@compute @workgroup_size({count})
+fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: vec3<u32>) {{
+  let token = group.x * {TOKENS}u + me / {LANES}u;
+  let at = group.y * p.tokens + token;
+  var part = 0.0;
+  if (token < p.tokens) {{
+    for (var c = me % {LANES}u; c < p.width; c += {LANES}u) {{ part += x[at * p.width + c] * router[c]; }}
+  }}
+  parts[me] = part;
+  workgroupBarrier();
+  if (token < p.tokens && me % {LANES}u == 0u) {{
+    var logit = 0.0;
+    for (var i = 0u; i < {LANES}u; i++) {{ logit += parts[me + i]; }}
+    let s = 1.0 / (1.0 + exp(min(80.0, -logit)));
+    score[at] = s;
+    {writes}
+  }}
+}}",
+            count = TOKENS * LANES,
+        )
+    }
+}
+
+/// Selection by scores: its own, or those that [`Score`] wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Select {
+    scored: bool,
+}
 
 impl Shader for Select {
     fn workgroup(&self) -> [u32; 3] {
@@ -16,14 +85,35 @@ impl Shader for Select {
     }
 
     fn source(&self) -> String {
+        let (bindings, scores) = if self.scored {
+            (
+                "@group(0) @binding(0) var<storage, read> score: array<f32>;
+                 @group(0) @binding(1) var<storage, read_write> index: array<i32>;
+                 @group(0) @binding(2) var<storage, read_write> slots: array<f32>;
+                 @group(0) @binding(3) var<uniform> p: P;",
+                "",
+            )
+        } else {
+            (
+                "@group(0) @binding(0) var<storage, read> x: array<f32>;
+                 @group(0) @binding(1) var<storage, read> router: array<f32>;
+                 @group(0) @binding(2) var<storage, read_write> score: array<f32>;
+                 @group(0) @binding(3) var<storage, read_write> index: array<i32>;
+                 @group(0) @binding(4) var<storage, read_write> slots: array<f32>;
+                 @group(0) @binding(5) var<uniform> p: P;",
+                "
+  for (var i = me; i < p.tokens; i += 256u) {
+    let row = (base + i) * p.width;
+    var logit = 0.0;
+    for (var c = 0u; c < p.width; c++) { logit += x[row + c] * router[c]; }
+    score[base + i] = 1.0 / (1.0 + exp(min(80.0, -logit)));
+  }
+  storageBarrier();",
+            )
+        };
         "
 struct P { tokens: u32, k: u32, width: u32, gain: u32 }
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> router: array<f32>;
-@group(0) @binding(2) var<storage, read_write> score: array<f32>;
-@group(0) @binding(3) var<storage, read_write> index: array<i32>;
-@group(0) @binding(4) var<storage, read_write> slots: array<f32>;
-@group(0) @binding(5) var<uniform> p: P;
+{bindings}
 
 var<workgroup> bins: array<atomic<u32>, 256>;
 var<workgroup> above: array<u32, 256>;
@@ -38,13 +128,7 @@ fn key(i: u32) -> u32 { return bitcast<u32>(score[i]); }
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: vec3<u32>) {
   let base = group.x * p.tokens;
-  for (var i = me; i < p.tokens; i += 256u) {
-    let row = (base + i) * p.width;
-    var logit = 0.0;
-    for (var c = 0u; c < p.width; c++) { logit += x[row + c] * router[c]; }
-    score[base + i] = 1.0 / (1.0 + exp(min(80.0, -logit)));
-  }
-  storageBarrier();
+  {scores}
   if (me == 0u) {
     prefix = 0u;
     wanted = p.k;
@@ -107,7 +191,8 @@ fn main(@builtin(local_invocation_index) me: u32, @builtin(workgroup_id) group: 
     ties += u32(k == prefix);
   }
 }"
-        .into()
+        .replace("{bindings}", bindings)
+        .replace("{scores}", scores)
     }
 }
 
@@ -129,7 +214,16 @@ pub fn select(x: Tensor<3>, router: Tensor<2>, k: usize, gain: f32) -> Selected 
     let score = x.beside([b, n], DType::F32);
     let index = x.beside([b, k], DType::I32);
     let slots = x.beside([b, k, 2], DType::F32);
-    let words = [n, k, width, gain.to_bits() as usize];
-    launch(Select, &[&x, &router], &[&score, &index, &slots], &words, [b, 1, 1]);
+    let gain = gain.to_bits() as usize;
+    let (scoring, many) = ([n, width, gain], [n.div_ceil(TOKENS), b, 1]);
+    let words = [n, k, width, gain];
+    if k == n {
+        launch(Score { all: true }, &[&x, &router], &[&score, &index, &slots], &scoring, many);
+    } else if n * width > FEW {
+        launch(Score { all: false }, &[&x, &router], &[&score], &scoring, many);
+        launch(Select { scored: true }, &[&score], &[&index, &slots], &words, [b, 1, 1]);
+    } else {
+        launch(Select { scored: false }, &[&x, &router], &[&score, &index, &slots], &words, [b, 1, 1]);
+    }
     Selected { index: index.int(), score: score.float(), slots: slots.float() }
 }
