@@ -16,7 +16,7 @@ mod output;
 mod pickle;
 pub mod policy;
 pub mod quality;
-mod quantize;
+pub mod quantize;
 mod rebundle;
 mod routing;
 mod scheduler;

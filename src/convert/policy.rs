@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bundle::manifest::Encoding;
 use crate::error::{Error, Result};
 
@@ -10,7 +12,8 @@ pub const GROUPS: [usize; 3] = [128, 64, 32];
 
 /// What most of a model is stored as. Matrices outside the layers are f16 from [`Scheme::F16`] on; vectors and modulation tables,
 /// which are small and add up over the depth, are always f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scheme {
     F32,
     F16,

@@ -38,6 +38,16 @@ pub fn quantize(values: &[f32], bits: u32, group: usize, clip: bool) -> Option<Q
     Some(out)
 }
 
+/// Takes `values` to what [`quantize`] makes of them; `None`, with some of them changed, where it would be.
+pub fn round(values: &mut [f32], bits: u32, group: usize, clip: bool) -> Option<()> {
+    let shares = if clip { &SHARES[..] } else { &SHARES[..1] };
+    for values in values.chunks_mut(group) {
+        let scale = best_scale(values, bits, shares)?.0.to_f32();
+        values.iter_mut().for_each(|v| *v = nearest(*v, scale, bits) * scale);
+    }
+    Some(())
+}
+
 /// The scale with the least squared error, and that error.
 fn best_scale(values: &[f32], bits: u32, shares: &[f32]) -> Option<(f16, f32)> {
     if !values.iter().all(|v| v.is_finite()) {
@@ -110,6 +120,9 @@ mod tests {
                 error += f64::from(a - b).powi(2);
             }
             assert!((q.error - error).abs() <= 1e-4 * error);
+            let mut rounded = values.clone();
+            round(&mut rounded, bits, 32, false).unwrap();
+            assert_eq!(rounded, back);
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
+use crate::convert::policy::{GROUPS, Scheme};
 use crate::error::{Error, Result};
 use crate::model::config::Prediction;
 
@@ -61,6 +62,8 @@ pub struct TrainConfig {
     pub routing: RoutingConfig,
     /// Rank of the adapters on the blocks' linear layers; everything else but routers and ratios is then frozen.
     pub lora: Option<usize>,
+    /// Trains the weights as `convert --encoding` will store them; without it as they are.
+    pub quantize: Option<QuantizeConfig>,
     #[serde(default)]
     pub progress: ProgressConfig,
 }
@@ -167,6 +170,16 @@ pub struct RoutingConfig {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct QuantizeConfig {
+    /// `q8`, `q4` or `mixed`.
+    pub encoding: Scheme,
+    /// Inputs that share a scale.
+    #[serde(default = "d64")]
+    pub group: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ProgressConfig {
     /// Steps between two checkpoints.
@@ -186,6 +199,7 @@ defaults! {
     d8: usize = 8;
     d20: usize = 20;
     d32: usize = 32;
+    d64: usize = 64;
     d128: usize = 128;
     d256: usize = 256;
 }
@@ -293,7 +307,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let lowest = r.bins.last().copied().unwrap_or(1.0);
-        let rules: [(bool, &str, &str); 26] = [
+        let rules: [(bool, &str, &str); 28] = [
             (stages.is_empty(), "stages", "there is none"),
             (
                 self.source != scenes() && stages.iter().any(|s| s.plain + s.pairs > 0.0),
@@ -331,6 +345,16 @@ impl TrainConfig {
                 self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base),
                 "lora",
                 "is a rank of `train diffcr`, at least 1",
+            ),
+            (
+                self.quantize.is_some() && self.lora.is_some(),
+                "quantize",
+                "does not go with `lora`: adapters are merged first",
+            ),
+            (
+                self.quantize.as_ref().is_some_and(|q| !GROUPS.contains(&q.group)),
+                "quantize.group",
+                "is not 32, 64 or 128",
             ),
         ];
         if let Some((_, field, reason)) = rules.iter().find(|(broken, ..)| *broken) {

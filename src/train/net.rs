@@ -7,6 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use super::lora;
 use super::noise::{MicroBatch, Noisy};
 use super::parameters::Parameters;
+use super::rounding::Rounding;
 use super::soft_ratio::SoftRatios;
 use crate::bundle::Weights;
 use crate::bundle::manifest::Parts;
@@ -26,6 +27,7 @@ pub struct Frame {
     /// Tensors that are not trained.
     pub frozen: Parameters,
     pub routing: Option<Routing>,
+    pub rounding: Option<Rounding>,
 }
 
 /// How the layers of a training step route.

@@ -10,6 +10,7 @@ use super::net::{Frame, RATIO, Routing, is_router, is_table};
 use super::optimizer::{Group, Rate};
 use super::parameters::{Parameters, View};
 use super::random::Random;
+use super::rounding::Rounding;
 use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::{self, Parts};
 use crate::device;
@@ -97,7 +98,12 @@ impl Origin {
             }
             routing = Some(Routing { bins: r.bins.clone(), regions: r.regions, gain: r.score_gain, uniform, start });
         }
-        let frame = Frame { parts, frozen: Parameters::new(frozen)?, routing };
+        let frame = Frame {
+            parts,
+            frozen: Parameters::new(frozen)?,
+            routing,
+            rounding: config.quantize.as_ref().map(Rounding::new),
+        };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
 }

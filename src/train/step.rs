@@ -78,6 +78,8 @@ impl Workers {
     /// # Errors
     /// That of the first micro-batch that fails.
     pub fn step(&self, frame: &Frame, trained: &Parameters, batch: &[MicroBatch], terms: Terms) -> Result<Outcome> {
+        let rounded = frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
+        let trained = rounded.as_ref().unwrap_or(trained);
         let total = batch.iter().map(|b| b.timesteps.len()).sum();
         let next = AtomicUsize::new(0);
         let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(batch.iter().map(|_| None).collect());

@@ -157,6 +157,9 @@ fn a_dense_bundle_becomes_a_routed_one() {
     assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
     drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
 
+    from("lt", "stored", "inherit = true\n[quantize]\nencoding = 'q8'\ngroup = 32", "", 6);
+    drawn(&scratch.path("stored"), &scratch.path("stored.png"), "learned");
+
     // The same on a base that was quantized, and so is frozen.
     let packed = converted(&scratch.path("base-bundle"), &scratch.path("packed"), &["--encoding", "q8"]);
     assert!(packed["tensors"].as_object().unwrap().values().any(|t| t["encoding"] == "q8"));
@@ -191,7 +194,7 @@ fn routers_that_cannot_go_on_are_refused() {
 }
 
 #[test]
-fn a_model_that_fills_holes_is_not_taught_to_draw_alone() {
+fn settings_that_exclude_each_other_are_refused() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 2, 0), &[]);
     let run = |from: &str, top: &str| {
@@ -205,6 +208,9 @@ fn a_model_that_fills_holes_is_not_taught_to_draw_alone() {
         std::fs::write(&path, text).unwrap();
         train("diffcr", &path, &[])
     };
+    let both = run("base-bundle", "lora = 4\n[quantize]\nencoding = 'q4'");
+    assert!(error_line(&both).contains("quantize: does not go with `lora`"));
+    assert!(error_line(&run("base-bundle", "[quantize]\nencoding = 'q3'")).contains("quantize.encoding: "));
     let lora = run("base-bundle", "task = 'inpaint'\nlora = 4");
     assert!(error_line(&lora).contains("lora: adapters cannot teach a model to see masks"));
     assert!(run("base-bundle", "task = 'inpaint'").status.success());
