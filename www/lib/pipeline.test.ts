@@ -101,6 +101,15 @@ test('stream yields every step, then the result', async () => {
   expect(events.every((event) => event.type === 'done' || event.preview !== undefined)).toBe(true);
 });
 
+test('a stream with an image inpaints it', async () => {
+  const { pipe, log } = await setup();
+  const picture = new ImageData(new Uint8ClampedArray(4).fill(255), 1, 1);
+  const events: RunEvent[] = [];
+  for await (const event of pipe.stream({ image: picture, mask: picture, steps: 2, strength: 0.5 })) events.push(event);
+  expect(events.map(({ type }) => type)).toEqual(['step', 'step', 'done']);
+  expect(log).toContain('inpaint image mask seed steps strength');
+});
+
 test('leaving the loop of a stream stops the run', async () => {
   const { pipe, log } = await setup();
   for await (const event of pipe.stream({ steps: 10_000 })) if (event.type === 'step' && event.step === 2) break;

@@ -75,8 +75,8 @@ export class Pipeline {
     });
   }
 
-  /** The same run as an async iterator; leaving the loop stops it. */
-  async *stream(options: GenerateOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
+  /** The run of {@link generate}, or with an image that of {@link inpaint}, as an async iterator; leaving the loop stops it. */
+  async *stream(options: GenerateOptions | InpaintOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
     const left = new AbortController();
     const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal]);
     const steps: Step[] = [];
@@ -87,7 +87,7 @@ export class Pipeline {
       wake();
     };
     let over = false;
-    const run = this.generate({ ...options, signal, onStep }).finally(() => {
+    const run = ('image' in options ? this.inpaint({ ...options, signal, onStep }) : this.generate({ ...options, signal, onStep })).finally(() => {
       over = true;
       wake();
     });
