@@ -9,8 +9,8 @@ dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT
 fixture=tests/fixtures/scenes/expected
 mapfile -t prompts < <(node -p "JSON.parse(fs.readFileSync('$fixture.json')).prompts.join('\n')")
 for i in "${!prompts[@]}"; do
-  "$diffcr" --quiet generate www/public/models/scenes --prompt "${prompts[$i]}" --steps 12 --guidance 3 \
-    --latents "$fixture.safetensors" --index "$i" --out "$dir/$i.png"
+  "$diffcr" --quiet generate www/public/models/scenes --prompt "${prompts[$i]}" --steps 12 --guidance 3 --seed $((i + 1)) \
+    --out "$dir/$i.png"
 done
 mkdir -p docs
-montage "$dir"/[0-7].png -filter point -resize 128x128 -tile 4x2 -geometry +6+6 docs/scenes.png
+montage "$dir"/[0-7].png -tile 4x2 -geometry +6+6 docs/scenes.png

@@ -63,7 +63,7 @@ test('the routing can be seen, and how much of the model runs can be chosen', as
       return [...(copy?.getImageData(0, 0, heat.width, heat.height).data ?? [])].filter((_, i) => i % 4 === 3);
     });
   const last = await opacities();
-  expect(last).toHaveLength(64);
+  expect(last).toHaveLength(256);
   expect(new Set(last).size).toBeGreaterThan(2); // some parts ran more layers than others
   await screenshot(page, 'demo-routing');
   await page.focus('#scrub');
