@@ -122,7 +122,7 @@ test('a stream, an abort, a refused option, a queue, the end', async () => {
     return { streamed, abort, same, refused, usable, disposed: await caught(pipe.generate({ prompt })) };
   });
   expect(story).toEqual({
-    streamed: ['step 1 -', 'step 2 -', 'step 3 64', 'done 64'],
+    streamed: ['step 1 -', 'step 2 -', 'step 3 128', 'done 128'],
     abort: 'AbortError',
     same: true,
     refused: [expect.stringMatching(/INVALID_INPUT "steps"/), expect.stringMatching(/INVALID_INPUT "width"/), expect.stringMatching(/INVALID_INPUT "solver"/), expect.stringMatching(/INVALID_INPUT "latents/)],
@@ -138,6 +138,33 @@ test('support is told before anything is fetched', async () => {
   const manifest: { files: { bytes: number }[] } = JSON.parse(readFileSync(`${root}www/dist/models/scenes/diffcr.json`, 'utf8'));
   expect(support).toMatchObject({ ok: true, backend: 'webgpu', webgpu: true, needs: { downloadBytes: manifest.files.reduce((sum, file) => sum + file.bytes, 0) } });
   await close();
+});
+
+test('a second load fetches the manifest alone, one without a network opens what is kept, and it can be forgotten', async () => {
+  const { page, close } = await openApi();
+  const asked: string[] = [];
+  page.on('request', (request) => void (/fixtures\/scenes\/(.*)/.exec(request.url())?.[1] !== undefined && asked.push(request.url().split('/').at(-1) ?? '')));
+  const open = (): Promise<string> =>
+    page.evaluate(async () => {
+      let cached = 0;
+      const pipe = await diffcr.loadModel('/fixtures/scenes/', { device: 'cpu', onProgress: ({ cachedBytes }) => void (cached = cachedBytes) });
+      const { image } = await pipe.generate({ prompt: 'a red circle on a blue background', seed: 1, steps: 1 });
+      await pipe.dispose();
+      return `${cached} ${image.data.join()}`;
+    });
+  const first = await open();
+  expect(asked.length).toBeGreaterThan(2);
+  asked.length = 0;
+  const second = await open();
+  expect(asked).toEqual(['diffcr.json']);
+  const [cached, picture] = [Number(second.split(' ')[0]), second.split(' ')[1]];
+  expect(first).toBe(`0 ${picture}`);
+  const [kept] = await page.evaluate(() => diffcr.models.list());
+  expect(kept).toMatchObject({ url: `${site.url}fixtures/scenes/diffcr.json`, bytes: cached, complete: true });
+  await page.route('**/fixtures/scenes/**', (route) => route.abort('internetdisconnected'));
+  expect(await open()).toBe(second);
+  expect(await page.evaluate(async () => [await diffcr.models.remove('/fixtures/scenes/'), await diffcr.models.list()])).toEqual([true, []]);
+  await close(/ERR_INTERNET_DISCONNECTED/);
 });
 
 test('the watch over the page sees what the GPU complains about, also from a worker', async () => {

@@ -14,7 +14,7 @@ function after(...actions: Action[]): State {
 
 test('the usual way: load, ask, draw', () => {
   expect(after({ type: 'load' }).model).toEqual({ kind: 'loading', progress: undefined });
-  const progress = { phase: 'download', loadedBytes: 1, totalBytes: 2, overall: 0.4 } as const;
+  const progress = { phase: 'download', loadedBytes: 1, cachedBytes: 0, totalBytes: 2, overall: 0.4 } as const;
   expect(after({ type: 'load' }, { type: 'progress', progress }).model).toEqual({ kind: 'loading', progress });
   expect(after({ type: 'load' }, loaded).model).toMatchObject({ kind: 'ready', backend: 'webgpu' });
   const running = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' });
@@ -49,7 +49,7 @@ test('news of what was cancelled are not heard', () => {
   const cancelled = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' });
   expect(reduce(cancelled, step)).toBe(cancelled);
   const idle = after({ type: 'load' }, { type: 'cancelled' });
-  expect(reduce(idle, { type: 'progress', progress: { phase: 'download', loadedBytes: 1, totalBytes: 2, overall: 0.4 } })).toBe(idle);
+  expect(reduce(idle, { type: 'progress', progress: { phase: 'download', loadedBytes: 1, cachedBytes: 0, totalBytes: 2, overall: 0.4 } })).toBe(idle);
 });
 
 test('a failure is shown until the next attempt', () => {

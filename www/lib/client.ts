@@ -10,6 +10,7 @@ import { connectWorker, Remote, type Connect } from './remote.ts';
 import { platformFetch } from './support.ts';
 import { fetchChunks } from './weights/chunks.ts';
 import { fetchBytes, type Fetch } from './weights/fetch.ts';
+import { Store } from './weights/store.ts';
 
 export interface LoadOptions {
   /** `'auto'` takes WebGPU, and the CPU where there is none (`pipeline.note` then says why). @default 'auto' */
@@ -20,6 +21,10 @@ export interface LoadOptions {
   readonly workerUrl?: string | URL;
   /** Address of the folder with `diffcr_webgpu.js`, `diffcr_webgpu_bg.wasm` and the same two for `cpu`. @default beside the worker */
   readonly wasmUrl?: string | URL;
+  /** Keeps verified weights in the browser, so that the next visit fetches nothing and works offline; see {@link models}. @default 'auto' */
+  readonly cache?: 'auto' | 'none';
+  /** Hears of what went wrong and is no reason to stop: weights that the browser does not keep (`QUOTA`). */
+  readonly onWarning?: (warning: DiffCRError) => void;
   /** Fetches the manifest and the weights. @default the platform's */
   readonly fetch?: Fetch;
   readonly signal?: AbortSignal;
@@ -38,13 +43,14 @@ export async function loadModel(url: string | URL, options: LoadOptions = {}): P
 export async function load(url: string | URL, options: LoadOptions, connect: Connect): Promise<Pipeline> {
   throwIfAborted(options.signal);
   const urls = resolveBundle(url);
-  const { device, concurrency } = checked(options);
+  const { device, concurrency, cache } = checked(options);
   const wasmUrl = options.wasmUrl === undefined ? undefined : resolveFolder(options.wasmUrl, 'wasmUrl');
   const remote = new Remote(connect);
   const stop = new AbortController();
   try {
     const signal = stop.signal;
-    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency };
+    const store = cache === 'auto' ? await Store.open() : undefined;
+    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency, store, onWarning: options.onWarning };
     const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
     const open = remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
     const work = Promise.all([open, fill(remote, open, source, meter)]);
@@ -64,14 +70,18 @@ interface Source {
   readonly fetch: Fetch;
   readonly signal: AbortSignal;
   readonly concurrency: number;
+  readonly store: Store | undefined;
+  readonly onWarning: LoadOptions['onWarning'];
 }
 
 /** Brings the manifest and every chunk to the worker; what the model says of itself. */
 async function fill(remote: Remote, open: Promise<unknown>, source: Source, meter: ProgressMeter) {
-  const { urls, fetch, signal, concurrency } = source;
-  const [bytes] = await Promise.all([fetchBytes(urls.manifest, { fetch, signal }), open]);
+  const { urls, fetch, signal, concurrency, store, onWarning } = source;
+  const [{ bytes, offline }] = await Promise.all([readManifest(source), open]);
   const json = new TextDecoder().decode(bytes);
   const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
+  // Kept before its files, which would otherwise look as if nobody needed them.
+  if (!offline) await store?.keepManifest(urls.manifest, bytes).catch(() => {});
   meter.start(summary.totalBytes);
   await fetchChunks(summary.files, {
     base: urls.base,
@@ -79,23 +89,45 @@ async function fill(remote: Remote, open: Promise<unknown>, source: Source, mete
     signal,
     concurrency,
     meter,
+    store,
+    offline,
+    ...(offline ? { backoffMs: [] } : {}),
+    onWarning,
     deliver: async ({ path }, bytes) => {
       await remote.call('added', (id) => ({ id, type: 'file', path, bytes }), { transfer: [bytes.buffer] });
     },
   });
   if (signal.aborted) throw abortError();
   const { info } = await remote.call('ready', (id) => ({ id, type: 'finish' }));
+  await store?.prune().catch(() => {});
   return info;
 }
 
-function checked({ device = 'auto', concurrency = 4 }: LoadOptions): { device: DeviceChoice; concurrency: number } {
+/** From the network, and where that is gone from what was kept. */
+async function readManifest({ urls, fetch, signal, store }: Source): Promise<{ bytes: Uint8Array<ArrayBuffer>; offline: boolean }> {
+  // Nothing is gained by trying again and again where the browser knows that it is offline.
+  const backoffMs = globalThis.navigator?.onLine === false ? { backoffMs: [] } : {};
+  try {
+    return { bytes: await fetchBytes(urls.manifest, { fetch, signal, ...backoffMs }), offline: false };
+  } catch (error) {
+    const answered = !(error instanceof DiffCRError) || error.code !== 'NETWORK' || error.details['status'] !== undefined;
+    const kept = answered ? undefined : await store?.manifest(urls.manifest).catch(() => undefined);
+    if (kept === undefined) throw error;
+    return { bytes: kept, offline: true };
+  }
+}
+
+function checked({ device = 'auto', concurrency = 4, cache = 'auto' }: LoadOptions): Required<Pick<LoadOptions, 'device' | 'concurrency' | 'cache'>> {
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(device)} is not 'auto', 'webgpu' or 'cpu'`, { field: 'device' });
   }
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 32) {
     throw new DiffCRError('INVALID_INPUT', `concurrency: ${concurrency} is not a whole number from 1 to 32`, { field: 'concurrency' });
   }
-  return { device, concurrency };
+  if (cache !== 'auto' && cache !== 'none') {
+    throw new DiffCRError('INVALID_INPUT', `cache: ${JSON.stringify(cache)} is not 'auto' or 'none'`, { field: 'cache' });
+  }
+  return { device, concurrency, cache };
 }
 
 function defaultWorker(workerUrl: string | URL | undefined): Connect {

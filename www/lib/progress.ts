@@ -6,6 +6,8 @@ export interface Progress {
   /** The earliest phase that is not over; they overlap, chunk by chunk. */
   readonly phase: Phase;
   readonly loadedBytes: number;
+  /** Of them, those that were kept in the browser from an earlier visit. */
+  readonly cachedBytes: number;
   /** 0 until the manifest is read, constant from then on. */
   readonly totalBytes: number;
   /** The file that moved last. */
@@ -26,6 +28,7 @@ export class ProgressMeter {
   readonly #received = new Map<string, number>();
   #totalBytes = 0;
   #loadedBytes = 0;
+  #cachedBytes = 0;
   #verifiedBytes = 0;
   #uploadedBytes = 0;
   #phase: Phase = 'manifest';
@@ -49,6 +52,12 @@ export class ProgressMeter {
     const sum = [...this.#received.values()].reduce((a, b) => a + b, 0);
     this.#loadedBytes = Math.min(this.#totalBytes, Math.max(this.#loadedBytes, sum));
     this.#moved(file);
+  }
+
+  /** The file was there already. */
+  cached(file: string, bytes: number): void {
+    this.#cachedBytes += bytes;
+    this.received(file, bytes);
   }
 
   verified(file: string, bytes: number): void {
@@ -88,7 +97,7 @@ export class ProgressMeter {
 
   #tell(overall: number, file?: string): void {
     this.#sent = overall;
-    const progress = { phase: this.#phase, loadedBytes: this.#loadedBytes, totalBytes: this.#totalBytes, overall };
+    const progress = { phase: this.#phase, loadedBytes: this.#loadedBytes, cachedBytes: this.#cachedBytes, totalBytes: this.#totalBytes, overall };
     this.#report(file === undefined ? progress : { ...progress, file });
   }
 }

@@ -1,10 +1,14 @@
-/** The files of a bundle, fetched in parallel, verified, and handed on one by one; a damaged one is fetched again once. */
+/**
+ * The files of a bundle, from the browser's cache or fetched in parallel, verified, and handed on one by one; a damaged one is fetched
+ * again once.
+ */
 
 import { throwIfAborted } from '../abort.ts';
-import { DiffCRError } from '../errors.ts';
+import { DiffCRError, isAbort } from '../errors.ts';
 import type { ProgressMeter } from '../progress.ts';
 import type { FileEntry } from '../protocol.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
+import type { Store } from './store.ts';
 import { verify } from './verify.ts';
 
 export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> {
@@ -13,6 +17,12 @@ export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> 
   readonly signal: AbortSignal;
   readonly concurrency: number;
   readonly meter: ProgressMeter;
+  /** Where verified files are looked for, and kept. */
+  readonly store?: Store | undefined;
+  /** The network is gone: a file that is not kept is `OFFLINE_MISS`. */
+  readonly offline?: boolean;
+  /** Hears once that files cannot be kept; loading goes on. */
+  readonly onWarning?: ((warning: DiffCRError) => void) | undefined;
   /** Takes the bytes; the place of the chunk is given to the next one when the promise settles. */
   readonly deliver: (entry: FileEntry, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
 }
@@ -21,11 +31,15 @@ export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> 
 export async function fetchChunks(entries: readonly FileEntry[], options: ChunkOptions): Promise<void> {
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
+  const keeper = new Keeper(options);
   const waiting = entries.values();
   const lane = async (): Promise<void> => {
     for (const entry of waiting) {
       throwIfAborted(signal);
-      const bytes = await fetchChunk(entry, { ...options, signal });
+      const kept = await keeper.find(entry);
+      const bytes = kept ?? (await fetchChunk(entry, { ...options, signal }));
+      if (kept === undefined) await keeper.keep(entry, bytes);
+      else options.meter.cached(entry.path, entry.bytes);
       options.meter.verified(entry.path, entry.bytes);
       await options.deliver(entry, bytes);
       options.meter.uploaded(entry.path, entry.bytes);
@@ -52,9 +66,46 @@ async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint
     });
     return (await verify(bytes, entry)) ?? bytes;
   };
-  const first = await attempt(false);
+  const first = await attempt(false).catch((error: unknown) => {
+    if (options.offline !== true || isAbort(error)) throw error;
+    throw new DiffCRError('OFFLINE_MISS', `${entry.path}: it is not kept in this browser, and the network is gone`, { file: entry.path, url }, error);
+  });
   if (typeof first !== 'string') return first;
   const second = await attempt(true);
   if (typeof second !== 'string') return second;
   throw new DiffCRError('INTEGRITY', `${entry.path}: ${second}`, { file: entry.path, url, reason: second });
+}
+
+/** A store that may fail: then files are fetched as if there were none. */
+class Keeper {
+  readonly #onWarning: ((warning: DiffCRError) => void) | undefined;
+  #store: Store | undefined;
+
+  constructor({ store, onWarning }: ChunkOptions) {
+    this.#store = store;
+    this.#onWarning = onWarning;
+  }
+
+  /** The file as it was kept; what is kept and damaged is dropped. */
+  async find(entry: FileEntry): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const store = this.#store;
+    try {
+      const bytes = await store?.file(entry);
+      if (bytes === undefined || (await verify(bytes, entry)) === undefined) return bytes;
+      await store?.dropFile(entry);
+    } catch {
+      // as good as not kept
+    }
+    return undefined;
+  }
+
+  async keep(entry: FileEntry, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    try {
+      await this.#store?.keepFile(entry, bytes);
+    } catch (cause) {
+      if (this.#store === undefined) return; // another file has told
+      this.#store = undefined;
+      this.#onWarning?.(new DiffCRError('QUOTA', `${entry.path}: the browser does not keep it: ${String(cause)}`, { file: entry.path, bytes: entry.bytes }, cause));
+    }
+  }
 }

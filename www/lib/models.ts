@@ -1,0 +1,55 @@
+/** What {@link loadModel} keeps in the browser: which models, how large, and how to be rid of them. */
+
+import { resolveBundle } from './bundle.ts';
+import { Store, type KeptManifest } from './weights/store.ts';
+
+export interface KeptModel {
+  /** Address of its `diffcr.json`. */
+  readonly url: string;
+  readonly name: string;
+  readonly version: string;
+  /** Of its files that are here. */
+  readonly bytes: number;
+  /** All of its files are here: it opens offline. */
+  readonly complete: boolean;
+}
+
+export const models = {
+  /** Every model of which something is kept. */
+  async list(): Promise<KeptModel[]> {
+    const store = await Store.open();
+    if (store === undefined) return [];
+    const [manifests, hashes] = await Promise.all([store.manifests(), store.hashes()]);
+    return manifests.map((manifest) => kept(manifest, hashes));
+  },
+
+  /** Whether the model at `url` would open offline. */
+  async has(url: string | URL): Promise<boolean> {
+    const { manifest } = resolveBundle(url);
+    return (await models.list()).some((model) => model.url === manifest && model.complete);
+  },
+
+  /** Forgets the model at `url` and the files that no other model shares; whether there was one. */
+  async remove(url: string | URL): Promise<boolean> {
+    const { manifest } = resolveBundle(url);
+    const store = await Store.open();
+    const there = (await store?.dropManifest(manifest)) ?? false;
+    await store?.prune();
+    return there;
+  },
+
+  /** Forgets the files that no kept model lists: what interrupted loads and older versions left. */
+  async prune(): Promise<void> {
+    await (await Store.open())?.prune();
+  },
+
+  /** Forgets everything. */
+  async clear(): Promise<void> {
+    await Store.clear();
+  },
+} as const;
+
+function kept({ url, name, version, files }: KeptManifest, hashes: ReadonlySet<string>): KeptModel {
+  const here = files.filter(({ sha256 }) => hashes.has(sha256));
+  return { url, name, version, bytes: here.reduce((sum, { bytes }) => sum + bytes, 0), complete: here.length === files.length };
+}
