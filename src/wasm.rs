@@ -138,20 +138,21 @@ impl Model {
     }
 
     /// Takes up to about `budget` milliseconds to find the fastest kernels for this model's matrices on this device: a line about
-    /// each. Small models and the CPU have nothing to choose.
-    pub async fn tune(&self, budget: f64) -> Result<Vec<String>, JsValue> {
+    /// each. Small models and the CPU have nothing to choose. `precision` is `exact`, `half` (where absent) or `int8`.
+    pub async fn tune(&self, budget: f64, precision: Option<String>) -> Result<Vec<String>, JsValue> {
         #[cfg(feature = "webgpu")]
         {
-            use crate::kernels::webgpu::{timings, tune};
+            use crate::kernels::webgpu::{Precision, timings, tune};
+            let precision = precision.map_or(Ok(Precision::default()), |name| name.parse()).map_err(throw)?;
             let pipeline = &self.pipeline;
             // A prompt and its opposite.
             let products = pipeline.transformer().products(2);
-            tune(products, pipeline.device(), &now, budget).await.map_err(throw)?;
+            tune(products, precision, pipeline.device(), &now, budget).await.map_err(throw)?;
             return Ok(timings().iter().map(|timing| timing.line()).collect());
         }
         #[cfg(not(feature = "webgpu"))]
         {
-            let _ = budget;
+            let _ = (budget, precision);
             Ok(Vec::new())
         }
     }

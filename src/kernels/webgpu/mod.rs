@@ -8,6 +8,7 @@ mod attention;
 mod conv;
 mod gemm;
 mod group_norm;
+mod int8;
 mod launch;
 mod linear;
 mod norm;
@@ -27,7 +28,7 @@ pub use norm::{modulated_norm, rms_norm};
 pub use packed::{Format, Packed};
 pub use select::{Selected, select};
 pub use self_test::self_test;
-pub use tune::{Product, timings, tune};
+pub use tune::{Precision, Product, timings, tune};
 
 /// Whether tensors of `device` are on WebGPU.
 pub fn is_on(device: &Device) -> bool {

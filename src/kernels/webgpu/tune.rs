@@ -1,6 +1,7 @@
 //! Which tiles a device multiplies fastest in, found by timing them on a model's own matrices.
 
-use std::sync::{Mutex, PoisonError};
+use std::str::FromStr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{Device, Tensor};
 
@@ -9,7 +10,8 @@ use super::launch::Buffer;
 use super::linear::{Activation, Weight, linear_in};
 use super::packed::Format;
 use super::self_test::{error, noise};
-use crate::error::Result;
+use crate::device::has_packed_dot;
+use crate::error::{Error, Result};
 
 /// What is taken before anything was timed.
 const USUAL: Tile = Tile::Direct;
@@ -22,8 +24,34 @@ const LAUNCH: f64 = 20.0;
 const TIMING: f64 = 10.0;
 /// Of the usual tile's time, what another has to stay below.
 const GAIN: f64 = 0.95;
-/// Error of [`Tile::Half`] on the matrix at hand, of the largest value, up to which it may be chosen.
+/// Error of [`Tile::Half`] and of [`Tile::Int8`] on the matrix at hand, of the largest value, up to which they may be chosen.
 const HALF_ERROR: f64 = 2e-3;
+const INT8_ERROR: f64 = 1e-2;
+
+/// What products may round to where that is faster; what comes later includes what comes before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precision {
+    /// To f32's own.
+    Exact,
+    /// Factors to f16.
+    #[default]
+    Half,
+    /// Activations to 8 bits: pictures change a little.
+    Int8,
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "exact" => Ok(Self::Exact),
+            "half" => Ok(Self::Half),
+            "int8" => Ok(Self::Int8),
+            _ => Err(Error::input("precision", format!("{name:?} is not \"exact\", \"half\" or \"int8\""))),
+        }
+    }
+}
 
 /// Products that share their fastest tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +65,18 @@ pub(super) struct Class {
 impl Class {
     pub fn new(format: Format, shape: [usize; 2], rows: usize) -> Self {
         Self { format, shape, few: rows <= FEW }
+    }
+
+    /// The tiles that may be its fastest.
+    fn candidates(self, precision: Precision, has_f16: bool) -> Vec<Tile> {
+        if self.few {
+            return vec![USUAL, Tile::Thin];
+        }
+        // Weights that bundles keep in f32 are meant to be exact.
+        let half = precision >= Precision::Half && has_f16 && self.format != Format::F32;
+        let int8 = precision >= Precision::Int8 && has_packed_dot() && self.format.is_scaled();
+        let rounding = [half.then_some(Tile::Half), int8.then_some(Tile::Int8)];
+        [USUAL, Tile::Shared].into_iter().chain(rounding.into_iter().flatten()).collect()
     }
 }
 
@@ -68,29 +108,52 @@ impl Timing {
     }
 }
 
-/// Of the process's device.
-static TIMINGS: Mutex<Vec<Timing>> = Mutex::new(Vec::new());
+/// What was timed on the process's device, all in one precision.
+struct Timings {
+    precision: Precision,
+    all: Vec<Timing>,
+}
+
+static TIMINGS: Mutex<Timings> = Mutex::new(Timings { precision: Precision::Half, all: Vec::new() });
+
+fn locked() -> MutexGuard<'static, Timings> {
+    TIMINGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What was timed so far.
 pub fn timings() -> Vec<Timing> {
-    TIMINGS.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    locked().all.clone()
 }
 
 /// The fastest tile of the class, or of one like it.
 pub(super) fn chosen(class: Class) -> Tile {
-    let timings = TIMINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let alike = |t: &&Timing| (t.class.format, t.class.few) == (class.format, class.few) && t.chosen != Tile::Half;
+    let timings = &locked().all;
+    // Only on its own matrix is it known how far another tile is off.
+    let exact = |t: &Timing| Tile::EXACT.contains(&t.chosen);
+    let alike = |t: &&Timing| (t.class.format, t.class.few) == (class.format, class.few) && exact(t);
     let found = timings.iter().find(|t| t.class == class).or_else(|| timings.iter().find(alike));
     found.map_or(USUAL, |t| t.chosen)
 }
 
 /// Times the tiles of each product that is worth it, until `budget` milliseconds of `clock` are over, and keeps the fastest for
-/// the products of its class.
+/// the products of its class. What was found in another precision is forgotten.
 ///
 /// # Errors
 /// `DeviceLost` where the device does not answer.
-pub async fn tune(products: Vec<Product>, device: &Device, clock: &dyn Fn() -> f64, budget: f64) -> Result<()> {
+pub async fn tune(
+    products: Vec<Product>,
+    precision: Precision,
+    device: &Device,
+    clock: &dyn Fn() -> f64,
+    budget: f64,
+) -> Result<()> {
     let end = clock() + budget;
+    {
+        let mut timings = locked();
+        if timings.precision != precision {
+            *timings = Timings { precision, all: Vec::new() };
+        }
+    }
     for product in products {
         let [outputs, inputs] = product.weight.shape();
         let class = Class::new(product.weight.format(), [outputs, inputs], product.rows);
@@ -98,9 +161,9 @@ pub async fn tune(products: Vec<Product>, device: &Device, clock: &dyn Fn() -> f
         if known || inputs * outputs < LARGE || !inputs.is_multiple_of(4) {
             continue;
         }
-        let Some(timing) = time(product, class, device, clock, end).await? else { return Ok(()) };
+        let Some(timing) = time(product, class, precision, device, clock, end).await? else { return Ok(()) };
         log::info!("{}", timing.line());
-        TIMINGS.lock().unwrap_or_else(PoisonError::into_inner).push(timing);
+        locked().all.push(timing);
     }
     Ok(())
 }
@@ -109,6 +172,7 @@ pub async fn tune(products: Vec<Product>, device: &Device, clock: &dyn Fn() -> f
 async fn time(
     product: Product,
     class: Class,
+    precision: Precision,
     device: &Device,
     clock: &dyn Fn() -> f64,
     end: f64,
@@ -125,12 +189,12 @@ async fn time(
         Buffer::packed(run(tile, x)).done().await?;
         Ok((clock() - start) / count as f64)
     };
-    let mut candidates = if class.few { vec![USUAL, Tile::Thin] } else { vec![USUAL, Tile::Shared] };
     let sample = noise([16, inputs], 1.0, device);
-    // Weights that bundles keep in f32 are meant to be exact.
-    if !class.few && class.format != Format::F32 && Buffer::packed(sample.clone()).has_f16() {
-        let wrong = error(run(Tile::Half, &sample), run(Tile::Direct, &sample)).await?;
-        candidates.extend((wrong <= HALF_ERROR).then_some(Tile::Half));
+    let mut candidates = class.candidates(precision, Buffer::packed(sample.clone()).has_f16());
+    for (tile, bound) in [(Tile::Half, HALF_ERROR), (Tile::Int8, INT8_ERROR)] {
+        if candidates.contains(&tile) && error(run(tile, &sample), run(USUAL, &sample)).await? > bound {
+            candidates.retain(|&other| other != tile);
+        }
     }
     let mut x = Tensor::zeros([rows.min(64), inputs], device);
     let mut tiles = Vec::new();
