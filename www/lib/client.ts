@@ -3,6 +3,7 @@
 import { abortable, throwIfAborted } from './abort.ts';
 import { absolute, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
 import { abortError, asError, DiffCRError } from './errors.ts';
+import type { Precision, Tuning } from './kernels.ts';
 import { Pipeline } from './pipeline.ts';
 import { ProgressMeter, type Progress } from './progress.ts';
 import type { DeviceChoice } from './protocol.ts';
@@ -14,6 +15,15 @@ import { fetchBytes, type Fetch } from './weights/fetch.ts';
 export interface LoadOptions {
   /** `'auto'` takes WebGPU, and the CPU where there is none (`pipeline.note` then says why). @default 'auto' */
   readonly device?: DeviceChoice;
+  /**
+   * What matrix products may round to where this device is faster then: nothing, f16 factors, or activations of 8 bits as well (for
+   * weights in q8 or q4), which changes pictures a little. Small models are exact. @default 'half'
+   */
+  readonly precision?: Precision;
+  /** Milliseconds that timing kernels may take, about. @default a tenth of what loading took, and at most 3000 */
+  readonly tuningMs?: number;
+  /** Keeps what kernels were timed at for the next load (see `forgetKernels`). @default true */
+  readonly rememberKernels?: boolean;
   /** Files fetched at a time; as many chunks, and one more, are held in memory. @default 4 */
   readonly concurrency?: number;
   /** Address of `worker.js`. @default beside this module */
@@ -38,13 +48,13 @@ export async function loadModel(url: string | URL, options: LoadOptions = {}): P
 export async function load(url: string | URL, options: LoadOptions, connect: Connect): Promise<Pipeline> {
   throwIfAborted(options.signal);
   const urls = resolveBundle(url);
-  const { device, concurrency } = checked(options);
+  const { device, concurrency, tuning } = checked(options);
   const wasmUrl = options.wasmUrl === undefined ? undefined : resolveFolder(options.wasmUrl, 'wasmUrl');
   const remote = new Remote(connect);
   const stop = new AbortController();
   try {
     const signal = stop.signal;
-    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency };
+    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency, tuning };
     const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
     const open = remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
     const work = Promise.all([open, fill(remote, open, source, meter)]);
@@ -64,11 +74,12 @@ interface Source {
   readonly fetch: Fetch;
   readonly signal: AbortSignal;
   readonly concurrency: number;
+  readonly tuning: Tuning;
 }
 
 /** Brings the manifest and every chunk to the worker; what the model says of itself. */
 async function fill(remote: Remote, open: Promise<unknown>, source: Source, meter: ProgressMeter) {
-  const { urls, fetch, signal, concurrency } = source;
+  const { urls, fetch, signal, concurrency, tuning } = source;
   const [bytes] = await Promise.all([fetchBytes(urls.manifest, { fetch, signal }), open]);
   const json = new TextDecoder().decode(bytes);
   const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
@@ -84,18 +95,25 @@ async function fill(remote: Remote, open: Promise<unknown>, source: Source, mete
     },
   });
   if (signal.aborted) throw abortError();
-  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish' }));
+  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
   return info;
 }
 
-function checked({ device = 'auto', concurrency = 4 }: LoadOptions): { device: DeviceChoice; concurrency: number } {
+function checked(options: LoadOptions): { device: DeviceChoice; concurrency: number; tuning: Tuning } {
+  const { device = 'auto', concurrency = 4, precision = 'half', rememberKernels: remember = true, tuningMs: budgetMs } = options;
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(device)} is not 'auto', 'webgpu' or 'cpu'`, { field: 'device' });
   }
   if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 32) {
     throw new DiffCRError('INVALID_INPUT', `concurrency: ${concurrency} is not a whole number from 1 to 32`, { field: 'concurrency' });
   }
-  return { device, concurrency };
+  if (!['exact', 'half', 'int8'].includes(precision)) {
+    throw new DiffCRError('INVALID_INPUT', `precision: ${JSON.stringify(precision)} is not 'exact', 'half' or 'int8'`, { field: 'precision' });
+  }
+  if (budgetMs !== undefined && !(budgetMs >= 0)) {
+    throw new DiffCRError('INVALID_INPUT', `tuningMs: ${budgetMs} is not a number from 0`, { field: 'tuningMs' });
+  }
+  return { device, concurrency, tuning: { precision, remember, ...(budgetMs === undefined ? {} : { budgetMs }) } };
 }
 
 function defaultWorker(workerUrl: string | URL | undefined): Connect {

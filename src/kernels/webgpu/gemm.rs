@@ -1,11 +1,14 @@
 //! Shaders of a matrix product with what follows it: the same sums in tiles of several shapes, of which a device has its fastest.
 
+use serde::{Deserialize, Serialize};
+
 use super::int8;
 use super::launch::{Shader, unroll};
 use super::packed::Format;
 
 /// How the sums are shared out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tile {
     /// 8 × 8 to an invocation, which reads what it needs itself.
     Direct,

@@ -6,7 +6,7 @@ use super::gemm::{Gemm, Tile, flag};
 use super::int8;
 use super::launch::{Buffer, launch};
 use super::packed::{Format, Operand, Packed};
-use super::tune::{Class, chosen};
+use super::timings::{Class, chosen};
 use crate::kernels::{Residual, Slotted};
 
 /// What is made of `x Wᵀ + b`.

@@ -15,6 +15,7 @@ mod norm;
 mod packed;
 mod select;
 mod self_test;
+mod timings;
 mod tune;
 
 use burn::backend::DispatchTensorKind;
@@ -28,7 +29,8 @@ pub use norm::{modulated_norm, rms_norm};
 pub use packed::{Format, Packed};
 pub use select::{Selected, select};
 pub use self_test::self_test;
-pub use tune::{Precision, Product, timings, tune};
+pub use timings::{Precision, timings};
+pub use tune::{Product, tune};
 
 /// Whether tensors of `device` are on WebGPU.
 pub fn is_on(device: &Device) -> bool {
