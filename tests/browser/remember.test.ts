@@ -4,7 +4,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import type { LoadOptions } from '../../www/lib/index.ts';
+import type { LoadOptions, Precision } from '../../www/lib/index.ts';
+import type { WasmModel } from '../../www/lib/wasm.ts';
 import { openPage, useSite } from './harness.ts';
 import { diffcr as cli } from './reference.ts';
 
@@ -44,6 +45,32 @@ test('a second load takes over what the first one timed, until it is told to for
   await page.evaluate(() => diffcr.forgetKernels());
   expect(await kept()).toBe(0);
   for (const line of await load({ tuningMs: LONG })) expect(first).not.toContain(line);
+  await close();
+});
+
+test('timings that do not fit the device, the model or the precision are dropped', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}test/engine.html?bundle=wide`);
+  await page.waitForSelector('body[data-api=ready]', { state: 'attached' });
+  const timing = (chosen: string, format = 'q8', shape = [4 * WIDTH, WIDTH], few = false) => ({
+    class: { format, shape, few }, rows: 64, tiles: [['direct', 2], [chosen, 1]], chosen,
+  });
+  /** What is taken over of `known`, with no time for more. */
+  const taken = (known: unknown, precision: Precision): Promise<readonly string[]> =>
+    page.evaluate(
+      ([known, precision]) => (model as unknown as WasmModel).tune(0, precision, known),
+      [typeof known === 'string' ? known : JSON.stringify(known), precision] as const,
+    );
+  const unfit = [
+    timing('magic'), timing('int8'), timing('shared', 'q3'), timing('shared', 'q4'), timing('shared', 'q8', [WIDTH, WIDTH + 4]), timing('thin'),
+    timing('half', 'f32'), { class: 1 }, null, [],
+  ];
+  for (const known of ['', 'not JSON', '{}', '[', unfit]) expect(await taken(known, 'half')).toEqual([]);
+  const lines = ['q8 2048x512, 64 rows: direct 2.00 ms, int8 1.00 ms; int8'];
+  expect(await taken([timing('int8'), timing('shared')], 'int8')).toEqual(lines);
+  expect(await taken('', 'int8')).toEqual(lines);
+  expect(JSON.parse(await page.evaluate(() => (model as unknown as WasmModel).timings()))).toEqual([timing('int8')]);
+  expect(await taken('', 'exact')).toEqual([]);
   await close();
 });
 
