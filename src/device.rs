@@ -35,6 +35,26 @@ pub async fn webgpu() -> Result<Device> {
     Device::wgpu_options().init_async().await.map_err(|e| Error::NoAdapter { reason: e.to_string() })
 }
 
+/// Whether WGSL has products of four 8-bit integers to a word here. What compiles WGSL natively has them.
+#[cfg(feature = "webgpu")]
+pub fn has_packed_dot() -> bool {
+    #[cfg(target_arch = "wasm32")]
+    return browser_has("packed_4x8_integer_dot_product").unwrap_or(false);
+    #[cfg(not(target_arch = "wasm32"))]
+    true
+}
+
+/// Whether the browser's WGSL has a language feature; None where it does not tell.
+#[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
+fn browser_has(feature: &str) -> Option<bool> {
+    use js_sys::{Function, Reflect};
+    use wasm_bindgen::{JsCast, JsValue};
+    let get = |of: &JsValue, key: &str| Reflect::get(of, &key.into()).ok();
+    let features = get(&get(&get(&js_sys::global(), "navigator")?, "gpu")?, "wgslLanguageFeatures")?;
+    let has: Function = get(&features, "has")?.dyn_into().ok()?;
+    has.call1(&features, &feature.into()).ok()?.as_bool()
+}
+
 /// The first GPU that Vulkan offers.
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub fn gpu() -> Result<Device> {

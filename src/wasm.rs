@@ -61,6 +61,12 @@ impl Engine {
         BACKEND.into()
     }
 
+    /// Of the package.
+    #[wasm_bindgen(getter)]
+    pub fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").into()
+    }
+
     /// Checks `diffcr.json` and says what it holds.
     pub fn manifest(&self, json: &str) -> Result<JsValue, JsValue> {
         let manifest = Manifest::parse(json).map_err(throw)?;
@@ -138,22 +144,42 @@ impl Model {
     }
 
     /// Takes up to about `budget` milliseconds to find the fastest kernels for this model's matrices on this device: a line about
-    /// each. Small models and the CPU have nothing to choose.
-    pub async fn tune(&self, budget: f64) -> Result<Vec<String>, JsValue> {
+    /// each. Small models and the CPU have nothing to choose. `precision` is `exact`, `half` (where absent) or `int8`; what `known`,
+    /// the `timings` of an earlier session, has is not timed again.
+    pub async fn tune(
+        &self,
+        budget: f64,
+        precision: Option<String>,
+        known: Option<String>,
+    ) -> Result<Vec<String>, JsValue> {
         #[cfg(feature = "webgpu")]
         {
-            use crate::kernels::webgpu::{timings, tune};
-            let pipeline = &self.pipeline;
-            // A prompt and its opposite.
-            let products = pipeline.transformer().products(2);
-            tune(products, pipeline.device(), &now, budget).await.map_err(throw)?;
-            return Ok(timings().iter().map(|timing| timing.line()).collect());
+            use crate::kernels::webgpu::{Precision, timings, tune};
+            let precision = precision.map_or(Ok(Precision::default()), |name| name.parse()).map_err(throw)?;
+            let (products, known) = (self.products(), known.unwrap_or_default());
+            tune(products, precision, &known, self.pipeline.device(), &now, budget).await.map_err(throw)?;
+            return Ok(timings(&self.products()).iter().map(|timing| timing.line()).collect());
         }
         #[cfg(not(feature = "webgpu"))]
         {
-            let _ = budget;
+            let _ = (budget, precision, known);
             Ok(Vec::new())
         }
+    }
+
+    /// What `tune` knows of this model's kernels, as JSON, to be kept for its next session on this device.
+    pub fn timings(&self) -> Result<String, JsValue> {
+        #[cfg(feature = "webgpu")]
+        let timings = crate::kernels::webgpu::timings(&self.products());
+        #[cfg(not(feature = "webgpu"))]
+        let timings = [(); 0];
+        serde_json::to_string(&timings).map_err(|e| throw(Error::internal(e.to_string())))
+    }
+
+    /// Those of a step for a prompt and its opposite.
+    #[cfg(feature = "webgpu")]
+    fn products(&self) -> Vec<crate::kernels::webgpu::Product> {
+        self.pipeline.transformer().products(2)
     }
 
     /// Checks the options and encodes the prompts.

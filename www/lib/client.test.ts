@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { load, loadModel } from './client.ts';
 import { DiffCRError } from './errors.ts';
+import type { Precision } from './kernels.ts';
 import type { Progress } from './progress.ts';
 import { fakeBundle, fakeFetch, fakeWasm, fakeWorker, wasmError, type FakeOptions } from './testing/fake.ts';
 
@@ -30,6 +31,17 @@ test('each option goes where it belongs', async () => {
   const pipe = await load(base, { fetch, device: 'cpu', wasmUrl: 'https://cdn/wasm' }, worker.connect);
   expect(pipe.backend).toBe('cpu');
   expect(log).toEqual(['open cpu https://cdn/wasm/']);
+});
+
+test('what kernels may do reaches the worker', async () => {
+  for (const [options, tuning] of [
+    [{}, { precision: 'half', remember: true }],
+    [{ precision: 'int8', rememberKernels: false, tuningMs: 50 }, { precision: 'int8', remember: false, budgetMs: 50 }],
+  ] as const) {
+    const { worker, fetch } = setup();
+    await load(base, { fetch, ...options }, worker.connect);
+    expect(worker.sent.at(-1)).toMatchObject({ type: 'finish', tuning });
+  }
 });
 
 test('without WebGPU the pipeline says so', async () => {
@@ -85,6 +97,9 @@ test.each([
   ['url', 'models/scenes', {}],
   ['concurrency', base, { concurrency: 0 }],
   ['concurrency', base, { concurrency: 1.5 }],
+  ['tuningMs', base, { tuningMs: -1 }],
+  ['tuningMs', base, { tuningMs: Number.NaN }],
+  ['precision', base, { precision: 'double' as Precision }],
   ['wasmUrl', base, { wasmUrl: '//[' }],
   ['workerUrl', base, { workerUrl: 'no address' }],
 ])('a bad %s is INVALID_INPUT and starts nothing', async (field, url, options) => {

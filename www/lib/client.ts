@@ -3,6 +3,7 @@
 import { abortable, throwIfAborted } from './abort.ts';
 import { absolute, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
 import { abortError, asError, DiffCRError } from './errors.ts';
+import type { Precision, Tuning } from './kernels.ts';
 import { Pipeline } from './pipeline.ts';
 import { ProgressMeter, type Progress } from './progress.ts';
 import type { DeviceChoice } from './protocol.ts';
@@ -15,6 +16,15 @@ import { Store } from './weights/store.ts';
 export interface LoadOptions {
   /** `'auto'` takes WebGPU, and the CPU where there is none (`pipeline.note` then says why). @default 'auto' */
   readonly device?: DeviceChoice;
+  /**
+   * What matrix products may round to where this device is faster then: nothing, f16 factors, or activations of 8 bits as well (for
+   * weights in q8 or q4), which changes pictures a little. Small models are exact. @default 'half'
+   */
+  readonly precision?: Precision;
+  /** Milliseconds that timing kernels may take, about. @default a tenth of what loading took, and at most 3000 */
+  readonly tuningMs?: number;
+  /** Keeps what kernels were timed at for the next load (see `forgetKernels`). @default true */
+  readonly rememberKernels?: boolean;
   /** Files fetched at a time; as many chunks, and one more, are held in memory. @default 4 */
   readonly concurrency?: number;
   /** Address of `worker.js`. @default beside this module */
@@ -43,14 +53,15 @@ export async function loadModel(url: string | URL, options: LoadOptions = {}): P
 export async function load(url: string | URL, options: LoadOptions, connect: Connect): Promise<Pipeline> {
   throwIfAborted(options.signal);
   const urls = resolveBundle(url);
-  const { device, concurrency, cache } = checked(options);
+  const { device, concurrency, cache, tuning } = checked(options);
   const wasmUrl = options.wasmUrl === undefined ? undefined : resolveFolder(options.wasmUrl, 'wasmUrl');
   const remote = new Remote(connect);
   const stop = new AbortController();
   try {
     const signal = stop.signal;
     const store = cache === 'auto' ? await Store.open() : undefined;
-    const source: Source = { urls, fetch: options.fetch ?? platformFetch, signal, concurrency, store, onWarning: options.onWarning };
+    const { fetch = platformFetch, onWarning } = options;
+    const source: Source = { urls, fetch, signal, concurrency, store, onWarning, tuning };
     const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
     const open = remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
     const work = Promise.all([open, fill(remote, open, source, meter)]);
@@ -72,11 +83,12 @@ interface Source {
   readonly concurrency: number;
   readonly store: Store | undefined;
   readonly onWarning: LoadOptions['onWarning'];
+  readonly tuning: Tuning;
 }
 
 /** Brings the manifest and every chunk to the worker; what the model says of itself. */
 async function fill(remote: Remote, open: Promise<unknown>, source: Source, meter: ProgressMeter) {
-  const { urls, fetch, signal, concurrency, store, onWarning } = source;
+  const { urls, fetch, signal, concurrency, store, onWarning, tuning } = source;
   const [{ bytes, offline }] = await Promise.all([readManifest(source), open]);
   const json = new TextDecoder().decode(bytes);
   const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
@@ -98,7 +110,7 @@ async function fill(remote: Remote, open: Promise<unknown>, source: Source, mete
     },
   });
   if (signal.aborted) throw abortError();
-  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish' }));
+  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
   await store?.prune().catch(() => {});
   return info;
 }
@@ -117,7 +129,9 @@ async function readManifest({ urls, fetch, signal, store }: Source): Promise<{ b
   }
 }
 
-function checked({ device = 'auto', concurrency = 4, cache = 'auto' }: LoadOptions): Required<Pick<LoadOptions, 'device' | 'concurrency' | 'cache'>> {
+/** The options that are numbers and words, checked. */
+function checked(options: LoadOptions): Required<Pick<LoadOptions, 'device' | 'concurrency' | 'cache'>> & { readonly tuning: Tuning } {
+  const { device = 'auto', concurrency = 4, cache = 'auto', precision = 'half', rememberKernels: remember = true, tuningMs: budgetMs } = options;
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(device)} is not 'auto', 'webgpu' or 'cpu'`, { field: 'device' });
   }
@@ -127,7 +141,13 @@ function checked({ device = 'auto', concurrency = 4, cache = 'auto' }: LoadOptio
   if (cache !== 'auto' && cache !== 'none') {
     throw new DiffCRError('INVALID_INPUT', `cache: ${JSON.stringify(cache)} is not 'auto' or 'none'`, { field: 'cache' });
   }
-  return { device, concurrency, cache };
+  if (!['exact', 'half', 'int8'].includes(precision)) {
+    throw new DiffCRError('INVALID_INPUT', `precision: ${JSON.stringify(precision)} is not 'exact', 'half' or 'int8'`, { field: 'precision' });
+  }
+  if (budgetMs !== undefined && !(budgetMs >= 0)) {
+    throw new DiffCRError('INVALID_INPUT', `tuningMs: ${budgetMs} is not a number from 0`, { field: 'tuningMs' });
+  }
+  return { device, concurrency, cache, tuning: { precision, remember, ...(budgetMs === undefined ? {} : { budgetMs }) } };
 }
 
 function defaultWorker(workerUrl: string | URL | undefined): Connect {

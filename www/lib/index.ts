@@ -2,6 +2,7 @@
 
 export { loadModel, type LoadOptions } from './client.ts';
 export { DiffCRError, type Code, type Details } from './errors.ts';
+export { forgetKernels, type Precision } from './kernels.ts';
 export { models, type KeptModel } from './models.ts';
 export type { Output, RunParams } from './output.ts';
 export type { Picture } from './picture.ts';

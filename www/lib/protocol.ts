@@ -1,6 +1,7 @@
 /** The messages between the page and its worker. Types only: both ends are compiled against this file. */
 
 import type { WireError } from './errors.ts';
+import type { Tuning } from './kernels.ts';
 
 export type Backend = 'webgpu' | 'cpu';
 
@@ -36,7 +37,7 @@ export interface ModelInfo {
   readonly defaultSolver: string;
   readonly layers: number;
   readonly tokens: number;
-  /** What its kernels were timed at when it was loaded, and the choice: a line for each kind of matrix. Small models have nothing to choose. */
+  /** What its kernels were timed at on this device, and the choice: a line for each kind of matrix. Small models have nothing to choose. */
   readonly kernels?: readonly string[];
   /** Where its layers route their tokens. */
   readonly routing?: RoutingInfo;
@@ -161,7 +162,7 @@ export type ToWorker =
   | { readonly id: number; readonly type: 'open'; readonly device: DeviceChoice; readonly wasmUrl?: string }
   | { readonly id: number; readonly type: 'manifest'; readonly json: string }
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly id: number; readonly type: 'finish' }
+  | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }
   | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly previewEvery: number; readonly returnLatents: boolean }
   | { readonly id: number; readonly type: 'inpaint'; readonly request: InpaintRequest; readonly previewEvery: number; readonly returnLatents: boolean }
   | { readonly id: number; readonly type: 'abort' };

@@ -4,6 +4,8 @@ import type { FromWorker, ToWorker } from './protocol.ts';
 import { connectWorker, Remote } from './remote.ts';
 import { fakeBitmap } from './testing/fake.ts';
 
+const TUNING = { precision: 'half', remember: true } as const;
+
 function setup() {
   const sent: ToWorker[] = [];
   let receive: (message: FromWorker) => void = () => {};
@@ -14,7 +16,7 @@ function setup() {
     crash = onCrash;
     return { post: (message) => void sent.push(message), close };
   });
-  const finish = (signal?: AbortSignal) => remote.call('ready', (id) => ({ id, type: 'finish' }), { signal });
+  const finish = (signal?: AbortSignal) => remote.call('ready', (id) => ({ id, type: 'finish', tuning: TUNING }), { signal });
   return { remote, sent, close, finish, receive: (message: FromWorker) => receive(message), crash: (error: DiffCRError) => crash(error) };
 }
 
@@ -101,8 +103,8 @@ test('a real worker: messages, a failed start, a later crash', () => {
   const crashes: DiffCRError[] = [];
   const heard: FromWorker[] = [];
   const link = connectWorker(() => worker, 'https://host/worker.js')((message) => heard.push(message), (error) => crashes.push(error));
-  link.post({ id: 1, type: 'finish' }, []);
-  expect(worker.posted).toEqual([{ id: 1, type: 'finish' }]);
+  link.post({ id: 1, type: 'finish', tuning: TUNING }, []);
+  expect(worker.posted).toEqual([{ id: 1, type: 'finish', tuning: TUNING }]);
   worker.dispatchEvent(errorEvent(''));
   worker.dispatchEvent(new MessageEvent('message', { data: { id: 1, type: 'reply', reply: added } }));
   worker.dispatchEvent(errorEvent('Uncaught RuntimeError: unreachable'));

@@ -1,10 +1,13 @@
 import { expect, test, vi } from 'vitest';
 import { DiffCRError } from './errors.ts';
+import type { Tuning } from './kernels.ts';
 import type { DeviceChoice, FromWorker, RunRequest, ToWorker } from './protocol.ts';
 import { Session } from './session.ts';
-import { fakeBundle, fakeWasm, wasmError, type FakeOptions } from './testing/fake.ts';
+import { fakeBundle, fakeCaches, fakeWasm, wasmError, type FakeOptions } from './testing/fake.ts';
 
 const { contents, entries, manifest } = await fakeBundle('https://host/m/', [40, 30]);
+
+const TUNING: Tuning = { precision: 'half', remember: true };
 
 /** A session with a model loaded, or as far as `open`. */
 async function start(options: FakeOptions = {}, device: DeviceChoice = 'webgpu') {
@@ -23,7 +26,7 @@ async function start(options: FakeOptions = {}, device: DeviceChoice = 'webgpu')
     for (const { path } of entries) {
       await ask((id) => ({ id, type: 'file', path, bytes: (contents.get(`https://host/m/${path}`) ?? new Uint8Array()).slice() }));
     }
-    await ask((id) => ({ id, type: 'finish' }));
+    await ask((id) => ({ id, type: 'finish', tuning: TUNING }));
   };
   const generate = (request: RunRequest, previewEvery = 0, returnLatents = false) =>
     ask((id) => ({ id, type: 'generate', request, previewEvery, returnLatents }));
@@ -85,6 +88,28 @@ test('a model tells which kernels it chose, where there was a choice', async () 
     expect('kernels' in info ? info.kernels : []).toEqual(kernels);
     expect('kernels' in info).toBe(kernels.length > 0);
   }
+});
+
+test('kernels that were timed are not timed again by the next session, unless it is told not to remember', async () => {
+  const { caches, names } = fakeCaches();
+  const times = async (tuning: Tuning): Promise<string[]> => {
+    const { ask, log } = await start({ kernels: ['q8 4608x1152: shared'], caches });
+    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+    expect(await ask((id) => ({ id, type: 'finish', tuning }))).toMatchObject({ reply: { info: { kernels: ['q8 4608x1152: shared'] } } });
+    await vi.waitFor(() => expect(names()).toEqual(['diffcr-kernels-1.2.3']));
+    return log.filter((line) => line.startsWith('time'));
+  };
+  expect(await times(TUNING)).toEqual(['time half']);
+  expect(await times(TUNING)).toEqual([]);
+  expect(await times({ ...TUNING, remember: false })).toEqual(['time half']);
+});
+
+test('a model is loaded where storage fails', async () => {
+  const refuse = async (): Promise<never> => { throw new DOMException('not here', 'SecurityError'); };
+  const caches = { match: refuse, open: refuse, keys: refuse } as unknown as CacheStorage;
+  const { fill, sent } = await start({ kernels: ['q8 4608x1152: shared'], caches });
+  await fill();
+  expect(sent.at(-1)).toMatchObject({ reply: { type: 'ready', info: { kernels: ['q8 4608x1152: shared'] } } });
 });
 
 test('the errors of the module keep their code', async () => {
@@ -155,5 +180,5 @@ test('a trap and a lost device are the end of the module, a refused option is no
 test('messages out of turn are refused', async () => {
   const { generate, ask } = await start();
   expect(await generate({})).toMatchObject({ error: { code: 'INTERNAL' } });
-  expect(await ask((id) => ({ id, type: 'finish' }))).toMatchObject({ error: { code: 'INTERNAL' } });
+  expect(await ask((id) => ({ id, type: 'finish', tuning: TUNING }))).toMatchObject({ error: { code: 'INTERNAL' } });
 });

@@ -1,6 +1,7 @@
 /** The worker's side: owns the wasm module and answers the page's messages, one after the other. */
 
 import { abortError, DiffCRError, toWire } from './errors.ts';
+import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
 import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, Tensor, ToWorker } from './protocol.ts';
 import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun } from './wasm.ts';
 
@@ -9,13 +10,15 @@ export interface Host {
   post(message: FromWorker, transfer: Transferable[]): void;
   openerFor(folder: string | undefined): OpenEngine;
   /** Rejects with `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. */
-  requestAdapter(): Promise<unknown>;
+  requestAdapter(): Promise<{ readonly info: AdapterName }>;
+  /** Where kernels are remembered, if anywhere. */
+  readonly caches: CacheStorage | undefined;
   bitmap(picture: WasmPicture): Promise<ImageBitmap>;
 }
 
 type Draw = Extract<ToWorker, { type: 'generate' | 'inpaint' }>;
 
-/** What finding the fastest kernels may add to loading a model, and at most. */
+/** What finding the fastest kernels may add to loading a model, and at most, unless told. */
 const TUNING = 0.1;
 const MAX_TUNING_MS = 3000;
 
@@ -23,6 +26,8 @@ export class Session {
   readonly #host: Host;
   readonly #aborted = new Set<number>();
   #engine: WasmEngine | undefined;
+  /** None on the CPU. */
+  #adapter: AdapterName | undefined;
   #loader: WasmLoader | undefined;
   /** When the manifest came. */
   #loading = 0;
@@ -68,7 +73,7 @@ export class Session {
         const loader = present(this.#loader, 'no manifest');
         this.#loader = undefined; // `finish` consumes it
         const model = loader.finish();
-        const kernels = await model.tune(Math.min(TUNING * (performance.now() - this.#loading), MAX_TUNING_MS));
+        const kernels = await this.#tune(model, message.tuning);
         this.#model = model;
         return { type: 'ready', info: { ...model.info(), ...(kernels.length === 0 ? {} : { kernels }) } };
       }
@@ -78,9 +83,22 @@ export class Session {
     }
   }
 
+  /** Finds the model's fastest kernels, or remembers them. */
+  async #tune(model: WasmModel, { precision, remember, budgetMs }: Tuning): Promise<readonly string[]> {
+    const budget = budgetMs ?? Math.min(TUNING * (performance.now() - this.#loading), MAX_TUNING_MS);
+    if (this.#adapter === undefined || !remember) return await model.tune(budget, precision);
+    const { version } = present(this.#engine, 'no engine');
+    const conditions = { version, adapter: this.#adapter, model: model.info().version, precision };
+    const known = await recallKernels(this.#host.caches, conditions);
+    const kernels = await model.tune(budget, precision, known);
+    const timings = model.timings();
+    if (kernels.length > 0 && timings !== known) await keepKernels(this.#host.caches, conditions, timings);
+    return kernels;
+  }
+
   async #open(device: DeviceChoice, open: OpenEngine): Promise<ReplyOf<'opened'>> {
     const start = async (backend: Backend): Promise<ReplyOf<'opened'>> => {
-      if (backend === 'webgpu') await this.#host.requestAdapter();
+      this.#adapter = backend === 'webgpu' ? (await this.#host.requestAdapter()).info : undefined;
       this.#engine = await open(backend);
       return { type: 'opened', backend };
     };

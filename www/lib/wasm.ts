@@ -1,6 +1,7 @@
 /** What the wasm modules export, and how the worker gets hold of one: glue and binary are fetched by address, never bundled. */
 
 import { DiffCRError } from './errors.ts';
+import type { Precision } from './kernels.ts';
 import type { Backend, InpaintRequest, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings } from './protocol.ts';
 
 export interface WasmPicture {
@@ -24,8 +25,13 @@ export interface WasmRun {
 
 export interface WasmModel {
   info(): ModelInfo;
-  /** Takes up to about so many milliseconds to find the fastest kernels for this model on this device; what it timed. */
-  tune(budget: number): Promise<readonly string[]>;
+  /**
+   * Takes up to about `budget` milliseconds to find the fastest kernels for this model on this device: a line about each. What `known`,
+   * {@link timings} of an earlier session, has of them is not timed again.
+   */
+  tune(budget: number, precision: Precision, known?: string): Promise<readonly string[]>;
+  /** What {@link tune} knows of this model's kernels, as JSON. */
+  timings(): string;
   generate(request: RunRequest): Promise<WasmRun>;
   inpaint(request: InpaintRequest): Promise<WasmRun>;
   free(): void;
@@ -39,6 +45,8 @@ export interface WasmLoader {
 
 export interface WasmEngine {
   readonly backend: Backend;
+  /** Of the package. */
+  readonly version: string;
   manifest(json: string): ManifestSummary;
   loader(json: string): WasmLoader;
   free(): void;

@@ -1,6 +1,7 @@
 /** The worker's entry: binds a {@link Session} to the messages of the page. */
 
 import { toWire } from './errors.ts';
+import { platformCaches } from './caches.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { explained, Session } from './session.ts';
 import { requestAdapter } from './support.ts';
@@ -12,6 +13,7 @@ const session = new Session({
   post,
   openerFor: engineOpener,
   requestAdapter,
+  caches: platformCaches(),
   bitmap: ({ width, height, data }) => createImageBitmap(new ImageData(new Uint8ClampedArray(data), width, height)),
 });
 

@@ -1,10 +1,14 @@
 //! Shaders of a matrix product with what follows it: the same sums in tiles of several shapes, of which a device has its fastest.
 
+use serde::{Deserialize, Serialize};
+
+use super::int8;
 use super::launch::{Shader, unroll};
 use super::packed::Format;
 
 /// How the sums are shared out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tile {
     /// 8 × 8 to an invocation, which reads what it needs itself.
     Direct,
@@ -12,6 +16,8 @@ pub enum Tile {
     Shared,
     /// As [`Tile::Shared`], products in f16, their sums in f32.
     Half,
+    /// As [`Tile::Shared`], activations in 8 bits and integer sums inside a group of the weight, which must be packed in such.
+    Int8,
     /// 4 × 4 to a workgroup, which shares out the inputs: for few rows.
     Thin,
 }
@@ -25,6 +31,7 @@ impl Tile {
             Self::Direct => "direct",
             Self::Shared => "shared",
             Self::Half => "half",
+            Self::Int8 => "int8",
             Self::Thin => "thin",
         }
     }
@@ -33,7 +40,7 @@ impl Tile {
     pub(super) fn sides(self) -> [usize; 2] {
         match self {
             Self::Direct => [TILE * DIRECT[0], TILE * DIRECT[1]],
-            Self::Shared | Self::Half => [SHARED, SHARED],
+            Self::Shared | Self::Half | Self::Int8 => [SHARED, SHARED],
             Self::Thin => [THIN, THIN],
         }
     }
@@ -44,7 +51,7 @@ const TILE: usize = 8;
 /// Invocations of [`Tile::Direct`] along outputs and along rows.
 const DIRECT: [usize; 2] = [8, 4];
 /// Side of a workgroup's tile, and how many vectors of four inputs it takes at a time.
-const SHARED: usize = 64;
+pub(super) const SHARED: usize = 64;
 const DEEP: usize = 4;
 /// Side of a workgroup's tile, and the invocations that share out its inputs.
 const THIN: usize = 4;
@@ -75,13 +82,18 @@ impl Shader for Gemm {
         match self.tile {
             Tile::Direct => [DIRECT[0] as u32, DIRECT[1] as u32, 1],
             Tile::Shared | Tile::Half => [(SHARED / TILE) as u32, (SHARED / TILE) as u32, 1],
+            Tile::Int8 => int8::WORKGROUP,
             Tile::Thin => [LANES as u32, 1, 1],
         }
     }
 
     fn source(&self) -> String {
         let format = self.weight;
-        let (element, unit) = if self.vector { ("vec4<f32>", format.unit()) } else { ("f32", "f32") };
+        let (element, unit) = match self.tile {
+            Tile::Int8 => int8::elements(format),
+            _ if self.vector => ("vec4<f32>", format.unit()),
+            _ => ("f32", "f32"),
+        };
         let scaled = format.is_scaled();
         let y = if scaled { 7 } else { 6 };
         let [width, height, _] = self.workgroup();
@@ -155,6 +167,7 @@ fn main(
             body = match self.tile {
                 Tile::Direct => self.direct(),
                 Tile::Shared | Tile::Half => self.shared(),
+                Tile::Int8 => int8::body(format),
                 Tile::Thin => self.thin(),
             },
         )
@@ -172,6 +185,7 @@ impl Gemm {
                  var<workgroup> ws: array<{value}, {count}>;",
                 count = DEEP * (SHARED + 1)
             ),
+            Tile::Int8 => int8::memory(),
             Tile::Thin => format!("var<workgroup> parts: array<f32, {}>;", THIN * THIN * LANES),
         }
     }

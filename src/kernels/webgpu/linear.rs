@@ -3,9 +3,10 @@
 use burn::tensor::{DType, Tensor};
 
 use super::gemm::{Gemm, Tile, flag};
+use super::int8;
 use super::launch::{Buffer, launch};
 use super::packed::{Format, Operand, Packed};
-use super::tune::{Class, chosen};
+use super::timings::{Class, chosen};
 use crate::kernels::{Residual, Slotted};
 
 /// What is made of `x Wᵀ + b`.
@@ -83,15 +84,22 @@ impl Call {
     }
 
     /// Into `y` from so many rows of x.
-    fn run(self, y: &Buffer, rows: usize) {
+    fn run(mut self, y: &Buffer, rows: usize) {
         let Operand { format, shape: [outputs, inputs], group, .. } = self.weight;
         let vector = inputs.is_multiple_of(4);
-        let unit = if vector { 4 * format.vectors() } else { 1 };
         let tile = match self.tile {
             _ if !vector => Tile::Direct,
             Some(tile) => tile,
             None => chosen(Class::new(format, [outputs, inputs], rows)),
         };
+        let unit = match tile {
+            Tile::Int8 => int8::UNIT,
+            _ if vector => 4 * format.vectors(),
+            _ => 1,
+        };
+        if tile == Tile::Int8 {
+            self.x = int8::quantize(&self.x, format, [rows, inputs], group);
+        }
         let [wide, high] = tile.sides();
         // A dimension holds at most 65,535 workgroups.
         let down = rows.div_ceil(high);

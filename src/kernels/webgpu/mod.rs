@@ -8,12 +8,14 @@ mod attention;
 mod conv;
 mod gemm;
 mod group_norm;
+mod int8;
 mod launch;
 mod linear;
 mod norm;
 mod packed;
 mod select;
 mod self_test;
+mod timings;
 mod tune;
 
 use burn::backend::DispatchTensorKind;
@@ -27,7 +29,8 @@ pub use norm::{modulated_norm, rms_norm};
 pub use packed::{Format, Packed};
 pub use select::{Selected, select};
 pub use self_test::self_test;
-pub use tune::{Product, timings, tune};
+pub use timings::{Precision, timings};
+pub use tune::{Product, tune};
 
 /// Whether tensors of `device` are on WebGPU.
 pub fn is_on(device: &Device) -> bool {

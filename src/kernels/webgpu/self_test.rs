@@ -8,11 +8,13 @@ use super::attention::{attention, attention_reference};
 use super::conv::{Conv, Window, conv_reference};
 use super::gemm::Tile;
 use super::group_norm::{group_norm, group_norm_reference};
+use super::int8;
 use super::launch::Buffer;
 use super::linear::{Activation, Weight, linear, linear_in, linear_reference, linear_residual};
 use super::norm::{modulated_norm, modulated_norm_reference, rms_norm};
 use super::packed::{Format, Packed};
 use super::select::select;
+use crate::device::has_packed_dot;
 use crate::error::{Error, Result};
 use crate::kernels::{Residual, Row, Slots, Slotted};
 
@@ -54,22 +56,29 @@ pub async fn self_test(device: &Device) -> Result<Vec<(String, f64)>> {
     let half = Buffer::packed(noise([1], 1.0, device)).has_f16();
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
         for ([rows, inputs, outputs], group) in [([2, 64, 37], 32), ([70, 72, 130], 8), ([9, 384, 66], 128)] {
-            let (weight, plain) = match format {
+            let (weight, numbers) = match format {
                 Format::F32 => {
                     let weight = noise([outputs, inputs], 2.0, device);
                     (Weight::Plain(weight.clone()), weight)
                 }
                 _ => {
-                    let (packed, plain) = packed(format, [outputs, inputs], group, device);
-                    (Weight::Packed(packed), plain)
+                    let (packed, numbers) = packed(format, [outputs, inputs], group, device);
+                    (Weight::Packed(packed), numbers)
                 }
             };
             let (x, bias) = (noise([1, rows, inputs], 1.0, device), Some(noise([outputs], 3.0, device)));
-            let plain = linear_reference(x.clone(), plain, bias.clone(), Activation::Silu);
+            let plain = linear_reference(x.clone(), numbers.clone(), bias.clone(), Activation::Silu);
             for tile in Tile::EXACT.into_iter().chain(half.then_some(Tile::Half)) {
                 let ours = linear_in(Some(tile), x.clone(), weight.clone(), bias.clone(), Activation::Silu);
                 let name = format!("{} {format:?} {rows}x{inputs}x{outputs}", tile.name());
                 found.push((name, error(ours, plain.clone()).await?));
+            }
+            if format.is_scaled() && has_packed_dot() {
+                let (rounded, wrong) = rounded(&x, format, group).await?;
+                found.push((format!("quantize {format:?} {rows}x{inputs}"), wrong));
+                let plain = linear_reference(rounded, numbers, bias.clone(), Activation::Silu);
+                let ours = linear_in(Some(Tile::Int8), x, weight, bias, Activation::Silu);
+                found.push((format!("int8 {format:?} {rows}x{inputs}x{outputs}"), error(ours, plain).await?));
             }
         }
     }
@@ -192,6 +201,22 @@ fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (
     let scales: Vec<u16> = scales.into_iter().map(f16::to_bits).collect();
     let packed = Packed::new(format, shape, group, words, &scales, device);
     (packed, Tensor::from_data(TensorData::new(numbers, shape), device))
+}
+
+/// `x` `[1, rows, in]` as products in 8 bits take it. And how far that is off: beyond half a step of its scale, or the scale from the
+/// largest value over 127.
+async fn rounded(x: &Tensor<3>, format: Format, group: usize) -> Result<(Tensor<3>, f64)> {
+    let [_, rows, inputs] = x.dims();
+    let words = int8::quantize(&Buffer::packed(x.clone()), format, [rows, inputs], group).int::<2>();
+    let words: Vec<u32> = bytemuck::cast_vec(ints(words).await?);
+    let (rounded, scales): (Vec<f32>, Vec<f32>) = int8::dequantized(&words, format, inputs, group).into_iter().unzip();
+    let mut worst = 0f64;
+    for (i, values) in floats(x.clone()).await?.chunks(group).enumerate() {
+        let (most, step) = (values.iter().fold(0f32, |m, v| m.max(v.abs())), scales[i * group]);
+        let off = values.iter().zip(&rounded[i * group..]).map(|(v, r)| (v - r).abs() - step / 2.0);
+        worst = off.chain([(127.0 * step - most).abs()]).fold(worst, |m, v| m.max(v.into()));
+    }
+    Ok((Tensor::from_data(TensorData::new(rounded, [1, rows, inputs]), &x.device()), worst))
 }
 
 /// Every other token, with weights: `[B, k, 2]`.

@@ -1,20 +1,14 @@
 //! Which tiles a device multiplies fastest in, found by timing them on a model's own matrices.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::tensor::{Device, Tensor};
 
 use super::gemm::Tile;
 use super::launch::Buffer;
 use super::linear::{Activation, Weight, linear_in};
-use super::packed::Format;
 use super::self_test::{error, noise};
+use super::timings::{self, Class, Precision, Timing, USUAL};
 use crate::error::Result;
 
-/// What is taken before anything was timed.
-const USUAL: Tile = Tile::Direct;
-/// Up to so many rows are few.
-const FEW: usize = 8;
 /// Weights of a matrix for which the choice is worth its time.
 const LARGE: usize = 1 << 20;
 /// Milliseconds that a launch may take: rows are left out beyond; and that a timing should take.
@@ -22,23 +16,9 @@ const LAUNCH: f64 = 20.0;
 const TIMING: f64 = 10.0;
 /// Of the usual tile's time, what another has to stay below.
 const GAIN: f64 = 0.95;
-/// Error of [`Tile::Half`] on the matrix at hand, of the largest value, up to which it may be chosen.
+/// Error of [`Tile::Half`] and of [`Tile::Int8`] on the matrix at hand, of the largest value, up to which they may be chosen.
 const HALF_ERROR: f64 = 2e-3;
-
-/// Products that share their fastest tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Class {
-    format: Format,
-    /// `[out, in]`
-    shape: [usize; 2],
-    few: bool,
-}
-
-impl Class {
-    pub fn new(format: Format, shape: [usize; 2], rows: usize) -> Self {
-        Self { format, shape, few: rows <= FEW }
-    }
-}
+const INT8_ERROR: f64 = 1e-2;
 
 /// A matrix with the rows that it is multiplied with.
 #[derive(Debug, Clone)]
@@ -47,60 +27,42 @@ pub struct Product {
     pub rows: usize,
 }
 
-/// What [`tune`] found for a class of products.
-#[derive(Debug, Clone)]
-pub struct Timing {
-    class: Class,
-    /// Rows that were timed.
-    rows: usize,
-    /// Milliseconds of a product.
-    tiles: Vec<(Tile, f64)>,
-    chosen: Tile,
-}
-
-impl Timing {
-    /// As a line: `q8 4608x1152, 512 rows: direct 1.20 ms, shared 0.80 ms; shared`.
-    pub fn line(&self) -> String {
-        let Class { format, shape: [outputs, inputs], .. } = self.class;
-        let tiles: Vec<_> = self.tiles.iter().map(|(tile, ms)| format!("{} {ms:.2} ms", tile.name())).collect();
-        let (rows, chosen) = (self.rows, self.chosen.name());
-        format!("{} {outputs}x{inputs}, {rows} rows: {}; {chosen}", format.name(), tiles.join(", "))
+impl Product {
+    pub(super) fn class(&self) -> Class {
+        Class::new(self.weight.format(), self.weight.shape(), self.rows)
     }
 }
 
-/// Of the process's device.
-static TIMINGS: Mutex<Vec<Timing>> = Mutex::new(Vec::new());
-
-/// What was timed so far.
-pub fn timings() -> Vec<Timing> {
-    TIMINGS.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// The fastest tile of the class, or of one like it.
-pub(super) fn chosen(class: Class) -> Tile {
-    let timings = TIMINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let alike = |t: &&Timing| (t.class.format, t.class.few) == (class.format, class.few) && t.chosen != Tile::Half;
-    let found = timings.iter().find(|t| t.class == class).or_else(|| timings.iter().find(alike));
-    found.map_or(USUAL, |t| t.chosen)
-}
-
 /// Times the tiles of each product that is worth it, until `budget` milliseconds of `clock` are over, and keeps the fastest for
-/// the products of its class.
+/// the products of its class. What `known`, the JSON of earlier [`timings`], has of them is taken as it is, unless this device or the
+/// precision rules it out. What was found in another precision is forgotten.
 ///
 /// # Errors
 /// `DeviceLost` where the device does not answer.
-pub async fn tune(products: Vec<Product>, device: &Device, clock: &dyn Fn() -> f64, budget: f64) -> Result<()> {
+pub async fn tune(
+    products: Vec<Product>,
+    precision: Precision,
+    known: &str,
+    device: &Device,
+    clock: &dyn Fn() -> f64,
+    budget: f64,
+) -> Result<()> {
     let end = clock() + budget;
+    let has_f16 = Buffer::packed(Tensor::<1>::zeros([1], device)).has_f16();
+    timings::begin(precision, known, &products, has_f16);
     for product in products {
-        let [outputs, inputs] = product.weight.shape();
-        let class = Class::new(product.weight.format(), [outputs, inputs], product.rows);
-        let known = timings().iter().any(|t| t.class == class);
-        if known || inputs * outputs < LARGE || !inputs.is_multiple_of(4) {
+        let class = product.class();
+        let [outputs, inputs] = class.shape;
+        if timings::is_known(class) || inputs * outputs < LARGE || !inputs.is_multiple_of(4) {
             continue;
         }
-        let Some(timing) = time(product, class, device, clock, end).await? else { return Ok(()) };
+        if clock() >= end {
+            return Ok(());
+        }
+        let candidates = class.candidates(precision, has_f16);
+        let Some(timing) = time(product, candidates, device, clock, end).await? else { return Ok(()) };
         log::info!("{}", timing.line());
-        TIMINGS.lock().unwrap_or_else(PoisonError::into_inner).push(timing);
+        timings::keep(timing);
     }
     Ok(())
 }
@@ -108,11 +70,12 @@ pub async fn tune(products: Vec<Product>, device: &Device, clock: &dyn Fn() -> f
 /// None where the time was over first.
 async fn time(
     product: Product,
-    class: Class,
+    mut candidates: Vec<Tile>,
     device: &Device,
     clock: &dyn Fn() -> f64,
     end: f64,
 ) -> Result<Option<Timing>> {
+    let class = product.class();
     let Product { weight, rows } = product;
     let [_, inputs] = class.shape;
     let run = |tile, x: &Tensor<2>| linear_in(Some(tile), x.clone(), weight.clone(), None, Activation::None);
@@ -125,12 +88,11 @@ async fn time(
         Buffer::packed(run(tile, x)).done().await?;
         Ok((clock() - start) / count as f64)
     };
-    let mut candidates = if class.few { vec![USUAL, Tile::Thin] } else { vec![USUAL, Tile::Shared] };
     let sample = noise([16, inputs], 1.0, device);
-    // Weights that bundles keep in f32 are meant to be exact.
-    if !class.few && class.format != Format::F32 && Buffer::packed(sample.clone()).has_f16() {
-        let wrong = error(run(Tile::Half, &sample), run(Tile::Direct, &sample)).await?;
-        candidates.extend((wrong <= HALF_ERROR).then_some(Tile::Half));
+    for (tile, bound) in [(Tile::Half, HALF_ERROR), (Tile::Int8, INT8_ERROR)] {
+        if candidates.contains(&tile) && error(run(tile, &sample), run(USUAL, &sample)).await? > bound {
+            candidates.retain(|&other| other != tile);
+        }
     }
     let mut x = Tensor::zeros([rows.min(64), inputs], device);
     let mut tiles = Vec::new();

@@ -16,7 +16,8 @@ export interface FakeWasm {
 }
 
 export interface FakeOptions {
-  readonly adapter?: () => Promise<unknown>;
+  readonly adapter?: Host['requestAdapter'];
+  readonly caches?: CacheStorage;
   readonly open?: (backend: Backend) => Promise<void>;
   readonly step?: (step: number) => Promise<void>;
   readonly generate?: (request: RunRequest) => void;
@@ -69,8 +70,14 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
     image.data[0] = request.seed ?? 1;
     return { ...run, finish: async () => ({ ...(await run.finish()), image }) };
   };
+  const tune = async (_budget: number, precision: string, known?: string): Promise<readonly string[]> => {
+    const kernels = options.kernels ?? [];
+    if (kernels.length > 0 && known !== JSON.stringify(kernels)) log.push(`time ${precision}`);
+    return kernels;
+  };
   const engine = (backend: Backend): WasmEngine => ({
     backend,
+    version: '1.2.3',
     manifest: (json) => {
       const { formatVersion, name, version, files } = JSON.parse(json);
       if (formatVersion !== 1) throw wasmError('MANIFEST_VERSION', 'manifest: formatVersion', { found: formatVersion, supported: 1 });
@@ -82,7 +89,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, tune: async () => options.kernels ?? [], generate, inpaint, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, inpaint, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),
@@ -94,10 +101,28 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       log.push(`open ${backend}${folder === undefined ? '' : ` ${folder}`}`);
       return engine(backend);
     },
-    requestAdapter: options.adapter ?? (async () => ({})),
+    requestAdapter: options.adapter ?? (async () => ({ info: { vendor: 'acme', architecture: 'one', device: '', description: '' } })),
+    caches: options.caches,
     bitmap: async ({ width, height }) => fakeBitmap(width, height),
   };
   return { host, log, added };
+}
+
+/** A {@link CacheStorage} in memory, with empty caches of some names; `names` are those there are. */
+export function fakeCaches(...there: string[]): { caches: CacheStorage; names: () => string[] } {
+  const stores = new Map<string, Map<string, Response>>(there.map((name) => [name, new Map()]));
+  const open = async (name: string) => {
+    const store = stores.get(name) ?? new Map<string, Response>();
+    stores.set(name, store);
+    return { put: async (address: string, response: Response) => void store.set(address, response) };
+  };
+  const caches = {
+    open,
+    match: async (address: string, { cacheName }: { cacheName: string }) => stores.get(cacheName)?.get(address)?.clone(),
+    keys: async () => [...stores.keys()],
+    delete: async (name: string) => stores.delete(name),
+  };
+  return { caches: caches as unknown as CacheStorage, names: () => [...stores.keys()] };
 }
 
 /** As the module throws: an `Error` with own `code` and `details`. */

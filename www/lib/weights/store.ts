@@ -1,5 +1,6 @@
 /** Verified files that stay in the browser between visits, each under its hash: a model is fetched once, and opens offline. */
 
+import { platformCaches } from '../caches.ts';
 import type { FileEntry } from '../protocol.ts';
 
 const CACHE = 'diffcr-web';
@@ -25,9 +26,9 @@ export class Store {
 
   /** Undefined where the browser has none: on pages over plain http, in some private windows. */
   static async open(): Promise<Store | undefined> {
-    const caches: CacheStorage | undefined = globalThis.caches;
     try {
-      return caches === undefined ? undefined : new Store(await caches.open(CACHE));
+      const cache = await platformCaches()?.open(CACHE);
+      return cache === undefined ? undefined : new Store(cache);
     } catch {
       return undefined;
     }
@@ -35,8 +36,7 @@ export class Store {
 
   /** Forgets everything. */
   static async clear(): Promise<void> {
-    const caches: CacheStorage | undefined = globalThis.caches;
-    await caches?.delete(CACHE);
+    await platformCaches()?.delete(CACHE);
   }
 
   /** The bytes kept under the file's hash; whether they are still right is for the caller to see. */
