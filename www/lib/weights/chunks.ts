@@ -38,10 +38,12 @@ export async function fetchChunks(entries: readonly FileEntry[], options: ChunkO
       throwIfAborted(signal);
       const kept = await keeper.find(entry);
       const bytes = kept ?? (await fetchChunk(entry, { ...options, signal }));
-      if (kept === undefined) await keeper.keep(entry, bytes);
-      else options.meter.cached(entry.path, entry.bytes);
+      if (kept !== undefined) options.meter.cached(entry.path, entry.bytes);
       options.meter.verified(entry.path, entry.bytes);
+      // Copied before it is handed on, written while it is.
+      const keeping = kept === undefined ? keeper.keep(entry, bytes) : undefined;
       await options.deliver(entry, bytes);
+      await keeping;
       options.meter.uploaded(entry.path, entry.bytes);
     }
   };
