@@ -9,5 +9,5 @@ export type { Picture } from './picture.ts';
 export type { GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipeline.ts';
 export type { Phase, Progress } from './progress.ts';
 export type { Backend, DeviceChoice, FileEntry, InpaintSettings, ManifestSummary, ModelInfo, RoutedStep, RoutingInfo, RoutingPreset, RoutingRecord, RunRequest, RunSettings, Step, Tensor, Timings } from './protocol.ts';
-export { checkSupport, type Support, type SupportOptions } from './support.ts';
+export { checkSupport, type Needs, type Support, type SupportOptions } from './support.ts';
 export type { Fetch } from './weights/fetch.ts';

@@ -3,6 +3,7 @@ import { load } from './client.ts';
 import type { DiffCRError } from './errors.ts';
 import { models } from './models.ts';
 import type { Progress } from './progress.ts';
+import { checkSupport } from './support.ts';
 import { FakeCaches } from './testing/caches.ts';
 import { fakeBundle, fakeFetch, fakeWasm, fakeWorker } from './testing/fake.ts';
 import type { Fetch } from './weights/fetch.ts';
@@ -38,6 +39,13 @@ test('the second visit fetches the manifest alone', async () => {
   expect(second.asked).toEqual([manifestUrl]);
   expect(second.progress).toMatchObject({ cachedBytes: 600, loadedBytes: 600, overall: 1 });
   expect(second.added).toEqual(first.added);
+});
+
+test('support tells what is here already', async () => {
+  await visit();
+  caches.entries.delete(`https://diffcr-web.invalid/sha256/${bundle.entries[1]?.sha256}`);
+  const { needs } = await checkSupport(base, { fetch: fakeFetch(bundle.contents).fetch });
+  expect(needs).toEqual({ downloadBytes: 600, cachedBytes: 400 });
 });
 
 test('a kept model opens offline; one that is not there fails as it did', async () => {

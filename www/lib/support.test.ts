@@ -33,7 +33,7 @@ test('without WebAssembly nothing runs', async () => {
 test('tells the size of a bundle before it is fetched', async () => {
   const { contents } = await fakeBundle('https://host/m/', [300, 200]);
   const { fetch, asked } = fakeFetch(contents);
-  expect((await checkSupport('https://host/m', { fetch })).needs).toEqual({ downloadBytes: 500 });
+  expect((await checkSupport('https://host/m', { fetch })).needs).toEqual({ downloadBytes: 500, cachedBytes: 0 });
   expect(asked).toEqual(['https://host/m/diffcr.json']);
 });
 

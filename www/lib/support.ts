@@ -4,6 +4,7 @@ import { resolveBundle } from './bundle.ts';
 import { DiffCRError, type Code } from './errors.ts';
 import type { Backend } from './protocol.ts';
 import { fetchBytes, type Fetch } from './weights/fetch.ts';
+import { Store } from './weights/store.ts';
 
 export interface Support {
   /** The model can run here, on one backend or the other. */
@@ -23,7 +24,15 @@ export interface Support {
     readonly maxComputeInvocationsPerWorkgroup: number;
   };
   /** Present when a bundle's address was given. */
-  readonly needs?: { readonly downloadBytes: number };
+  readonly needs?: Needs;
+}
+
+/** What a bundle costs to load. */
+export interface Needs {
+  /** Of all its files. */
+  readonly downloadBytes: number;
+  /** Of those, what this browser has kept. */
+  readonly cachedBytes: number;
 }
 
 export interface SupportOptions {
@@ -49,7 +58,7 @@ export async function requestAdapter(): Promise<GPUAdapter> {
 
 /** With `url`, reads the bundle's manifest for its size; rejects when that fails. */
 export async function checkSupport(url?: string | URL, options: SupportOptions = {}): Promise<Support> {
-  const needs = url === undefined ? undefined : { downloadBytes: await downloadBytes(url, options) };
+  const needs = url === undefined ? undefined : await needsOf(url, options);
   const wasm = typeof WebAssembly === 'object';
   const base = { ok: wasm, ...(wasm ? { backend: 'cpu' as const } : {}), ...(needs === undefined ? {} : { needs }) };
   try {
@@ -73,7 +82,7 @@ export async function checkSupport(url?: string | URL, options: SupportOptions =
   }
 }
 
-async function downloadBytes(url: string | URL, options: SupportOptions): Promise<number> {
+async function needsOf(url: string | URL, options: SupportOptions): Promise<Needs> {
   const { manifest } = resolveBundle(url);
   const invalid = (reason: string, cause?: unknown): DiffCRError =>
     new DiffCRError('MANIFEST_INVALID', `manifest: ${reason}`, { url: manifest }, cause);
@@ -90,11 +99,16 @@ async function downloadBytes(url: string | URL, options: SupportOptions): Promis
     throw invalid('not JSON', cause);
   }
   if (!Array.isArray(files)) throw invalid('`files` is missing');
-  return files.reduce((sum: number, file: unknown) => {
-    const bytes: unknown = typeof file === 'object' && file !== null ? Reflect.get(file, 'bytes') : undefined;
+  const store = await Store.open();
+  const kept = (await store?.hashes().catch(() => undefined)) ?? new Set<unknown>();
+  let [downloadBytes, cachedBytes] = [0, 0];
+  for (const file of files) {
+    const { bytes, sha256 }: { bytes?: unknown; sha256?: unknown } = typeof file === 'object' && file !== null ? file : {};
     if (typeof bytes !== 'number' || !(bytes >= 0)) throw invalid('a file has no `bytes`');
-    return sum + bytes;
-  }, 0);
+    downloadBytes += bytes;
+    if (kept.has(sha256)) cachedBytes += bytes;
+  }
+  return { downloadBytes, cachedBytes };
 }
 
 export const platformFetch: Fetch = (input, init) => globalThis.fetch(input, init);
