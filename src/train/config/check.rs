@@ -1,0 +1,97 @@
+//! What settings of a run must be, each and together.
+
+use super::{Kind, TrainConfig, scenes};
+use crate::convert::policy::GROUPS;
+use crate::error::{Error, Result};
+
+impl TrainConfig {
+    /// # Errors
+    /// `InvalidInput` naming the first setting that is wrong.
+    pub(super) fn check(&self, kind: Kind) -> Result<()> {
+        let stages = self.stages()?;
+        let r = &self.routing;
+        let o = &self.optimizer;
+        let unit = |v: f64| (0.0..=1.0).contains(&v);
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let model = self.model.as_ref();
+        let counts = model.map_or_else(Vec::new, |m| {
+            vec![
+                m.max_tokens,
+                m.layers,
+                m.heads,
+                m.head_dim,
+                m.patch,
+                m.text_width,
+                m.text_layers,
+                m.text_heads,
+                m.text_mlp,
+            ]
+        });
+        let descending =
+            !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
+        let lowest = r.bins.last().copied().unwrap_or(1.0);
+        let rules: [(bool, &str, &str); 28] = [
+            (stages.is_empty(), "stages", "there is none"),
+            (
+                self.source != scenes() && stages.iter().any(|s| s.plain + s.pairs > 0.0),
+                "stages",
+                "PLAIN and PAIRS go with the source `scenes`",
+            ),
+            (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
+            (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
+            (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
+            (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
+            (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
+            (
+                model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0),
+                "model.textHeads",
+                "must divide textWidth",
+            ),
+            (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
+            (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
+            (!positive(self.loss.shift), "loss.shift", "must be positive"),
+            (!o.muon.is_none_or(positive), "optimizer.muon", "must be positive"),
+            (!positive(o.relative_bias), "optimizer.relativeBias", "must be positive"),
+            (!o.betas.iter().all(|b| (0.0..1.0).contains(b)), "optimizer.betas", "are outside 0..1"),
+            (!(o.weight_decay.is_finite() && o.weight_decay >= 0.0), "optimizer.weightDecay", "is negative"),
+            (!positive(o.clip), "optimizer.clip", "must be positive"),
+            (!unit(o.hold) || !unit(o.floor), "optimizer.hold", "and `floor` are shares in 0..1"),
+            (!(0.0..1.0).contains(&o.ema), "optimizer.ema", "is outside 0..1"),
+            (o.micro_batch == 0, "optimizer.microBatch", "must be at least 1"),
+            (!descending, "routing.bins", "must be ratios in (0, 1], descending"),
+            (!(1..=100).contains(&r.regions), "routing.regions", "is outside 1..100"),
+            (!(positive(r.score_gain)), "routing.scoreGain", "must be positive"),
+            (!(r.compression >= 0.0 && r.compression <= 1.0 - lowest), "routing.compression", "is not within the bins"),
+            (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
+            (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
+            (
+                self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base),
+                "lora",
+                "is a rank of `train diffcr`, at least 1",
+            ),
+            (
+                self.quantize.is_some() && self.lora.is_some(),
+                "quantize",
+                "does not go with `lora`: adapters are merged first",
+            ),
+            (
+                self.quantize.as_ref().is_some_and(|q| !GROUPS.contains(&q.group)),
+                "quantize.group",
+                "is not 32, 64 or 128",
+            ),
+        ];
+        if let Some((_, field, reason)) = rules.iter().find(|(broken, ..)| *broken) {
+            return Err(Error::input(*field, *reason));
+        }
+        if self.progress.checkpoint_every == 0 || self.progress.log_every == 0 {
+            return Err(Error::input("progress", "the intervals must be at least 1"));
+        }
+        if self.is_routed(kind)
+            && let Some(i) = stages.iter().position(|s| s.batch % r.regions != 0)
+        {
+            let reason = format!("the batch of {} does not divide into {} regions", stages[i].batch, r.regions);
+            return Err(Error::input(format!("stages[{i}]"), reason));
+        }
+        Ok(())
+    }
+}
