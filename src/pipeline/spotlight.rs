@@ -29,7 +29,7 @@ pub struct Spotlight {
 
 impl Default for Spotlight {
     fn default() -> Self {
-        Self { ring: 0, refresh: 7, min_steps: 8, max_active: 75 }
+        Self { ring: 0, refresh: 7, min_steps: 8, max_active: 50 }
     }
 }
 
