@@ -168,21 +168,24 @@ fn a_dense_bundle_becomes_a_routed_one() {
     converted(&scratch.path("packed-lora"), &scratch.path("packed-again"), &["--encoding", "q4"]);
 }
 
+/// Two steps of `train diffcr` from one bundle of the scratch folder to another.
+fn short(scratch: &Scratch, out: &str, from: &str, settings: &str) -> Output {
+    let text = format!(
+        "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n{settings}\n",
+        scratch.path(out),
+        scratch.path(&format!("{out}-work")),
+        scratch.path(from),
+    );
+    let path = scratch.path(&format!("{out}.toml"));
+    std::fs::write(&path, text).unwrap();
+    train("diffcr", &path, &[])
+}
+
 #[test]
 fn routers_that_cannot_go_on_are_refused() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 2, 0), &[]);
-    let run = |from: &str, routing: &str| {
-        let text = format!(
-            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n[routing]\n{routing}\n",
-            scratch.path("out"),
-            scratch.path("out-work"),
-            scratch.path(from),
-        );
-        let path = scratch.path("out.toml");
-        std::fs::write(&path, text).unwrap();
-        train("diffcr", &path, &[])
-    };
+    let run = |from: &str, routing: &str| short(&scratch, "out", from, &format!("[routing]\n{routing}"));
     let fault = |from: &str, routing: &str| error_line(&run(from, routing));
     assert!(fault("base-bundle", "inherit = true").contains("routing.inherit: the bundle in `from` has no routers"));
     assert!(run("base-bundle", "regions = 2").status.success());
@@ -197,17 +200,7 @@ fn routers_that_cannot_go_on_are_refused() {
 fn settings_that_exclude_each_other_are_refused() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 2, 0), &[]);
-    let run = |from: &str, top: &str| {
-        let text = format!(
-            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n{top}\n",
-            scratch.path("filler"),
-            scratch.path("filler-work"),
-            scratch.path(from),
-        );
-        let path = scratch.path("filler.toml");
-        std::fs::write(&path, text).unwrap();
-        train("diffcr", &path, &[])
-    };
+    let run = |from: &str, settings: &str| short(&scratch, "filler", from, settings);
     let both = run("base-bundle", "lora = 4\n[quantize]\nencoding = 'q4'");
     assert!(error_line(&both).contains("quantize: does not go with `lora`"));
     assert!(error_line(&run("base-bundle", "[quantize]\nencoding = 'q3'")).contains("quantize.encoding: "));
