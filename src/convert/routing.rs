@@ -7,6 +7,7 @@ use super::keys::numbered;
 use crate::bundle::manifest::{Preset, Routing, ScoreScale};
 use crate::error::{Error, Result};
 use crate::model::config::TransformerConfig;
+use crate::model::ratios::limits;
 
 /// The keep ratios a layer can run at, where the checkpoint does not list its own.
 const BINS: [f64; 10] = [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1];
@@ -115,7 +116,7 @@ fn routing(name: &str, bins: Vec<f64>, keep: Vec<Vec<f32>>) -> Result<Routing> {
     if keep.iter().flatten().any(|r| !r.is_finite()) {
         return Err(Error::model(name, "a keep ratio is not a number"));
     }
-    let (most, least) = (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0));
+    let (most, least) = limits(&bins);
     let regions = keep.len();
     let keep = keep.into_iter().map(|row| row.into_iter().map(|r| decimal(r).clamp(least, most)).collect()).collect();
     let preset = Preset { name: LEARNED.into(), keep, dense_steps: 0.0 };

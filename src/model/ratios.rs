@@ -135,6 +135,11 @@ fn mean(keep: &[Vec<f64>]) -> f64 {
     keep.iter().flatten().sum::<f64>() / count.max(1) as f64
 }
 
+/// The largest and the least of descending keep ratios; 1 where there is none.
+pub fn limits(bins: &[f64]) -> (f64, f64) {
+    (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0))
+}
+
 /// The learned table stretched to skip `share` of the tokens on average: `1 − a (1 − keep)`, within the bins, with the `a` whose
 /// binned mean comes nearest. What the model learned to compress more is compressed more; a table that never compresses is
 /// compressed evenly.
@@ -142,7 +147,7 @@ fn rescale(routing: &Routing, preset: &Preset, share: f64) -> Result<Vec<Vec<f64
     if !(0.0..=0.9).contains(&share) {
         return Err(Error::input("compression", format!("{share} is not in 0 … 0.9")));
     }
-    let lowest = routing.bins.last().copied().unwrap_or(1.0);
+    let (_, lowest) = limits(&routing.bins);
     let skip: Vec<Vec<f64>> = if mean(&preset.keep) > 1.0 - 1e-6 {
         preset.keep.iter().map(|row| vec![1.0; row.len()]).collect()
     } else {

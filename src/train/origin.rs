@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::model::config::{
     FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
 };
+use crate::model::ratios::limits;
 
 /// Channels of a picture, and of one with a mask and without its hole.
 const PICTURE: usize = 3;
@@ -137,7 +138,7 @@ fn inherited(config: &TrainConfig, routing: Option<&manifest::Routing>) -> Resul
     }
     let preset = routing.presets.iter().find(|p| p.name == routing.default);
     let preset = preset.ok_or_else(|| fault("the bundle has no default preset".into()))?;
-    let (most, least) = (r.bins.first().copied().unwrap_or(1.0), r.bins.last().copied().unwrap_or(1.0));
+    let (most, least) = limits(&r.bins);
     Ok(preset.keep.iter().flatten().map(|k| k.clamp(least, most) as f32).collect())
 }
 

@@ -22,7 +22,7 @@ use crate::bundle::manifest::Manifest;
 use crate::convert::shard::Watch;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::ratios::region;
+use crate::model::ratios::{limits, region};
 use crate::model::tokenizer::Tokenizer;
 use crate::sampler::schedule::Schedule;
 
@@ -230,8 +230,7 @@ impl<'a> Run<'a> {
             muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rates, pools, device)?;
         }
         if let Some(range) = values.range(RATIO) {
-            let bins = &config.routing.bins;
-            let (most, least) = (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0));
+            let (most, least) = limits(&config.routing.bins);
             values.values_mut()[range].iter_mut().for_each(|r| *r = r.clamp(least as f32, most as f32));
         }
         self.state.stage_step += 1;

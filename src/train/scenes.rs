@@ -44,16 +44,9 @@ pub struct Object {
 /// Draws a scene at random: what is asked for, then what the caption leaves open.
 pub fn describe(random: &mut Random) -> Scene {
     let background = background(random);
-    let free: Vec<Color> =
-        Color::ALL.iter().copied().filter(|c| *c != background.first && *c != background.second).collect();
+    let free = free_colors(background);
     let (subject, objects) = if random.unit() < 0.6 { one(random, &free) } else { two(random, &free) };
-    Scene {
-        background,
-        phase: random.unit() as f32,
-        vertical: random.unit() < 0.5,
-        objects,
-        caption: Request { subject, background }.caption(),
-    }
+    compose(random, background, subject, objects)
 }
 
 /// As [`describe`], but always of so many objects (1 or 2) on a plain background.
@@ -69,8 +62,7 @@ pub fn describe_plain(random: &mut Random, objects: usize) -> Scene {
 /// As [`describe`], but always of one object, of any size and anywhere: its caption names no place, and the nearest size.
 pub fn describe_anywhere(random: &mut Random) -> Scene {
     let background = background(random);
-    let free: Vec<Color> =
-        Color::ALL.iter().copied().filter(|c| *c != background.first && *c != background.second).collect();
+    let free = free_colors(background);
     let (shape, color, radius) = (random.choice(Shape::ALL), random.choice(&free), random.uniform(SMALLEST, LARGEST));
     let room = 1.0 - radius;
     let object = Object {
@@ -81,11 +73,21 @@ pub fn describe_anywhere(random: &mut Random) -> Scene {
         y: random.uniform(-room, room) as f32,
     };
     let subject = Subject::One { size: Size::nearest(radius), color, shape, place: None };
+    compose(random, background, subject, vec![object])
+}
+
+/// The colours that stand out from a background.
+pub fn free_colors(background: Background) -> Vec<Color> {
+    Color::ALL.iter().copied().filter(|c| *c != background.first && *c != background.second).collect()
+}
+
+/// The scene with what the caption leaves open.
+fn compose(random: &mut Random, background: Background, subject: Subject, objects: Vec<Object>) -> Scene {
     Scene {
         background,
         phase: random.unit() as f32,
         vertical: random.unit() < 0.5,
-        objects: vec![object],
+        objects,
         caption: Request { subject, background }.caption(),
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::conv::{channels_first, channels_last};
-use super::launch::{Buffer, Shader, launch};
+use super::launch::{Buffer, Shader, lanes, launch};
 
 const WORKGROUP: usize = 64;
 /// Pieces that a map is cut into, at most, and pixels of one, at least.
@@ -33,7 +33,7 @@ impl Shader for Norm {
     }
 
     fn source(&self) -> String {
-        let (element, sum) = if self.vector { ("vec4<f32>", "dot(t, vec4<f32>(1.0))") } else { ("f32", "t") };
+        let (element, sum) = lanes(self.vector, "t");
         let first = if self.vector { ".x" } else { "" };
         let (bindings, body) = match self.stage {
             Stage::Pieces => (

@@ -133,6 +133,11 @@ pub fn launch(shader: impl Shader, inputs: &[&Buffer], outputs: &[&Buffer], word
     first.0.client.launch(Box::new(Wgsl(shader)), CubeCount::Static(x, y, z), arguments);
 }
 
+/// WGSL's type of what a load takes, four values or one, and the sum of the values of `name`, which is of it.
+pub fn lanes(vector: bool, name: &str) -> (&'static str, String) {
+    if vector { ("vec4<f32>", format!("dot({name}, vec4<f32>(1.0))")) } else { ("f32", name.into()) }
+}
+
 /// WGSL made of `line(i)` for every i below `count`.
 pub fn unroll(count: usize, line: impl Fn(usize) -> String) -> String {
     (0..count).map(line).collect::<Vec<_>>().join("\n")

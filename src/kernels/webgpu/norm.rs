@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::launch::{Buffer, Shader, launch};
+use super::launch::{Buffer, Shader, lanes, launch};
 use crate::kernels::norm::layer_norm;
 use crate::kernels::{Row, Slots, gather};
 
@@ -20,7 +20,7 @@ impl Shader for Norm {
     }
 
     fn source(&self) -> String {
-        let (element, sum) = if self.vector { ("vec4<f32>", "dot(t, vec4<f32>(1.0))") } else { ("f32", "t") };
+        let (element, sum) = lanes(self.vector, "t");
         format!(
             "
 // Rows of `width` elements, `image` of them to an image of x and `group` to one of y. Shift and scale are rows of tables.
@@ -107,7 +107,7 @@ impl Shader for Rms {
     }
 
     fn source(&self) -> String {
-        let (element, sum) = if self.vector { ("vec4<f32>", "dot(square, vec4<f32>(1.0))") } else { ("f32", "square") };
+        let (element, sum) = lanes(self.vector, "square");
         format!(
             "
 struct P {{ rows: u32, width: u32, channels: u32, eps: u32 }}

@@ -3,6 +3,7 @@
 use super::{Kind, TrainConfig, scenes};
 use crate::convert::policy::GROUPS;
 use crate::error::{Error, Result};
+use crate::model::ratios::limits;
 
 impl TrainConfig {
     /// # Errors
@@ -29,7 +30,7 @@ impl TrainConfig {
         });
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
-        let lowest = r.bins.last().copied().unwrap_or(1.0);
+        let (_, lowest) = limits(&r.bins);
         let rules: [(bool, &str, &str); 28] = [
             (stages.is_empty(), "stages", "there is none"),
             (

@@ -2,7 +2,7 @@
 
 use crate::train::evaluate::HELD_OUT_SEED;
 use crate::train::random::Random;
-use crate::train::scenes::{Color, Object, Relation, Request, Scene, Shape, Size, Subject, describe, render};
+use crate::train::scenes::{Object, Relation, Request, Scene, Shape, Size, Subject, describe, free_colors, render};
 
 /// Seed of the tasks; no training uses it.
 const SEED: u64 = HELD_OUT_SEED + 2;
@@ -33,8 +33,7 @@ impl Task {
         let half = (f64::from(percent) / 100.0).sqrt(); // of the hole, in units of half the picture
         let radius = FILL * half / 1.15; // the farthest that a shape reaches
         let ground = scene.background;
-        let mut free: Vec<Color> =
-            Color::ALL.iter().copied().filter(|c| *c != ground.first && *c != ground.second).collect();
+        let mut free = free_colors(ground);
         let mut color = || {
             let color = random.choice(&free);
             free.retain(|c| *c != color);
