@@ -110,8 +110,8 @@ async function fill(remote: Remote, open: Promise<unknown>, source: Source, mete
     },
   });
   if (signal.aborted) throw abortError();
-  const { info } = await remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
-  await store?.prune().catch(() => {});
+  const ready = remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
+  const [{ info }] = await Promise.all([ready, store?.prune().catch(() => {})]); // while the model is put together
   return info;
 }
 
