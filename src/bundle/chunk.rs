@@ -56,8 +56,12 @@ impl<'a> Chunk<'a> {
         match (piece.encoding, piece.group, bytes.as_slice()) {
             (Encoding::F32, _, [values]) => floats(&piece.name, Dtype::F32, values),
             (Encoding::F16, _, [values]) => floats(&piece.name, Dtype::F16, values),
-            (Encoding::Q8, Some(group), [words, scales]) => Ok(dequantize::<8>(words, scales, group)),
-            (Encoding::Q4, Some(group), [words, scales]) => Ok(dequantize::<4>(words, scales, group)),
+            (Encoding::Q8, Some(group), [words, scales]) => {
+                Ok(dequantize::<{ Encoding::Q8.bits() }>(words, scales, group))
+            }
+            (Encoding::Q4, Some(group), [words, scales]) => {
+                Ok(dequantize::<{ Encoding::Q4.bits() }>(words, scales, group))
+            }
             _ => Err(Error::internal(format!("{} has no group", piece.name))),
         }
     }
@@ -91,18 +95,17 @@ impl<'a> Chunk<'a> {
 /// The safetensors entries that hold `piece`: name, type and shape.
 fn stored(piece: &Piece) -> Vec<(String, Dtype, Vec<usize>)> {
     let (name, shape) = (&piece.name, &piece.shape);
-    let quantized = |per_word: usize| {
-        let (rows, width) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
-        vec![
-            (format!("{name}.qweight"), Dtype::U32, vec![rows, width / per_word]),
-            (format!("{name}.scales"), Dtype::F16, vec![rows, width / piece.group.unwrap_or(1)]),
-        ]
-    };
     match piece.encoding {
         Encoding::F32 => vec![(name.clone(), Dtype::F32, shape.clone())],
         Encoding::F16 => vec![(name.clone(), Dtype::F16, shape.clone())],
-        Encoding::Q8 => quantized(4),
-        Encoding::Q4 => quantized(8),
+        Encoding::Q8 | Encoding::Q4 => {
+            let (rows, width) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
+            let per_word = (32 / piece.encoding.bits()) as usize;
+            vec![
+                (format!("{name}.qweight"), Dtype::U32, vec![rows, width / per_word]),
+                (format!("{name}.scales"), Dtype::F16, vec![rows, width / piece.group.unwrap_or(1)]),
+            ]
+        }
     }
 }
 

@@ -134,6 +134,23 @@ pub enum Encoding {
     Q4,
 }
 
+impl Encoding {
+    /// Bits of a value, scales apart.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::F32 => 32,
+            Self::F16 => 16,
+            Self::Q8 => 8,
+            Self::Q4 => 4,
+        }
+    }
+
+    /// Whether values are integers in groups that share a scale.
+    pub const fn is_quantized(self) -> bool {
+        matches!(self, Self::Q8 | Self::Q4)
+    }
+}
+
 /// A tensor as a file holds it: whole, or some of its rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece {
@@ -269,13 +286,8 @@ impl Piece {
     /// Bytes of its values, scales included.
     pub fn bytes(&self) -> u64 {
         let elements = self.shape.iter().product::<usize>() as u64;
-        let scales = 2 * elements / self.group.unwrap_or(1) as u64;
-        match self.encoding {
-            Encoding::F32 => 4 * elements,
-            Encoding::F16 => 2 * elements,
-            Encoding::Q8 => elements + scales,
-            Encoding::Q4 => elements / 2 + scales,
-        }
+        let scales = if self.encoding.is_quantized() { 2 * elements / self.group.unwrap_or(1) as u64 } else { 0 };
+        elements * u64::from(self.encoding.bits()) / 8 + scales
     }
 }
 
@@ -310,14 +322,11 @@ impl TensorEntry {
         if self.shape.len() > 6 || elements.is_none_or(|n| n == 0 || n > MAX_ELEMENTS) {
             return fault(format!("the shape {:?} is not possible", self.shape));
         }
-        match (self.encoding, self.group) {
-            (Encoding::F32 | Encoding::F16, None) => {}
-            (Encoding::Q8 | Encoding::Q4, Some(group)) => {
-                let fits = self.shape.len() == 2 && group >= 8 && group % 8 == 0 && self.shape[1] % group == 0;
-                if !fits {
-                    return fault(format!("groups of {group} do not fit the shape {:?}", self.shape));
-                }
-            }
+        let fits = |group: usize| self.shape.len() == 2 && group >= 8 && group % 8 == 0 && self.shape[1] % group == 0;
+        match (self.encoding.is_quantized(), self.group) {
+            (false, None) => {}
+            (true, Some(group)) if fits(group) => {}
+            (true, Some(group)) => return fault(format!("groups of {group} do not fit the shape {:?}", self.shape)),
             _ => return fault("`group` goes with q8 and q4, and only with them".into()),
         }
         if self.file.is_some() == !self.rows.is_empty() {

@@ -84,8 +84,7 @@ impl Policy {
 
     /// Whether any tensor may be quantized.
     pub fn quantizes(&self) -> bool {
-        let quantized = |e: &Exception| matches!(e.encoding, Encoding::Q8 | Encoding::Q4);
-        !matches!(self.scheme, Scheme::F32 | Scheme::F16) || self.exceptions.iter().any(quantized)
+        !matches!(self.scheme, Scheme::F32 | Scheme::F16) || self.exceptions.iter().any(|e| e.encoding.is_quantized())
     }
 
     /// The encoding of a tensor, and its group where that is a quantized one.
@@ -95,7 +94,7 @@ impl Policy {
     pub fn encoding(&self, name: &str, shape: &[usize]) -> Result<(Encoding, Option<usize>)> {
         let exception = self.exceptions.iter().find(|e| matches(&e.pattern, name));
         let wanted = exception.map_or_else(|| self.scheme.encoding(name, shape), |e| e.encoding);
-        if matches!(wanted, Encoding::F32 | Encoding::F16) {
+        if !wanted.is_quantized() {
             return Ok((wanted, None));
         }
         let fitting = |&&group: &&usize| matches!(shape, [_, width] if group <= self.group && width % group == 0);

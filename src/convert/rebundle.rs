@@ -7,7 +7,7 @@ use super::Options;
 use super::foreign::{self, Foreign, Source, Tensors};
 use super::source::Model;
 use crate::bundle::folder::verify_folder;
-use crate::bundle::manifest::{Encoding, Part};
+use crate::bundle::manifest::Part;
 use crate::error::{Error, Result};
 
 /// Opens the bundle in `src`, every file of it verified.
@@ -28,7 +28,7 @@ pub fn open(src: &Path, options: &Options) -> Result<Model> {
     }
     let mut parts: BTreeMap<&str, Tensors> = BTreeMap::new();
     for (name, entry) in &manifest.tensors {
-        if matches!(entry.encoding, Encoding::Q8 | Encoding::Q4) {
+        if entry.encoding.is_quantized() {
             return Err(Error::model(name, "it is quantized already: convert the bundle it was made from"));
         }
         let stored = entry.pieces(name).into_iter().map(|piece| {

@@ -175,14 +175,14 @@ impl Plan<'_> {
         let tensor = self.tensors.get(&piece.tensor).ok_or_else(|| Error::internal("a planned tensor is gone"))?;
         let values = read(tensor, piece)?;
         let name = piece.name.clone();
-        let bits = match piece.encoding {
+        match piece.encoding {
             Encoding::F32 => {
                 return Ok(vec![(name, Dtype::F32, piece.shape.clone(), bytemuck::cast_slice(&values).to_vec())]);
             }
             Encoding::F16 => return Ok(vec![(name, Dtype::F16, piece.shape.clone(), to_f16(&tensor.name, &values)?)]),
-            Encoding::Q8 => 8,
-            Encoding::Q4 => 4,
-        };
+            Encoding::Q8 | Encoding::Q4 => {}
+        }
+        let bits = piece.encoding.bits();
         let (Some(group), &[rows, width]) = (piece.group, &piece.shape[..]) else {
             return Err(Error::internal(format!("{name} has no groups")));
         };

@@ -2,7 +2,6 @@
 
 use super::config::QuantizeConfig;
 use super::parameters::Parameters;
-use crate::bundle::manifest::Encoding;
 use crate::convert::policy::Policy;
 use crate::convert::quantize::round;
 use crate::error::{Error, Result};
@@ -23,13 +22,9 @@ impl Rounding {
     pub fn apply(&self, trained: &Parameters) -> Result<Parameters> {
         let mut values = trained.values().to_vec();
         for view in trained.views() {
-            let bits = match self.0.encoding(view.name, view.shape)? {
-                (Encoding::Q8, Some(group)) => Some((8, group)),
-                (Encoding::Q4, Some(group)) => Some((4, group)),
-                _ => None,
-            };
-            if let (Some((bits, group)), Some(range)) = (bits, trained.range(view.name)) {
-                round(&mut values[range], bits, group, self.0.clip)
+            let (encoding, group) = self.0.encoding(view.name, view.shape)?;
+            if let (Some(group), Some(range)) = (group, trained.range(view.name)) {
+                round(&mut values[range], encoding.bits(), group, self.0.clip)
                     .ok_or_else(|| Error::model(view.name, "a weight is not finite or too large to be quantized"))?;
             }
         }
