@@ -12,7 +12,7 @@ use super::checkpoint::exact;
 /// The mean keep ratio is held within this of its target; λ aims at half of it.
 pub const BAND: f64 = 0.005;
 /// Largest change of ln λ in a step.
-const SPEED: f64 = 0.02;
+pub const SPEED: f64 = 0.02;
 /// Share of the newest error in the smoothed one.
 const NEWEST: f64 = 0.1;
 /// λ stays between its first value and this multiple of it.

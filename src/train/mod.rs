@@ -4,7 +4,7 @@
 //! ```text
 //! config ── run (the loop) ── step (micro-batches on all cores) ── net (a graph from flat parameters) ── soft_ratio (two-bin mix)
 //!   │        ├─ data, noise (what is learned from), rounding (weights as they will be stored)
-//!   │        ├─ optimizer, muon, ema, controller (between the steps)
+//!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot (what is left behind)
 //!   └─ origin, init (what it starts from) ─── export (the bundle it ends in)
 //! ```
@@ -30,6 +30,7 @@ pub mod parameters;
 pub mod plot;
 pub mod progress;
 pub mod random;
+pub mod reach;
 pub mod rounding;
 pub mod run;
 pub mod scenes;

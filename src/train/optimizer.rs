@@ -65,6 +65,14 @@ impl AdamW {
     }
 }
 
+/// How far AdamW moves a parameter in a step whose gradient has grown by `e^growth` a step for long, in units of its rate: 1 where
+/// it stays the same.
+pub fn pace([b1, b2]: [f64; 2], growth: f64) -> f64 {
+    let first = (1.0 - b1) / (1.0 - b1 * (-growth).exp());
+    let second = (1.0 - b2) / (1.0 - b2 * (-2.0 * growth).exp());
+    first / second.sqrt()
+}
+
 /// Scales the clipped groups' part of `gradient` to a norm of at most `limit`; returns the norm it had.
 pub fn clip(gradient: &mut [f32], groups: &[Group], limit: f64) -> f64 {
     let square = |g: &Group| gradient[g.range.clone()].iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>();
@@ -112,6 +120,21 @@ mod tests {
                 w[i] = w[i] * (1.0 - 0.1 * 0.5) - 0.1 * mh / (vh.sqrt() + 1e-8);
                 assert!((f64::from(values[i]) - w[i]).abs() < 1e-6, "{t} {i}");
             }
+        }
+    }
+
+    #[test]
+    fn a_parameter_moves_by_its_rate_and_faster_where_the_gradient_grows() {
+        for (growth, expected) in [(0.0, 1.0), (0.02, 1.4507)] {
+            let mut adam = AdamW::new(1, [0.9, 0.98]);
+            let groups = [group(0..1, Rate::Own(1.0), 0.0, false)];
+            let mut moved = 0.0;
+            for step in 0..1000 {
+                let mut value = [0.0f32];
+                adam.update(&mut value, &[(0.01 * (growth * f64::from(step)).exp()) as f32], &groups, 0.0, 1.0);
+                moved = f64::from(-value[0]);
+            }
+            assert!((moved - expected).abs() < 1e-3 && (pace([0.9, 0.98], growth) - expected).abs() < 1e-3, "{moved}");
         }
     }
 

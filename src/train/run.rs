@@ -17,7 +17,7 @@ use super::progress::{Log, Row};
 use super::random::Random;
 use super::stage::Stage;
 use super::step::{Terms, Workers};
-use super::{ema, export, muon};
+use super::{ema, export, muon, reach};
 use crate::bundle::manifest::Manifest;
 use crate::convert::shard::Watch;
 use crate::device;
@@ -88,6 +88,11 @@ pub enum Begin {
 /// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
 pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Monitor) -> Result<Summary> {
     let mut run = Run::new(config, kind, begin != Begin::New)?;
+    if begin != Begin::Export
+        && let Some(warning) = run.warning()
+    {
+        monitor.line(&warning);
+    }
     while let Some(stage) = run.stages.get(run.state.stage).copied().filter(|_| begin != Begin::Export) {
         run.stage(stage, monitor)?;
     }
@@ -339,6 +344,13 @@ impl<'a> Run<'a> {
             return mean(view.values);
         }
         self.frame.routing.as_ref().and_then(|r| r.uniform).unwrap_or(1.0)
+    }
+
+    /// Where learned ratios have too few steps left to meet their target.
+    fn warning(&self) -> Option<String> {
+        let ratios = self.tensors.values.get(RATIO)?;
+        let stages = self.stages.get(self.state.stage..)?;
+        reach::warning(self.config, stages, self.state.stage_step, mean(ratios.values))
     }
 
     fn save(&self) -> Result<()> {

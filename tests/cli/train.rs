@@ -197,6 +197,28 @@ fn routers_that_cannot_go_on_are_refused() {
 }
 
 #[test]
+fn ratios_with_too_few_steps_for_their_target_are_warned_of() {
+    let scratch = Scratch::new();
+    trained("base", &base(&scratch, "base", 2, 0), &[]);
+    let quiet = short(&scratch, "out", "base-bundle", "");
+    assert!(quiet.status.success() && stderr(&quiet).is_empty(), "{}", stderr(&quiet));
+    let again = |settings: &str| {
+        std::fs::remove_dir_all(scratch.path("out-work")).unwrap();
+        let config = scratch.path("out.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        std::fs::write(&config, format!("{text}{settings}")).unwrap();
+        stderr(&diffcr().args(["train", "diffcr"]).arg(&config).output().unwrap())
+    };
+    let said = again("[routing]\n");
+    assert!(
+        said.starts_with("warning: the mean keep ratio will not get from 1.000 to 0.700 in the 2 steps left"),
+        "{said}"
+    );
+    let enough = again("ratioRate = 10.0\n");
+    assert!(!enough.contains("warning") && enough.contains("step"), "{enough}");
+}
+
+#[test]
 fn settings_that_exclude_each_other_are_refused() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 2, 0), &[]);
