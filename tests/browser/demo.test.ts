@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
+import { askFor, modelIs, openDemo, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
 import { nativePicture, toBytes } from './reference.ts';
 
 const site = useSite();
@@ -11,9 +11,7 @@ const BYTES = 2;
 
 test('a prompt becomes the picture that the native engine draws, over WebGPU', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(site.url);
-  await modelIs(page, 'ready');
-  expect(await page.textContent('#backend')).toBe('WebGPU');
+  await openDemo(page, site.url);
   await askFor(page, REQUEST);
   await page.waitForSelector('body[data-run=running]');
   await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step 2 of 4'));
@@ -40,6 +38,21 @@ test('a prompt becomes the picture that the native engine draws, over WebGPU', a
   expect((await pixels(page)).data).not.toEqual(got.data);
   await page.keyboard.press('End');
   expect((await pixels(page)).data).toEqual(got.data);
+  await close();
+});
+
+test('left to itself, the page takes the CPU build where WebGPU is software, and says so', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(site.url);
+  await modelIs(page, 'ready');
+  expect(await page.textContent('#backend')).toBe('CPU');
+  expect(await page.textContent('#note')).toMatch(/^WebGPU computes on the CPU here \(.*swiftshader.*\)\. The model runs on the CPU build/i);
+  await askFor(page, REQUEST);
+  await pictureIsDone(page);
+  const got = (await pixels(page)).data;
+  const differences = toBytes(nativePicture(REQUEST)).map((byte, i) => Math.abs(byte - (got[i] ?? Number.NaN)));
+  expect(Math.max(...differences)).toBeLessThanOrEqual(BYTES);
+  await screenshot(page, 'demo-auto');
   await close();
 });
 
@@ -82,8 +95,7 @@ test('the routing can be seen, and how much of the model runs can be chosen', as
 
 test('a run can be cancelled, and the next one is right', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(site.url);
-  await modelIs(page, 'ready');
+  await openDemo(page, site.url);
   await askFor(page, { ...REQUEST, steps: 50 });
   await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));
   await page.click('#cancel');

@@ -146,6 +146,13 @@ export async function screenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: `${screenshots}${name}.png`, fullPage: true });
 }
 
+/** Opens the demo page over WebGPU, which `auto` leaves alone where it is software, and waits for the model. */
+export async function openDemo(page: Page, url: string): Promise<void> {
+  await page.goto(`${url}?device=webgpu`);
+  await modelIs(page, 'ready');
+  expect(await page.textContent('#backend')).toBe('WebGPU');
+}
+
 /** Waits until the demo page shows its model in one of the states. */
 export async function modelIs(page: Page, kind: 'ready' | 'idle' | 'loading'): Promise<void> {
   await page.waitForSelector(`body[data-model=${kind}]`);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { crc32 } from '../../www/lib/png.ts';
-import { askFor, modelIs, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
+import { askFor, modelIs, openDemo, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
 
 const site = useSite();
 
@@ -45,8 +45,7 @@ function changed(before: ArrayLike<number>, after: ArrayLike<number>): boolean[]
 
 test('a part of the last picture is painted over and drawn anew over WebGPU; the rest stays to the bit', async () => {
   const { page, close } = await openPage(site.browser, { viewport: { width: 1280, height: 1080 } });
-  await page.goto(site.url);
-  await modelIs(page, 'ready');
+  await openDemo(page, site.url);
   expect(await page.isHidden('#retouch')).toBe(true);
   await askFor(page, REQUEST);
   await pictureIsDone(page);

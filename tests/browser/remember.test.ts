@@ -29,7 +29,7 @@ test('a second load takes over what the first one timed, until it is told to for
   /** Lines with times of which no two measurements are the same to the hundredth of a millisecond. */
   const load = (options: Pick<LoadOptions, 'tuningMs' | 'rememberKernels'>): Promise<readonly string[]> =>
     page.evaluate(async (options) => {
-      const pipe = await diffcr.loadModel('/bundles/wide/', options);
+      const pipe = await diffcr.loadModel('/bundles/wide/', { device: 'webgpu', ...options });
       await pipe.dispose();
       return pipe.info.kernels ?? [];
     }, options);

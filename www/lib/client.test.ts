@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { load, loadModel } from './client.ts';
 import { DiffCRError } from './errors.ts';
 import type { Precision } from './kernels.ts';
@@ -48,6 +48,47 @@ test('without WebGPU the pipeline says so', async () => {
   const { worker, fetch } = setup({ adapter: () => Promise.reject(new DiffCRError('WEBGPU_UNAVAILABLE', 'WebGPU is not available')) });
   const pipe = await load(base, { fetch }, worker.connect);
   expect(pipe).toMatchObject({ backend: 'cpu', note: expect.stringMatching(/^WebGPU is not available/) });
+});
+
+const swiftshader = async () => ({ info: { vendor: 'google', architecture: 'swiftshader', device: '', description: '' } });
+
+test('software takes a small model off WebGPU and says so; WebGPU asked for is WebGPU', async () => {
+  const auto = setup({ adapter: swiftshader });
+  const pipe = await load(base, { fetch: auto.fetch }, auto.worker.connect);
+  expect(pipe).toMatchObject({ backend: 'cpu', note: expect.stringMatching(/^WebGPU computes on the CPU here \(swiftshader\)\./) });
+  expect(auto.log).toEqual(['open cpu']);
+  const asked = setup({ adapter: swiftshader });
+  expect(await load(base, { fetch: asked.fetch, device: 'webgpu' }, asked.worker.connect)).toMatchObject({ backend: 'webgpu', note: undefined });
+  expect(asked.log).toEqual(['open webgpu']);
+});
+
+test('a large model stays on WebGPU, software or not', async () => {
+  const files = [{ ...manifest.files[0], bytes: 65 * 2 ** 20 }];
+  // Opened by its size, then refused by its bytes.
+  const { worker, fetch, log } = setup({ adapter: swiftshader }, (url) => {
+    return url.endsWith('diffcr.json') ? new Response(JSON.stringify({ ...manifest, files })) : undefined;
+  });
+  await expect(load(base, { fetch }, worker.connect)).rejects.toMatchObject({ code: 'INTEGRITY' });
+  expect(log).toEqual(['open webgpu']);
+});
+
+test('a GPU does not wait for the manifest, software does', async () => {
+  for (const [adapter, early] of [[undefined, ['open webgpu']], [swiftshader, []]] as const) {
+    let answer: (response: Response) => void = () => {};
+    const { worker, log } = setup(adapter === undefined ? {} : { adapter });
+    const loading = load(base, { fetch: () => new Promise((resolve) => { answer = resolve; }) }, worker.connect);
+    await vi.waitFor(() => expect(worker.sent).toHaveLength(1 + early.length)); // the adapter is asked for, and perhaps the module
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await vi.waitFor(() => expect(log).toEqual(early));
+    answer(new Response('{}'));
+    await expect(loading).rejects.toMatchObject({ name: expect.stringMatching(/Error/) });
+  }
+});
+
+test('on software a manifest that cannot be read is told as such', async () => {
+  const { worker, fetch } = setup({ adapter: swiftshader }, () => new Response('{"files": 1}'));
+  await expect(load(base, { fetch }, worker.connect)).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
+  expect(worker.closed).toBe(true);
 });
 
 test.each([

@@ -1,12 +1,13 @@
 /** `loadModel`: from the address of a bundle to a {@link Pipeline}. Fetching happens on the page, everything else in the worker. */
 
 import { abortable, throwIfAborted } from './abort.ts';
-import { absolute, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
+import { suitsCpu } from './adapter.ts';
+import { absolute, listedBytes, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
 import { abortError, asError, DiffCRError } from './errors.ts';
 import type { Precision, Tuning } from './kernels.ts';
 import { Pipeline } from './pipeline.ts';
 import { ProgressMeter, type Progress } from './progress.ts';
-import type { DeviceChoice } from './protocol.ts';
+import type { DeviceChoice, ReplyOf } from './protocol.ts';
 import { connectWorker, Remote, type Connect } from './remote.ts';
 import { platformFetch } from './support.ts';
 import { fetchChunks } from './weights/chunks.ts';
@@ -14,7 +15,10 @@ import { fetchBytes, type Fetch } from './weights/fetch.ts';
 import { Store } from './weights/store.ts';
 
 export interface LoadOptions {
-  /** `'auto'` takes WebGPU, and the CPU where there is none (`pipeline.note` then says why). @default 'auto' */
+  /**
+   * `'auto'` takes WebGPU, and the CPU where there is none, or where WebGPU computes on the CPU itself and the model has at most 64 MiB
+   * (`pipeline.note` then says why). @default 'auto'
+   */
   readonly device?: DeviceChoice;
   /**
    * What matrix products may round to where this device is faster then: nothing, f16 factors, or activations of 8 bits as well (for
@@ -63,8 +67,9 @@ export async function load(url: string | URL, options: LoadOptions, connect: Con
     const { fetch = platformFetch, onWarning } = options;
     const source: Source = { urls, fetch, signal, concurrency, store, onWarning, tuning };
     const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
-    const open = remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
-    const work = Promise.all([open, fill(remote, open, source, meter)]);
+    const manifest = readManifest(source);
+    const open = openEngine(remote, device, wasmUrl, async () => listedBytes((await manifest).json, urls.manifest));
+    const work = Promise.all([open, fill(remote, open, manifest, source, meter)]);
     const [opened, info] = await abortable(Promise.race([work, remote.ended]), options.signal);
     meter.finish();
     return new Pipeline(remote, opened, info);
@@ -86,11 +91,28 @@ interface Source {
   readonly tuning: Tuning;
 }
 
+interface ReadManifest {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly json: string;
+  /** It is the one that was kept. */
+  readonly offline: boolean;
+}
+
+/** Starts the module of the device, while the manifest comes in; it is waited for where the choice depends on the model's size. */
+async function openEngine(remote: Remote, device: DeviceChoice, wasmUrl: string | undefined, size: () => Promise<number>): Promise<ReplyOf<'opened'>> {
+  const start = (device: DeviceChoice): Promise<ReplyOf<'opened'>> =>
+    remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
+  if (device !== 'auto') return await start(device);
+  const { software } = await remote.call('adapter', (id) => ({ id, type: 'adapter' }));
+  if (software === undefined || !suitsCpu(await size())) return await start(device);
+  const note = `WebGPU computes on the CPU here (${software}). The model runs on the CPU build, which is faster for one of its size.`;
+  return { ...(await start('cpu')), note };
+}
+
 /** Brings the manifest and every chunk to the worker; what the model says of itself. */
-async function fill(remote: Remote, open: Promise<unknown>, source: Source, meter: ProgressMeter) {
+async function fill(remote: Remote, open: Promise<unknown>, manifest: Promise<ReadManifest>, source: Source, meter: ProgressMeter) {
   const { urls, fetch, signal, concurrency, store, onWarning, tuning } = source;
-  const [{ bytes, offline }] = await Promise.all([readManifest(source), open]);
-  const json = new TextDecoder().decode(bytes);
+  const [{ bytes, json, offline }] = await Promise.all([manifest, open]);
   const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
   // Kept before its files, which would otherwise look as if nobody needed them.
   if (!offline) await store?.keepManifest(urls.manifest, bytes).catch(() => {});
@@ -116,16 +138,17 @@ async function fill(remote: Remote, open: Promise<unknown>, source: Source, mete
 }
 
 /** From the network, and where that is gone from what was kept. */
-async function readManifest({ urls, fetch, signal, store }: Source): Promise<{ bytes: Uint8Array<ArrayBuffer>; offline: boolean }> {
+async function readManifest({ urls, fetch, signal, store }: Source): Promise<ReadManifest> {
+  const read = (bytes: Uint8Array<ArrayBuffer>, offline: boolean): ReadManifest => ({ bytes, json: new TextDecoder().decode(bytes), offline });
   // Nothing is gained by trying again and again where the browser knows that it is offline.
   const backoffMs = globalThis.navigator?.onLine === false ? { backoffMs: [] } : {};
   try {
-    return { bytes: await fetchBytes(urls.manifest, { fetch, signal, ...backoffMs }), offline: false };
+    return read(await fetchBytes(urls.manifest, { fetch, signal, ...backoffMs }), false);
   } catch (error) {
     const answered = !(error instanceof DiffCRError) || error.code !== 'NETWORK' || error.details['status'] !== undefined;
     const kept = answered ? undefined : await store?.manifest(urls.manifest).catch(() => undefined);
     if (kept === undefined) throw error;
-    return { bytes: kept, offline: true };
+    return read(kept, true);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Tuning } from './kernels.ts';
 
 export type Backend = 'webgpu' | 'cpu';
 
-/** @default 'auto': WebGPU, and the CPU where there is none. */
+/** @default 'auto': WebGPU; the CPU where there is none, and for small models where WebGPU computes on the CPU itself. */
 export type DeviceChoice = 'auto' | Backend;
 
 /** A file of a bundle, as its manifest lists it. */
@@ -159,6 +159,7 @@ export interface Timings {
 }
 
 export type ToWorker =
+  | { readonly id: number; readonly type: 'adapter' }
   | { readonly id: number; readonly type: 'open'; readonly device: DeviceChoice; readonly wasmUrl?: string }
   | { readonly id: number; readonly type: 'manifest'; readonly json: string }
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
@@ -169,6 +170,8 @@ export type ToWorker =
 
 /** One answer to one request, matched by `id`. */
 export type Reply =
+  /** `software`: the name of an adapter that computes on the CPU. */
+  | { readonly type: 'adapter'; readonly software?: string }
   | { readonly type: 'opened'; readonly backend: Backend; readonly note?: string }
   | { readonly type: 'manifest'; readonly summary: ManifestSummary }
   | { readonly type: 'added' }

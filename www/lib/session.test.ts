@@ -41,6 +41,23 @@ test('auto takes WebGPU', async () => {
   expect((await start({}, 'auto')).opened).toMatchObject({ type: 'reply', reply: { type: 'opened', backend: 'webgpu' } });
 });
 
+test.each([
+  [{ isFallbackAdapter: true }, { software: 'one' }],
+  [{ architecture: 'swiftshader' }, { software: 'swiftshader' }],
+  [{}, {}],
+])('an adapter of %o is told as %o', async (info, told) => {
+  const adapter = async () => ({ info: { vendor: 'acme', architecture: 'one', device: '', description: '', ...info } });
+  const { ask, log } = await start({ adapter }, 'cpu');
+  expect(await ask((id) => ({ id, type: 'adapter' }))).toMatchObject({ reply: { type: 'adapter', ...told } });
+  expect(log).toEqual(['open cpu']);
+});
+
+test('no adapter is no software either: opening tells why there is none', async () => {
+  const { ask } = await start({ adapter: noAdapter }, 'cpu');
+  expect(await ask((id) => ({ id, type: 'adapter' }))).toMatchObject({ type: 'reply', reply: { type: 'adapter' } });
+  expect(await ask((id) => ({ id, type: 'open', device: 'webgpu' }))).toMatchObject({ type: 'failed', error: { code: 'NO_ADAPTER' } });
+});
+
 test('auto falls back to the CPU and says why; the WebGPU module is not fetched', async () => {
   const { opened, log } = await start({ adapter: noAdapter }, 'auto');
   expect(opened).toMatchObject({ reply: { backend: 'cpu', note: expect.stringContaining('no WebGPU adapter') } });

@@ -1,5 +1,6 @@
 /** The worker's side: owns the wasm module and answers the page's messages, one after the other. */
 
+import { softwareName, type AdapterInfo } from './adapter.ts';
 import { abortError, DiffCRError, toWire } from './errors.ts';
 import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
 import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, Tensor, ToWorker } from './protocol.ts';
@@ -10,7 +11,7 @@ export interface Host {
   post(message: FromWorker, transfer: Transferable[]): void;
   openerFor(folder: string | undefined): OpenEngine;
   /** Rejects with `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. */
-  requestAdapter(): Promise<{ readonly info: AdapterName }>;
+  requestAdapter(): Promise<{ readonly info: AdapterInfo }>;
   /** Where kernels are remembered, if anywhere. */
   readonly caches: CacheStorage | undefined;
   bitmap(picture: WasmPicture): Promise<ImageBitmap>;
@@ -56,6 +57,11 @@ export class Session {
 
   async #answer(message: Exclude<ToWorker, { type: 'abort' }>): Promise<Reply> {
     switch (message.type) {
+      case 'adapter': {
+        // Where there is none, opening tells why.
+        const software = await this.#host.requestAdapter().then(({ info }) => softwareName(info), () => undefined);
+        return { type: 'adapter', ...(software === undefined ? {} : { software }) };
+      }
       case 'open':
         return await this.#open(message.device, this.#host.openerFor(message.wasmUrl));
       case 'manifest': {

@@ -1,11 +1,12 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { checkSupport, requestAdapter } from './support.ts';
+import { checkSupport } from './support.ts';
 import { fakeBundle, fakeFetch } from './testing/fake.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
 const limits = { maxBufferSize: 1 << 30, maxStorageBufferBindingSize: 1 << 27, maxComputeWorkgroupStorageSize: 32768, maxComputeInvocationsPerWorkgroup: 256 };
-const adapter = { features: new Set(['shader-f16']), info: { isFallbackAdapter: false }, limits: { ...limits, other: 1 } };
+const info = { vendor: 'acme', architecture: 'one', device: '', description: '', isFallbackAdapter: false };
+const adapter = { features: new Set(['shader-f16']), info, limits: { ...limits, other: 1 } };
 
 test('with WebGPU', async () => {
   vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => adapter } });
@@ -19,7 +20,15 @@ test.each([
 ])('without: %s, and the CPU stands in', async (code, navigator) => {
   vi.stubGlobal('navigator', navigator);
   expect(await checkSupport()).toEqual({ ok: true, backend: 'cpu', code, webgpu: false, shaderF16: false, isFallbackAdapter: false });
-  await expect(requestAdapter()).rejects.toMatchObject({ name: 'DiffCRError', code });
+});
+
+test.each([{ ...info, isFallbackAdapter: true }, { ...info, vendor: 'google', architecture: 'swiftshader' }])('software takes small models off WebGPU: %o', async (info) => {
+  vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => ({ ...adapter, info }) } });
+  const ofSize = (bytes: number) => fakeFetch(new Map([['https://host/m/diffcr.json', new TextEncoder().encode(JSON.stringify({ files: [{ bytes }] }))]]));
+  const found = { ok: true, webgpu: true, isFallbackAdapter: true };
+  expect(await checkSupport('https://host/m', ofSize(10))).toMatchObject({ ...found, backend: 'cpu' });
+  expect(await checkSupport('https://host/m', ofSize(65 * 2 ** 20))).toMatchObject({ ...found, backend: 'webgpu' });
+  expect(await checkSupport()).toMatchObject({ ...found, backend: 'webgpu' });
 });
 
 test('without WebAssembly nothing runs', async () => {

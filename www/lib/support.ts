@@ -1,6 +1,7 @@
 /** What this browser can do for a model, told before anything large is fetched. */
 
-import { resolveBundle } from './bundle.ts';
+import { requestAdapter, softwareName, suitsCpu } from './adapter.ts';
+import { listedFiles, resolveBundle } from './bundle.ts';
 import { DiffCRError, type Code } from './errors.ts';
 import type { Backend } from './protocol.ts';
 import { fetchBytes, type Fetch } from './weights/fetch.ts';
@@ -9,13 +10,13 @@ import { Store } from './weights/store.ts';
 export interface Support {
   /** The model can run here, on one backend or the other. */
   readonly ok: boolean;
-  /** What `device: 'auto'` will take. */
+  /** What `device: 'auto'` will take; on a fallback adapter that depends on the model's size, and without its address it is WebGPU. */
   readonly backend?: Backend;
   /** Why there is no WebGPU. */
   readonly code?: Code;
   readonly webgpu: boolean;
   readonly shaderF16: boolean;
-  /** The adapter computes on the CPU. */
+  /** The adapter computes on the CPU: small models are drawn faster by the CPU build, which `'auto'` then takes. */
   readonly isFallbackAdapter: boolean;
   readonly limits?: {
     readonly maxBufferSize: number;
@@ -41,21 +42,6 @@ export interface SupportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** An adapter, or `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. Costs nothing to ask. */
-export async function requestAdapter(): Promise<GPUAdapter> {
-  const gpu: GPU | undefined = globalThis.navigator?.gpu;
-  if (gpu === undefined) {
-    throw new DiffCRError('WEBGPU_UNAVAILABLE', 'WebGPU is not available: this browser or this page has none', {
-      secureContext: globalThis.isSecureContext ?? false,
-    });
-  }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
-    throw new DiffCRError('NO_ADAPTER', 'no WebGPU adapter: the browser failed to give one', {}, cause);
-  });
-  if (adapter === null) throw new DiffCRError('NO_ADAPTER', 'no WebGPU adapter: the browser has none for this machine');
-  return adapter;
-}
-
 /** With `url`, reads the bundle's manifest for its size; rejects when that fails. */
 export async function checkSupport(url?: string | URL, options: SupportOptions = {}): Promise<Support> {
   const needs = url === undefined ? undefined : await needsOf(url, options);
@@ -63,12 +49,14 @@ export async function checkSupport(url?: string | URL, options: SupportOptions =
   const base = { ok: wasm, ...(wasm ? { backend: 'cpu' as const } : {}), ...(needs === undefined ? {} : { needs }) };
   try {
     const { features, info, limits } = await requestAdapter();
+    const isFallbackAdapter = softwareName(info) !== undefined;
+    const onCpu = isFallbackAdapter && needs !== undefined && suitsCpu(needs.downloadBytes);
     return {
       ...base,
-      ...(wasm ? { backend: 'webgpu' as const } : {}),
+      ...(wasm && !onCpu ? { backend: 'webgpu' as const } : {}),
       webgpu: true,
       shaderF16: features.has('shader-f16'),
-      isFallbackAdapter: info.isFallbackAdapter,
+      isFallbackAdapter,
       limits: {
         maxBufferSize: limits.maxBufferSize,
         maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -84,27 +72,16 @@ export async function checkSupport(url?: string | URL, options: SupportOptions =
 
 async function needsOf(url: string | URL, options: SupportOptions): Promise<Needs> {
   const { manifest } = resolveBundle(url);
-  const invalid = (reason: string, cause?: unknown): DiffCRError =>
-    new DiffCRError('MANIFEST_INVALID', `manifest: ${reason}`, { url: manifest }, cause);
   const json = new TextDecoder().decode(
     await fetchBytes(manifest, {
       fetch: options.fetch ?? platformFetch,
       signal: options.signal ?? new AbortController().signal,
     }),
   );
-  let files: unknown;
-  try {
-    files = JSON.parse(json)?.files;
-  } catch (cause) {
-    throw invalid('not JSON', cause);
-  }
-  if (!Array.isArray(files)) throw invalid('`files` is missing');
   const store = await Store.open();
   const kept = (await store?.hashes().catch(() => undefined)) ?? new Set<unknown>();
   let [downloadBytes, cachedBytes] = [0, 0];
-  for (const file of files) {
-    const { bytes, sha256 }: { bytes?: unknown; sha256?: unknown } = typeof file === 'object' && file !== null ? file : {};
-    if (typeof bytes !== 'number' || !(bytes >= 0)) throw invalid('a file has no `bytes`');
+  for (const { bytes, sha256 } of listedFiles(json, manifest)) {
     downloadBytes += bytes;
     if (kept.has(sha256)) cachedBytes += bytes;
   }

@@ -1,10 +1,10 @@
 /** The worker's entry: binds a {@link Session} to the messages of the page. */
 
+import { requestAdapter } from './adapter.ts';
 import { toWire } from './errors.ts';
 import { platformCaches } from './caches.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
 import { explained, Session } from './session.ts';
-import { requestAdapter } from './support.ts';
 import { engineOpener } from './wasm.ts';
 
 const post = (message: FromWorker, transfer: Transferable[]): void => self.postMessage(message, { transfer });
