@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { askFor, modelIs, openDemo, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
+import { bytes } from '../../www/app/format.ts';
+import { askFor, MODEL, modelIs, openDemo, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
 import { nativePicture, toBytes } from './reference.ts';
 
 const site = useSite();
@@ -137,6 +138,47 @@ test('the keyboard alone is enough, and a picture can be asked for while the mod
   expect(await page.textContent('#backend')).toBe('CPU');
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   await screenshot(page, 'demo-narrow-dark');
+  await close();
+});
+
+test('the page tells what this browser keeps of the model, and removes it by keyboard', async () => {
+  const { page, close } = await openPage(site.browser, { colorScheme: 'dark' });
+  let fetched: string[] = [];
+  page.on('request', (request) => void (/models\/scenes\/(.*)/.exec(request.url()) !== null && fetched.push(request.url().split('/').at(-1) ?? '')));
+  /** What the visit fetched of the model. */
+  const visit = async (): Promise<string[]> => {
+    fetched = [];
+    await page.goto(`${site.url}?device=cpu`);
+    await modelIs(page, 'ready');
+    await page.waitForSelector('#remove:not([hidden])');
+    return fetched;
+  };
+  const kept = (): Promise<string[]> => page.evaluate(async () => (await (await caches.open('diffcr-web')).keys()).map(({ url }) => url));
+  const { files }: { files: { bytes: number; path: string }[] } = JSON.parse(await readFile(`${MODEL}/diffcr.json`, 'utf8'));
+  const size = bytes(files.reduce((sum, file) => sum + file.bytes, 0));
+
+  expect((await visit()).length).toBe(1 + files.length);
+  expect(await page.getByRole('status').filter({ hasText: 'keeps' }).textContent()).toBe(`This browser keeps ${size} of weights, so that the next visit need not fetch them.`);
+  expect(await visit()).toEqual(['diffcr.json']);
+  expect((await kept()).length).toBe(1 + files.length);
+  await page.locator('#remove').scrollIntoViewIfNeeded();
+  await screenshot(page, 'demo-kept-dark');
+  await page.emulateMedia({ colorScheme: 'light' });
+  await screenshot(page, 'demo-kept');
+
+  await page.focus('summary'); // of the negative prompt, the last thing before the footer
+  await page.keyboard.press('Tab');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Remove the weights');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('#remove', { state: 'hidden' });
+  expect(await page.textContent('#kept')).toBe(`${size} of weights were removed from this browser; the next visit fetches them again.`);
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe('kept');
+  expect(await kept()).toEqual([]);
+  await screenshot(page, 'demo-removed');
+
+  await askFor(page, { ...REQUEST, steps: 2 }); // the loaded model is still there
+  await pictureIsDone(page);
+  expect((await visit()).length).toBe(1 + files.length);
   await close();
 });
 

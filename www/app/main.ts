@@ -1,6 +1,6 @@
 /** The demo page: wires state, views and the package. */
 
-import { DiffCRError, loadModel, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
+import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
 import { wishes, type Wishes } from './address.ts';
 import { faultOf } from './faults.ts';
 import { busy, initial, reduce, type Action } from './state.ts';
@@ -9,6 +9,7 @@ import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
 import { createPlate } from './views/plate.ts';
 import { createRouting } from './views/routing.ts';
+import { createStorage } from './views/storage.ts';
 import { EXAMPLES } from './words.ts';
 
 let wish: Wishes = { model: 'models/scenes/', scenes: true, device: 'auto' };
@@ -55,6 +56,7 @@ const views = [
   plate.render,
   editor.render,
   routing.render,
+  createStorage({ remove: () => void removeWeights() }),
 ];
 
 function dispatch(action: Action): void {
@@ -73,10 +75,26 @@ async function load(): Promise<void> {
     pipeline = undefined;
     pipeline = await loadModel(wish.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
     dispatch({ type: 'loaded', backend: pipeline.backend, note: pipeline.note, info: pipeline.info });
+    void lookForWeights();
     if (state.run.kind === 'waiting') await draw(pipeline);
   } catch (error) {
     ended(error);
+    void lookForWeights();
   }
+}
+
+/** What the browser keeps of the model, also where a load was cut short. */
+async function lookForWeights(): Promise<void> {
+  const found = await models.get(wish.model).catch(() => undefined);
+  dispatch({ type: 'kept', kept: found === undefined || found.bytes === 0 ? undefined : { bytes: found.bytes, state: 'there' } });
+}
+
+/** The loaded model goes on without what is kept: its weights are in the worker. */
+async function removeWeights(): Promise<void> {
+  const { kept } = state;
+  if (kept === undefined) return;
+  const gone = await models.remove(wish.model).then(() => true, () => false);
+  dispatch({ type: 'kept', kept: { bytes: kept.bytes, state: gone ? 'removed' : 'stuck' } });
 }
 
 async function ask(): Promise<void> {

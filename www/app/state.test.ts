@@ -113,6 +113,14 @@ test('a change that is cancelled or fails leaves the picture as it was; one that
   expect(after({ type: 'compare', before: 50 }).before).toBeUndefined();
 });
 
+test('what the browser keeps of the model does not depend on loading and drawing', () => {
+  const kept = { bytes: 5e6, state: 'there' } as const;
+  const state = after({ type: 'kept', kept }, { type: 'load' }, loaded, { type: 'start' }, done);
+  expect(state.kept).toEqual(kept);
+  expect(reduce(state, { type: 'failed', fault: { code: 'DEVICE_LOST', message: '' } }).kept).toEqual(kept);
+  expect(reduce(state, { type: 'kept', kept: undefined }).kept).toBeUndefined();
+});
+
 test('brushes stay within their limits', () => {
   const tool = (change: Partial<Retouch>) => after({ type: 'opened' }, { type: 'retouch' }, { type: 'tool', change }).retouch;
   expect(tool({ size: 0 })?.size).toBe(2);

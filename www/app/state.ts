@@ -32,6 +32,13 @@ export type Run =
   | { readonly kind: 'running'; readonly step: number; readonly total: number; readonly etaMs: number | undefined }
   | { readonly kind: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number };
 
+/** Weights that stay in the browser between visits. */
+export interface Kept {
+  readonly bytes: number;
+  /** Whether they are there, were taken away by the reader, or would not go. */
+  readonly state: 'there' | 'removed' | 'stuck';
+}
+
 /** How a part of the picture is drawn anew. */
 export interface Retouch {
   /** Brush or eraser. */
@@ -61,6 +68,8 @@ export interface State {
   readonly retouch: Retouch | undefined;
   /** Percent of the picture that shows what was there before the last change; undefined where nothing was changed. */
   readonly before: number | undefined;
+  /** What this browser keeps of the model; undefined for nothing, as far as is known. */
+  readonly kept: Kept | undefined;
   /** Whether the picture shows which of its parts ran how many layers. */
   readonly heat: boolean;
 }
@@ -85,6 +94,7 @@ export type Action =
   | { readonly type: 'leave' }
   | { readonly type: 'tool'; readonly change: Partial<Retouch> }
   | { readonly type: 'compare'; readonly before: number }
+  | { readonly type: 'kept'; readonly kept: Kept | undefined }
   | { readonly type: 'heat' };
 
 export const LIMITS = {
@@ -101,7 +111,7 @@ export const LIMITS = {
 const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL', 'OUT_OF_MEMORY'];
 
 export function initial(form: Form): State {
-  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined, heat: false };
+  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined, kept: undefined, heat: false };
 }
 
 const RETOUCH: Retouch = { tool: 'brush', size: 20, strength: 100, feather: 0, crop: false, painted: false, canUndo: false, canRedo: false };
@@ -158,6 +168,8 @@ export function reduce(state: State, action: Action): State {
       return state.retouch === undefined ? state : { ...state, retouch: limited({ ...state.retouch, ...action.change }) };
     case 'compare':
       return state.before === undefined ? state : { ...state, before: within(action.before, { min: 0, max: 100 }) };
+    case 'kept':
+      return { ...state, kept: action.kept };
     case 'heat':
       return { ...state, heat: !state.heat };
   }

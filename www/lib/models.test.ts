@@ -123,7 +123,9 @@ test('an interrupted load goes on with the chunks it had', async () => {
 test('models are listed, removed and cleared', async () => {
   await visit();
   expect(await models.has(base)).toBe(true);
+  expect(await models.get(base)).toEqual({ url: manifestUrl, name: 'fake', version: 'v1', bytes: 600, complete: true });
   expect(await models.has('https://host/other')).toBe(false);
+  expect(await models.get('https://host/other')).toBeUndefined();
   expect(await models.remove(base)).toBe(true);
   expect(caches.entries.size).toBe(0);
   expect(await models.remove(base)).toBe(false);

@@ -23,10 +23,15 @@ export const models = {
     return manifests.map((manifest) => kept(manifest, hashes));
   },
 
+  /** What is kept of the model at `url`, if anything. */
+  async get(url: string | URL): Promise<KeptModel | undefined> {
+    const { manifest } = resolveBundle(url);
+    return (await models.list()).find((model) => model.url === manifest);
+  },
+
   /** Whether the model at `url` would open offline. */
   async has(url: string | URL): Promise<boolean> {
-    const { manifest } = resolveBundle(url);
-    return (await models.list()).some((model) => model.url === manifest && model.complete);
+    return (await models.get(url))?.complete ?? false;
   },
 
   /** Forgets the model at `url` and the files that no other model shares; whether there was one. */
