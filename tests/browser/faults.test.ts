@@ -76,6 +76,8 @@ test.each([['no webgpu', 'WEBGPU_UNAVAILABLE'], ['no adapter', 'NO_ADAPTER']] as
     expect(await auto.page.textContent('#note')).toMatch(/WebGPU.*CPU/);
     await askFor(auto.page, { prompt: 'a red circle on a white background', seed: 1, steps: 2, guidance: 3 });
     await pictureIsDone(auto.page);
+    // Over plain http there is no storage either, and nothing to remove.
+    expect(await auto.page.isHidden('#remove')).toBe(gpu === 'no webgpu');
     await auto.close(/No available adapters/);
   });
 });
