@@ -8,7 +8,7 @@ const TOLERANCE = 1e-5;
 /** Of products in f16. */
 const HALF_TOLERANCE = 2e-3;
 /** Operations that must be among those tested. */
-const KERNELS = ['linear', 'direct', 'shared', 'thin', 'quantize', 'int8', 'attention', 'norm', 'group norm', 'conv', 'select'];
+const KERNELS = ['linear', 'direct', 'shared', 'thin', 'quantize', 'int8', 'attention', 'norm', 'group norm', 'conv slide', 'conv narrow', 'conv shared', 'select'];
 
 const site = useSite();
 

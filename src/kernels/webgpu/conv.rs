@@ -2,11 +2,42 @@
 //!
 //! Maps lie in memory as `[B, H, W, C]`, whatever their tensors say, so that the sum over channels is a matrix product's.
 
+mod shared;
+mod slide;
+
 use burn::module::Module;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::launch::{Buffer, Shader, launch, unroll};
+use self::shared::Shared;
+use self::slide::Slide;
+use super::launch::{Buffer, launch};
+
+/// How the sums are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// 8 columns × 8 channels to an invocation, which reads what it needs itself.
+    Slide,
+    /// As [`Way::Slide`], of 4 columns.
+    Narrow,
+    /// 64 cells × 64 channels to a workgroup, which takes 16 channels of a weight at a time into its own memory.
+    Shared,
+}
+
+impl Way {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slide => "slide",
+            Self::Narrow => "narrow",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+/// What is taken before anything was timed, and where the asked way cannot be.
+const USUAL: Way = Way::Slide;
 
 /// How the window moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,11 +57,15 @@ impl Window {
         (self.side, self.stride, self.padding) == (3, 1, [(1, 1); 2])
     }
 
+    /// Cells of a side that a cell of the map counts as.
+    fn zoom(self) -> usize {
+        if self.doubled { 2 } else { 1 }
+    }
+
     /// Cells of a map of `height × width` that it stops at.
     fn stops(self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let zoom = if self.doubled { 2 } else { 1 };
         let stops = |cells: usize, (before, after): (usize, usize)| {
-            (cells * zoom + before + after).saturating_sub(self.side) / self.stride + 1
+            (cells * self.zoom() + before + after).saturating_sub(self.side) / self.stride + 1
         };
         [stops(height, self.padding[0]), stops(width, self.padding[1])]
     }
@@ -38,27 +73,18 @@ impl Window {
     /// Weights of the window along one side, by what they multiply. Over a doubled map neighbouring weights of the three meet
     /// the same cell, before an even stop the last two and before an odd one the first two, and are added up beforehand.
     fn weights(self) -> usize {
-        if self.doubled { 4 } else { self.side }
+        self.zoom() * self.reach()
     }
 
-    /// Of each weight along a row, the outputs of a tile that it serves and the columns that it meets there.
-    fn taps(self, weight: usize) -> Vec<(usize, usize)> {
-        (0..TILE)
-            .filter(|i| !self.doubled || weight / 2 == i % 2)
-            .map(|i| (i, if self.doubled { (i + 1) / 2 + weight % 2 } else { i * self.stride + weight }))
-            .collect()
-    }
-
-    /// Columns of the map that a tile meets.
-    fn columns(self) -> usize {
-        if self.doubled { TILE / 2 + 2 } else { (TILE - 1) * self.stride + self.side }
+    /// Cells of the map that it meets along one side at a stop.
+    fn reach(self) -> usize {
+        if self.doubled { 2 } else { self.side }
     }
 }
 
-/// Outputs of an invocation along a row; as many channels, or [`FEW`] where there are no more.
+/// Channels of a tile of the weight, or [`FEW`] where there are no more.
 const TILE: usize = 8;
 const FEW: usize = 4;
-const WORKGROUP: usize = 32;
 
 mod flag {
     pub const BIAS: usize = 1;
@@ -66,41 +92,15 @@ mod flag {
     pub const RELU: usize = 4;
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Slide {
-    window: Window,
-    /// Loads take four channels at once.
-    vector: bool,
-    /// Channels of a tile.
-    channels: usize,
-    /// Invocations of a workgroup along channels.
-    width: usize,
-}
-
-impl Shader for Slide {
-    fn workgroup(&self) -> [u32; 3] {
-        [self.width as u32, (WORKGROUP / self.width) as u32, 1]
-    }
-
-    fn source(&self) -> String {
-        let Self { window, channels, width, .. } = *self;
-        let (element, product) = if self.vector { ("vec4<f32>", "dot") } else { ("f32", "product") };
-        let (weights, columns) = (window.weights(), window.columns());
-        // The first row and column of the map that a stop meets, plus those of zeros; how far the window reaches down; and which
-        // of its rows of weights it takes there.
-        let (row, column, reach, kind) = match window.doubled {
-            true => ("(row + 1u) / 2u", "first / 2u".into(), 2, "(row & 1u) * 2u + k"),
-            false => ("row * p.stride", format!("first * {}u", window.stride), window.side, "k"),
-        };
-        let (above, left) = (window.padding[0].0, window.padding[1].0);
-        let block = weights * channels;
-        format!(
-            "
-// Units of channels, rows and columns of x; channels, rows and columns of y; tiles of one of its rows and of all.
+/// How every shader starts: what it gets, of which loads take an `element`, and where its sums go.
+fn head(element: &str) -> String {
+    format!(
+        "
+// Units of channels, rows and columns of x; channels, rows and columns of y.
 struct P {{
   units: u32, height: u32, width: u32,
   outputs: u32, rows: u32, columns: u32,
-  across: u32, tiles: u32, stride: u32, flags: u32,
+  images: u32, flags: u32,
 }}
 @group(0) @binding(0) var<storage, read> x: array<{element}>;
 @group(0) @binding(1) var<storage, read> weight: array<{element}>;
@@ -110,7 +110,6 @@ struct P {{
 @group(0) @binding(5) var<uniform> p: P;
 
 fn on(flag: u32) -> bool {{ return (p.flags & flag) != 0u; }}
-fn product(a: f32, b: f32) -> f32 {{ return a * b; }}
 
 fn put(cell: u32, channel: u32, sum: f32) {{
   var v = sum;
@@ -120,61 +119,11 @@ fn put(cell: u32, channel: u32, sum: f32) {{
   if (on({RELU}u)) {{ v = max(v, 0.0); }}
   y[at] = v;
 }}
-
-@compute @workgroup_size({width}, {height})
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {{
-  let channel = id.x * {channels}u;
-  let tile = id.y + id.z * groups.y * {height}u;
-  if (channel >= p.outputs || tile >= p.tiles) {{ return; }}
-  let first = tile % p.across * {TILE}u;
-  let line = tile / p.across; // of all images
-  let row = line % p.rows;
-  let image = line / p.rows * p.height;
-  // Unsigned: what lies before the map is far behind it.
-  let column = {column} - {left}u;
-  {column_at}
-  var sum: array<f32, {sums}>;
-  for (var k = 0u; k < {reach}u; k++) {{
-    let from_row = {row} + k - {above}u;
-    if (from_row < p.height) {{
-      let line_at = (image + from_row) * p.width * p.units;
-      var at = (id.x * {weights}u + {kind}) * p.units * {block}u;
-      for (var c = 0u; c < p.units; c++) {{
-        {loads}
-        {products}
-        at += {block}u;
-      }}
-    }}
-  }}
-  // Indexed in a loop, which would keep the sums themselves out of registers.
-  let done = sum;
-  let wide = min(p.columns - first, {TILE}u);
-  let deep = min(p.outputs - channel, {channels}u);
-  for (var i = 0u; i < wide; i++) {{
-    for (var j = 0u; j < deep; j++) {{ put(line * p.columns + first + i, channel + j, done[i * {channels}u + j]); }}
-  }}
-}}",
-            BIAS = flag::BIAS,
-            ONTO = flag::ONTO,
-            RELU = flag::RELU,
-            height = WORKGROUP / width,
-            sums = TILE * channels,
-            column_at = unroll(columns, |n| {
-                format!(
-                    "let real{n} = column + {n}u < p.width;
-                     let x{n} = min(column + {n}u, p.width - 1u) * p.units;"
-                )
-            }),
-            loads = unroll(columns, |n| format!("let a{n} = select({element}(), x[line_at + x{n} + c], real{n});")),
-            products = unroll(weights, |t| {
-                let taps = window.taps(t);
-                unroll(channels, |j| {
-                    let sums = taps.iter().map(|(i, n)| format!("sum[{}] += {product}(a{n}, b);", i * channels + j));
-                    format!("{{ let b = weight[at + {}u]; {} }}", t * channels + j, sums.collect::<Vec<_>>().join(" "))
-                })
-            }),
-        )
-    }
+",
+        BIAS = flag::BIAS,
+        ONTO = flag::ONTO,
+        RELU = flag::RELU,
+    )
 }
 
 /// A convolution whose weights lie as the kernel reads them.
@@ -210,31 +159,51 @@ impl Conv {
         Self { weight, bias, window, inputs, outputs }
     }
 
+    /// The ways that it can go.
+    pub(super) fn ways(&self) -> &'static [Way] {
+        let shares = self.inputs.is_multiple_of(4) && self.outputs > FEW;
+        if shares { &[Way::Slide, Way::Narrow, Way::Shared] } else { &[Way::Slide, Way::Narrow] }
+    }
+
     /// `[B, in, H, W]` to `[B, out, …]`; then plus `onto`, which is as large; then, where asked, no less than 0.
     pub fn forward(&self, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
+        self.forward_in(None, x, onto, relu)
+    }
+
+    /// [`Conv::forward`] in a way of its own, or in the usual one.
+    pub(super) fn forward_in(&self, way: Option<Way>, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
         let Self { window, inputs, outputs, .. } = *self;
+        let way = way.filter(|way| self.ways().contains(way)).unwrap_or(USUAL);
         let [b, _, height, width] = x.dims();
         let [rows, columns] = window.stops([height, width]);
-        let channels = tile_of(outputs);
-        let deep = outputs.div_ceil(channels);
         let vector = inputs.is_multiple_of(4);
-        let shader = Slide { window, vector, channels, width: deep.next_power_of_two().min(8) };
         let x = Buffer::packed(channels_last(x));
-        let y = x.beside([b, rows, columns, outputs], DType::F32);
+        let shape = [b, rows, columns, outputs];
+        let y = x.beside(shape, DType::F32);
         let flags = [(self.bias.is_some(), flag::BIAS), (onto.is_some(), flag::ONTO), (relu, flag::RELU)];
         let flags = flags.iter().map(|&(on, flag)| if on { flag } else { 0 }).sum();
         // What is absent is not read; some buffer must stand in for it.
         let bias = self.bias.clone().map_or_else(|| x.clone(), Buffer::packed);
         let onto = onto.map_or_else(|| x.clone(), |onto| Buffer::packed(channels_last(onto)));
-        let across = columns.div_ceil(TILE);
-        let tiles = b * rows * across;
         let units = if vector { inputs / 4 } else { inputs };
-        let words = [units, height, width, outputs, rows, columns, across, tiles, window.stride, flags];
-        let [wide, high, _] = shader.workgroup().map(|side| side as usize);
+        let words = [units, height, width, outputs, rows, columns, b, flags];
+        let inputs = [&x, &Buffer::packed(self.weight.clone()), &bias, &onto];
         // A dimension holds at most 65,535 workgroups.
-        let down = tiles.div_ceil(high);
-        let groups = [deep.div_ceil(wide), down.min(65_535), down.div_ceil(65_535)];
-        launch(shader, &[&x, &Buffer::packed(self.weight.clone()), &bias, &onto], &[&y], &words, groups);
+        let folded = |[wide, down]: [usize; 2]| [wide, down.min(65_535), down.div_ceil(65_535)];
+        let slide = |columns| {
+            let shader = Slide::new(window, vector, columns, outputs);
+            let groups = folded(shader.groups(shape));
+            launch(shader, &inputs, &[&y], &words, groups);
+        };
+        match way {
+            Way::Slide => slide(8),
+            Way::Narrow => slide(4),
+            Way::Shared => {
+                let shader = Shared { window };
+                let groups = folded(shader.groups(shape));
+                launch(shader, &inputs, &[&y], &words, groups);
+            }
+        }
         channels_first(y.float())
     }
 }
@@ -270,7 +239,7 @@ pub fn conv_reference(
     relu: bool,
 ) -> Tensor<4> {
     let [b, c, h, w] = x.dims();
-    let zoom = if window.doubled { 2 } else { 1 };
+    let zoom = window.zoom();
     let x = x.reshape([b, c, h, 1, w, 1]).expand([b, c, h, zoom, w, zoom]).reshape([b, c, h * zoom, w * zoom]);
     let options = ConvOptions::new_with_padding([window.stride; 2], window.padding, [1, 1], 1);
     let y = burn::tensor::module::conv2d(x, weight, bias, options);
