@@ -80,12 +80,20 @@ impl Engine {
         }))
     }
 
-    /// The error of every kernel of our own against plain tensor operations: `{ name: error }`.
+    /// The error of every kernel of our own, or of those whose names begin with `only`, against plain tensor operations:
+    /// `{ name: error }`.
     #[cfg(feature = "webgpu")]
     #[wasm_bindgen(js_name = selfTest)]
-    pub async fn self_test(&self) -> Result<JsValue, JsValue> {
-        let errors = crate::kernels::webgpu::self_test(&self.device).await.map_err(throw)?;
+    pub async fn self_test(&self, only: Option<String>) -> Result<JsValue, JsValue> {
+        let errors = crate::kernels::webgpu::self_test(&self.device, &only.unwrap_or_default()).await.map_err(throw)?;
         object(&errors.iter().map(|(name, error)| (name.as_str(), (*error).into())).collect::<Vec<_>>())
+    }
+
+    /// Whether networks are made of burn's own operations from now on, those that are loaded included: for comparison.
+    #[cfg(feature = "webgpu")]
+    #[wasm_bindgen(js_name = usePlain)]
+    pub fn use_plain(&self, plain: bool) {
+        crate::kernels::webgpu::use_plain(plain);
     }
 
     pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {
@@ -154,11 +162,11 @@ impl Model {
     ) -> Result<Vec<String>, JsValue> {
         #[cfg(feature = "webgpu")]
         {
-            use crate::kernels::webgpu::{Precision, timings, tune};
+            use crate::kernels::webgpu::Precision;
             let precision = precision.map_or(Ok(Precision::default()), |name| name.parse()).map_err(throw)?;
-            let (products, known) = (self.products(), known.unwrap_or_default());
-            tune(products, precision, &known, self.pipeline.device(), &now, budget).await.map_err(throw)?;
-            return Ok(timings(&self.products()).iter().map(|timing| timing.line()).collect());
+            let (workload, known) = (self.workload(), known.unwrap_or_default());
+            workload.tune(precision, &known, self.pipeline.device(), &now, budget).await.map_err(throw)?;
+            return Ok(workload.timings().0);
         }
         #[cfg(not(feature = "webgpu"))]
         {
@@ -170,16 +178,16 @@ impl Model {
     /// What `tune` knows of this model's kernels, as JSON, to be kept for its next session on this device.
     pub fn timings(&self) -> Result<String, JsValue> {
         #[cfg(feature = "webgpu")]
-        let timings = crate::kernels::webgpu::timings(&self.products());
+        let timings = self.workload().timings().1;
         #[cfg(not(feature = "webgpu"))]
-        let timings = [(); 0];
-        serde_json::to_string(&timings).map_err(|e| throw(Error::internal(e.to_string())))
+        let timings = json!({});
+        Ok(timings.to_string())
     }
 
-    /// Those of a step for a prompt and its opposite.
+    /// Of a step for a prompt and its opposite.
     #[cfg(feature = "webgpu")]
-    fn products(&self) -> Vec<crate::kernels::webgpu::Product> {
-        self.pipeline.transformer().products(2)
+    fn workload(&self) -> crate::kernels::webgpu::Workload<'_> {
+        self.pipeline.workload(2)
     }
 
     /// Checks the options and encodes the prompts.

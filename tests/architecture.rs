@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("model", &["error", "device", "bundle", "kernels"]),
     ("flops", &["model"]),
     ("sampler", &["error", "device", "model::config"]),
-    ("pipeline", &["error", "device", "bundle", "model", "sampler"]),
+    ("pipeline", &["error", "device", "bundle", "kernels", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("convert", &["error", "device", "bundle", "model", "sampler"]),
     ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert"]),

@@ -1,7 +1,7 @@
 //! The PixArt block, written once: what a dense layer runs on all tokens and a routed layer on the selected ones.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::attention::{Attention, KeyValue};
 use super::config::TransformerConfig;
@@ -11,6 +11,10 @@ use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
 use crate::kernels::{Residual, Row, Slots, Slotted};
+
+/// Tokens of the caption of [`Block::attempt`].
+#[cfg(feature = "webgpu")]
+const ATTEMPTED: usize = 16;
 
 /// Self-attention, cross-attention to the caption and an MLP, modulated by the timestep.
 #[derive(Module, Debug)]
@@ -48,6 +52,13 @@ pub struct Caption<'a> {
     pub bias: Option<&'a Tensor<4>>,
 }
 
+impl Caption<'_> {
+    /// What a block's kernels hand values on in: F32, or F16 where the device is faster with it.
+    pub fn handed(&self) -> DType {
+        self.key_value.key.dtype()
+    }
+}
+
 impl Block {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let width = config.width();
@@ -66,16 +77,26 @@ impl Block {
         [self.attn1.linear(), &self.ff_in, &self.ff_out]
     }
 
-    /// Keys and values of a projected caption `[B, S, D]`: once per prompt, for they do not depend on the timestep.
+    /// `x` `[1, N, D]` after the block with a caption of ones and an unmodulated step, handing on values of that type.
+    #[cfg(feature = "webgpu")]
+    pub fn attempt(&self, x: Tensor<3>, handed: DType) -> Tensor<3> {
+        let (device, width) = (x.device(), x.dims()[2]);
+        let key_value = self.caption(Tensor::<3>::ones([1, ATTEMPTED, width], &device).cast(handed));
+        let caption = Caption { key_value: &key_value, bias: None };
+        self.forward(Tokens::all(x), caption, Tensor::zeros([1, 6, width], &device))
+    }
+
+    /// Keys and values of a projected caption `[B, S, D]`: once per prompt, for they do not depend on the timestep. Its type is what
+    /// the block's kernels hand on.
     pub fn caption(&self, caption: Tensor<3>) -> KeyValue {
         self.attn2.key_value(caption)
     }
 
     /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
-    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>) -> KeyValue {
+    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>, handed: DType) -> KeyValue {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
         let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
-        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale))
+        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale, handed))
     }
 
     /// `tokens` after the block, `[B, N, D]`: those in its slots where it has some, with the others as they were.
@@ -98,7 +119,8 @@ impl Block {
             core::array::from_fn(|row| Row { table: table.clone(), row });
 
         let Tokens { all, slots, weight } = tokens;
-        let h = modulated_layer_norm(all.clone(), slots.as_ref(), shift_attn, scale_attn); // [B, k, D]
+        let handed = caption.handed();
+        let h = modulated_layer_norm(all.clone(), slots.as_ref(), shift_attn, scale_attn, handed); // [B, k, D]
         let residual = Residual::new(all.clone()).gated(gate_attn);
         let residual = match &slots {
             Some(slots) => residual.slotted(Slotted::From(slots.clone())),
@@ -107,7 +129,7 @@ impl Block {
         let (x, own) = self.attn1.forward_self(h, others, residual); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
 
-        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp);
+        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp, handed);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
         let residual = Residual::new(x).gated(gate_mlp);
         let x = match (slots, weight) {

@@ -11,7 +11,7 @@ use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
 #[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{Conv, Window, runs};
+use crate::kernels::webgpu::{Conv, Convolution, Window, runs};
 
 /// Zeros added before and after, for height and for width.
 pub type Padding = [(usize, usize); 2];
@@ -98,6 +98,15 @@ impl Conv2d {
         }
         let weights = Weights::Plain(Plain { weight: param(weight), bias: bias.map(param) });
         Ok(Self { weights, stride, padding, upsampling })
+    }
+
+    /// It over a map of that side, where a kernel does it.
+    #[cfg(feature = "webgpu")]
+    pub fn convolution(&self, side: usize) -> Option<Convolution> {
+        match &self.weights {
+            Weights::Tiled(conv) => Some(Convolution { conv: conv.clone(), side }),
+            Weights::Plain(_) => None,
+        }
     }
 
     /// `[B, in, H, W]` → `[B, out, (H·upsampling + padding - kernel) / stride + 1, …]`.

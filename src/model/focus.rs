@@ -99,7 +99,7 @@ impl Transformer {
             let others = x.clone().select(1, focus.others.clone()); // [B, N − A, D]
             let k = rule.count(i, others.dims()[1]);
             let best = Selection::top(router.score(others.clone()), k).gather(others); // [B, k, D]
-            memory.layers.push(layer.block.lent(best, six.clone()));
+            memory.layers.push(layer.block.lent(best, six.clone(), caption.handed()));
             let k = rule.count(i, x.dims()[1]);
             layer.forward(x, caption, six, k, rule.gain).0
         })

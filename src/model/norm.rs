@@ -1,7 +1,7 @@
 //! Normalisation over the channels of a token: LayerNorm without affine (PixArt) and RMSNorm (T5).
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
@@ -16,12 +16,13 @@ pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
     kernels::norm::layer_norm(x, LAYER_NORM_EPS)
 }
 
-/// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots`.
-pub fn modulated_layer_norm(x: Tensor<3>, slots: Option<&Slots>, shift: Row, scale: Row) -> Tensor<3> {
+/// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots`. Kernels store it as `dtype`.
+pub fn modulated_layer_norm(x: Tensor<3>, slots: Option<&Slots>, shift: Row, scale: Row, dtype: DType) -> Tensor<3> {
     #[cfg(feature = "webgpu")]
     if kernels::webgpu::runs(&x) {
-        return kernels::webgpu::modulated_norm(x, slots.cloned(), shift, scale, LAYER_NORM_EPS);
+        return kernels::webgpu::modulated_norm(x, slots.cloned(), shift, scale, LAYER_NORM_EPS, dtype);
     }
+    debug_assert_eq!(x.dtype(), dtype);
     let x = match slots {
         Some(slots) => kernels::gather(x, slots.clone()),
         None => x,
@@ -94,7 +95,8 @@ mod tests {
         for (b, n, d) in [(2, 5, 24), (3, 1, 7), (1, 64, 128)] {
             let shapes = [[b, n, d], [b, 6, d]];
             let row = |t: &Tensor<3>, row| Row { table: t.clone(), row };
-            let fused = traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4)));
+            let fused =
+                traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4), DType::F32));
             let plain =
                 traced(&shapes, |l| layer_norm(l[0].clone()) * (row(&l[1], 4).values() + 1.0) + row(&l[1], 2).values());
             check(fused, plain);

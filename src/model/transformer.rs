@@ -3,9 +3,11 @@
 use core::cell::OnceCell;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::attention::{KeyValue, MASKED};
+#[cfg(feature = "webgpu")]
+use super::block::Block;
 use super::block::Caption;
 use super::config::TransformerConfig;
 use super::embed::{CaptionProjection, TimestepModulation, position_table};
@@ -17,7 +19,7 @@ use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::{Error, Result};
 #[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Product;
+use crate::kernels::webgpu::{self, Norms, SelfAttention, Trial, Workload};
 use crate::kernels::{Residual, Row};
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
@@ -108,14 +110,24 @@ impl Transformer {
         &self.config
     }
 
-    /// The matrix products that make up a step on `batch` images of the model's own size.
+    /// What makes up a step on `batch` images of the model's own size.
     #[cfg(feature = "webgpu")]
-    pub fn products(&self, batch: usize) -> Vec<Product> {
-        let tokens = (self.config.sample_size / self.config.patch_size).pow(2);
-        let blocks = self.layers.iter().take(1).flat_map(|layer| layer.block.linears());
-        let mut products: Vec<_> = blocks.map(|linear| linear.product(batch * tokens)).collect();
-        products.push(self.modulation.linear().product(batch));
-        products
+    pub fn workload(&self, batch: usize) -> Workload<'_> {
+        let TransformerConfig { heads, head_dim, .. } = self.config;
+        let (width, tokens) = (self.config.width(), (self.config.sample_size / self.config.patch_size).pow(2));
+        let block = self.layers.first().map(|layer| &layer.block);
+        let linears = block.into_iter().flat_map(Block::linears);
+        let modulation = self.modulation.linear().product(batch);
+        Workload {
+            products: linears.map(|linear| linear.product(batch * tokens)).chain([modulation]).collect(),
+            attention: vec![SelfAttention { images: batch, heads, head_dim, tokens }],
+            norms: vec![Norms { width, rows: batch * tokens }],
+            convolutions: Vec::new(),
+            blocks: block
+                .map(|block| Trial { width, tokens, run: Box::new(|x, handed| block.attempt(x, handed)) })
+                .into_iter()
+                .collect(),
+        }
     }
 
     /// Prepares text states `[B, S, E]`; `lengths` are the captions' real tokens, the rest of a row is padding.
@@ -138,6 +150,8 @@ impl Transformer {
         let states = states.narrow(1, 0, longest); // [B, S', E]
         let bias = padding_bias(lengths, longest, &states.device());
         let caption = self.caption_projection.forward(states); // [B, S', D]
+        #[cfg(feature = "webgpu")]
+        let caption = caption.cast(webgpu::handed(self.config.width()));
         let layers = self.layers.iter().map(|l| l.block.caption(caption.clone())).collect();
         Ok(Captions { layers, bias, positions: OnceCell::new() })
     }
@@ -194,7 +208,7 @@ impl Transformer {
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
         let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
-        let x = modulated_layer_norm(x, None, shift, scale);
+        let x = modulated_layer_norm(x, None, shift, scale, DType::F32);
         Ok(self.unpatchify(self.proj_out.forward(x), height, width))
     }
 

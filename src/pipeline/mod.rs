@@ -25,6 +25,8 @@ use burn::tensor::{Device, Tensor};
 use crate::bundle::load::Loaded;
 use crate::bundle::manifest::Manifest;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Workload;
 use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
 use crate::model::tokenizer::Tokenizer;
@@ -112,6 +114,15 @@ impl Pipeline {
         let config = self.transformer.config();
         let latents = (config.in_channels - 1) / 2;
         latents > 0 && config.in_channels % 2 == 1 && [latents, 2 * latents].contains(&config.out_channels)
+    }
+
+    /// What makes up a step on `batch` images of the model's own size, and their decoding.
+    #[cfg(feature = "webgpu")]
+    pub fn workload(&self, batch: usize) -> Workload<'_> {
+        let side = self.transformer.config().sample_size;
+        let decoders = [&self.vae, &self.vae_tiny].into_iter().flatten();
+        let convolutions = decoders.flat_map(|vae| vae.convolutions(side)).collect();
+        Workload { convolutions, ..self.transformer.workload(batch) }
     }
 
     /// Sides of an image must be multiples of this many pixels.

@@ -2,7 +2,7 @@
 
 import { platformCaches } from './caches.ts';
 
-/** What products of large models may round to where that is faster on this device. */
+/** What kernels of large models may round to where that is faster on this device. */
 export type Precision = 'exact' | 'half' | 'int8';
 
 /** How a model finds its kernels. */

@@ -2,17 +2,23 @@
 //!
 //! Maps lie in memory as `[B, H, W, C]`, whatever their tensors say, so that the sum over channels is a matrix product's.
 
+mod contest;
 mod shared;
 mod slide;
+
+use core::fmt::{self, Display, Formatter};
 
 use burn::module::Module;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
+pub use self::contest::Convolution;
+pub(super) use self::contest::Maps;
 use self::shared::Shared;
 use self::slide::Slide;
 use super::launch::{Buffer, launch};
+use super::timings::{Class, Rounding, chosen};
 
 /// How the sums are shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,18 +32,15 @@ pub enum Way {
     Shared,
 }
 
-impl Way {
-    pub fn name(self) -> &'static str {
-        match self {
+impl Display for Way {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(match self {
             Self::Slide => "slide",
             Self::Narrow => "narrow",
             Self::Shared => "shared",
-        }
+        })
     }
 }
-
-/// What is taken before anything was timed, and where the asked way cannot be.
-const USUAL: Way = Way::Slide;
 
 /// How the window moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,7 +66,7 @@ impl Window {
     }
 
     /// Cells of a map of `height × width` that it stops at.
-    fn stops(self, [height, width]: [usize; 2]) -> [usize; 2] {
+    pub(super) fn stops(self, [height, width]: [usize; 2]) -> [usize; 2] {
         let stops = |cells: usize, (before, after): (usize, usize)| {
             (cells * self.zoom() + before + after).saturating_sub(self.side) / self.stride + 1
         };
@@ -159,21 +162,25 @@ impl Conv {
         Self { weight, bias, window, inputs, outputs }
     }
 
+    pub(super) fn maps(&self) -> Maps {
+        let Self { window: Window { side, stride, doubled, .. }, inputs, outputs, .. } = *self;
+        Maps { side, stride, doubled, channels: [outputs, inputs] }
+    }
+
     /// The ways that it can go.
-    pub(super) fn ways(&self) -> &'static [Way] {
-        let shares = self.inputs.is_multiple_of(4) && self.outputs > FEW;
-        if shares { &[Way::Slide, Way::Narrow, Way::Shared] } else { &[Way::Slide, Way::Narrow] }
+    pub(super) fn ways(&self) -> Vec<Way> {
+        let maps = self.maps();
+        core::iter::once(maps.usual()).chain(maps.others(Rounding::NONE)).collect()
     }
 
     /// `[B, in, H, W]` to `[B, out, …]`; then plus `onto`, which is as large; then, where asked, no less than 0.
     pub fn forward(&self, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
-        self.forward_in(None, x, onto, relu)
+        self.forward_in(chosen(self.maps()), x, onto, relu)
     }
 
-    /// [`Conv::forward`] in a way of its own, or in the usual one.
-    pub(super) fn forward_in(&self, way: Option<Way>, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
+    /// [`Conv::forward`] in one of its [`Conv::ways`].
+    pub(super) fn forward_in(&self, way: Way, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
         let Self { window, inputs, outputs, .. } = *self;
-        let way = way.filter(|way| self.ways().contains(way)).unwrap_or(USUAL);
         let [b, _, height, width] = x.dims();
         let [rows, columns] = window.stops([height, width]);
         let vector = inputs.is_multiple_of(4);

@@ -1,9 +1,11 @@
 //! Shaders of a matrix product with what follows it: the same sums in tiles of several shapes, of which a device has its fastest.
 
+use core::fmt::{self, Display, Formatter};
+
 use serde::{Deserialize, Serialize};
 
 use super::int8;
-use super::launch::{Shader, unroll};
+use super::launch::{Scalar, Shader, unroll};
 use super::packed::Format;
 
 /// How the sums are shared out.
@@ -26,16 +28,6 @@ impl Tile {
     /// Those that give f32's own rounding.
     pub const EXACT: [Self; 3] = [Self::Direct, Self::Shared, Self::Thin];
 
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Shared => "shared",
-            Self::Half => "half",
-            Self::Int8 => "int8",
-            Self::Thin => "thin",
-        }
-    }
-
     /// Outputs and rows of a workgroup.
     pub(super) fn sides(self) -> [usize; 2] {
         match self {
@@ -43,6 +35,18 @@ impl Tile {
             Self::Shared | Self::Half | Self::Int8 => [SHARED, SHARED],
             Self::Thin => [THIN, THIN],
         }
+    }
+}
+
+impl Display for Tile {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Shared => "shared",
+            Self::Half => "half",
+            Self::Int8 => "int8",
+            Self::Thin => "thin",
+        })
     }
 }
 
@@ -75,6 +79,8 @@ pub(super) struct Gemm {
     /// [`Tile::Direct`].
     pub vector: bool,
     pub tile: Tile,
+    /// Of x and of y.
+    pub scalars: [Scalar; 2],
 }
 
 impl Shader for Gemm {
@@ -89,10 +95,11 @@ impl Shader for Gemm {
 
     fn source(&self) -> String {
         let format = self.weight;
+        let [x_scalar, y_scalar] = self.scalars;
         let (element, unit) = match self.tile {
             Tile::Int8 => int8::elements(format),
-            _ if self.vector => ("vec4<f32>", format.unit()),
-            _ => ("f32", "f32"),
+            _ if self.vector => (x_scalar.lanes(4), format.unit()),
+            _ => (x_scalar.lanes(1), "f32"),
         };
         let scaled = format.is_scaled();
         let y = if scaled { 7 } else { 6 };
@@ -115,7 +122,7 @@ struct P {{
 // Of each row the token it stands for, and its weight.
 @group(0) @binding(5) var<storage, read> slots: array<f32>;
 {scales_binding}
-@group(0) @binding({y}) var<storage, read_write> y: array<f32>;
+@group(0) @binding({y}) var<storage, read_write> y: array<{y_scalar}>;
 @group(0) @binding({uniform}) var<uniform> p: P;
 {functions}
 
@@ -138,7 +145,7 @@ fn put(row: u32, col: u32, sum: f32) {{
     v *= slots[2u * row + 1u];
   }}
   if (on({RESIDUAL}u)) {{ v += onto[(image * p.onto_image + from_token) * p.outputs + col]; }}
-  y[(image * p.y_image + to_token) * p.outputs + col] = v;
+  y[(image * p.y_image + to_token) * p.outputs + col] = {stored};
 }}
 {memory}
 
@@ -151,7 +158,8 @@ fn main(
   let first_row = (group.y + group.z * groups.y) * {rows}u;
   {body}
 }}",
-            enable = if self.tile == Tile::Half { "enable f16;" } else { "" },
+            enable = if self.tile == Tile::Half { Scalar::F16.enable() } else { Scalar::enable_any(&self.scalars) },
+            stored = y_scalar.stored(1, "v"),
             BIAS = flag::BIAS,
             GELU = flag::GELU,
             SILU = flag::SILU,
@@ -193,6 +201,7 @@ impl Gemm {
     fn direct(&self) -> String {
         let (format, vectors, scaled) = (self.weight, self.weight.vectors(), self.weight.is_scaled());
         let product = |i: usize| if self.vector { format!("dot(a{i}, b)") } else { format!("a{i} * b") };
+        let lanes = Scalar::F32.lanes(if self.vector { 4 } else { 1 });
         let sums = |j: usize| unroll(TILE, |i| format!("sum[{}] += {};", i * TILE + j, product(i)));
         format!(
             "
@@ -224,7 +233,7 @@ impl Gemm {
             scales = unroll(if scaled { TILE } else { 0 }, |j| format!("let s{j} = scale(b_row{j} + g);")),
             units = unroll(TILE, |j| format!("let w{j} = weight[b_row{j} * p.group + k];")),
             products = unroll(vectors, |v| {
-                let a = unroll(TILE, |i| format!("let a{i} = x[a_row{i} + k * {vectors}u + {v}u];"));
+                let a = unroll(TILE, |i| format!("let a{i} = {lanes}(x[a_row{i} + k * {vectors}u + {v}u]);"));
                 let b = |j: usize| format.vector(&format!("w{j}"), v, &format!("s{j}"));
                 let columns = unroll(TILE, |j| format!("{{ let b = {}; {} }}", b(j), sums(j)));
                 format!("{{ {a} {columns} }}")
@@ -236,15 +245,18 @@ impl Gemm {
     fn shared(&self) -> String {
         let (format, vectors) = (self.weight, self.weight.vectors());
         let half = self.tile == Tile::Half;
-        // Beyond f16's largest number lies infinity, and its difference is none.
-        let from_x = if half { "vec4<f16>(clamp(v, vec4<f32>(-65504.0), vec4<f32>(65504.0)))" } else { "v" };
+        let from_x = match (half, self.scalars[0]) {
+            (true, Scalar::F32) => Scalar::F16.stored(4, "v"),
+            (true, Scalar::F16) => "v".into(),
+            (false, _) => "vec4<f32>(v)".into(),
+        };
         let from_w = |v: usize| {
             let value = format.vector("w", v, "s");
             if half { format!("vec4<f16>({value})") } else { value }
         };
         let product = |i: usize| if half { format!("f32(dot(a{i}, b))") } else { format!("dot(a{i}, b)") };
         let (pitch, sides, units) = (SHARED + 1, SHARED / TILE, DEEP / vectors);
-        let invocations = sides * sides;
+        let (invocations, element) = (sides * sides, self.scalars[0].lanes(4));
         format!(
             "
   let units = p.groups * p.group;
@@ -276,7 +288,7 @@ impl Gemm {
                        let i = me + {}u;
                        let row = min(first_row + i / {DEEP}u, p.rows - 1u);
                        let q = k + i % {DEEP}u;
-                       let v = select(vec4<f32>(), x[row * depth + min(q, depth - 1u)], q < depth);
+                       let v = select({element}(), x[row * depth + min(q, depth - 1u)], q < depth);
                        xs[i % {DEEP}u * {pitch}u + i / {DEEP}u] = {from_x};
                      }}",
                     n * invocations
@@ -339,7 +351,7 @@ impl Gemm {
             }),
             units = unroll(THIN, |j| format!("let w{j} = weight[b_row{j} * units + k];")),
             products = unroll(vectors, |v| {
-                let a = unroll(THIN, |i| format!("let a{i} = x[a_row{i} + k * {vectors}u + {v}u];"));
+                let a = unroll(THIN, |i| format!("let a{i} = vec4<f32>(x[a_row{i} + k * {vectors}u + {v}u]);"));
                 let columns = unroll(THIN, |j| {
                     let b = format.vector(&format!("w{j}"), v, &format!("s{j}"));
                     let sums = unroll(THIN, |i| format!("sum[{}] += dot(a{i}, b);", i * THIN + j));

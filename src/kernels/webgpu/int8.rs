@@ -3,7 +3,7 @@
 use burn::tensor::DType;
 
 use super::gemm::SHARED;
-use super::launch::{Buffer, Shader, launch, unroll};
+use super::launch::{Buffer, Scalar, Shader, launch, unroll};
 use super::packed::Format;
 
 /// Inputs that are loaded at once: two words of four. A unit of [`Format::Q4`] gives its even ones, then its odd ones.
@@ -122,7 +122,13 @@ pub(super) fn quantize(x: &Buffer, weight: Format, [rows, inputs]: [usize; 2], g
     let y = x.beside([rows, pitch(inputs, group)], DType::I32);
     let workgroups = (rows * groups).div_ceil(QUANTIZE);
     let words = [rows * groups, groups, group / UNIT];
-    launch(Quantize { weight }, &[x], &[&y], &words, [workgroups.min(65_535), workgroups.div_ceil(65_535), 1]);
+    launch(
+        Quantize { weight, x: x.scalar() },
+        &[x],
+        &[&y],
+        &words,
+        [workgroups.min(65_535), workgroups.div_ceil(65_535), 1],
+    );
     y
 }
 
@@ -137,6 +143,7 @@ const QUANTIZE: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Quantize {
     weight: Format,
+    x: Scalar,
 }
 
 impl Shader for Quantize {
@@ -151,9 +158,10 @@ impl Shader for Quantize {
         };
         format!(
             "
+{enable}
 // Groups of all rows and of one, and units of a group.
 struct P {{ count: u32, groups: u32, group: u32 }}
-@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(0) var<storage, read> x: array<{element}>;
 @group(0) @binding(1) var<storage, read_write> y: array<u32>;
 @group(0) @binding(2) var<uniform> p: P;
 
@@ -165,21 +173,23 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
   if (i >= p.count) {{ return; }}
   let x_at = i * p.group * 2u;
   var most = vec4<f32>(1e-30);
-  for (var k = 0u; k < p.group * 2u; k++) {{ most = max(most, abs(x[x_at + k])); }}
+  for (var k = 0u; k < p.group * 2u; k++) {{ most = max(most, abs(vec4<f32>(x[x_at + k]))); }}
   let scale = max(max(most.x, most.y), max(most.z, most.w)) / 127.0;
   let inverse = 1.0 / scale;
   let units = p.groups * p.group;
   let row = i / p.groups * 2u * (units + (p.groups + 1u) / 2u);
   let group = i % p.groups;
   for (var k = 0u; k < p.group; k++) {{
-    let a = x[x_at + 2u * k] * inverse;
-    let b = x[x_at + 2u * k + 1u] * inverse;
+    let a = vec4<f32>(x[x_at + 2u * k]) * inverse;
+    let b = vec4<f32>(x[x_at + 2u * k + 1u]) * inverse;
     let at = row + 2u * (group * p.group + k);
     y[at] = word({first});
     y[at + 1u] = word({second});
   }}
   y[row + 2u * units + group] = bitcast<u32>(scale);
-}}"
+}}",
+            enable = self.x.enable(),
+            element = self.x.lanes(4),
         )
     }
 }

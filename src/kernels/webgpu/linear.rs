@@ -6,7 +6,8 @@ use super::gemm::{Gemm, Tile, flag};
 use super::int8;
 use super::launch::{Buffer, launch};
 use super::packed::{Format, Operand, Packed};
-use super::timings::{Class, chosen};
+use super::product::Matrix;
+use super::timings::chosen;
 use crate::kernels::{Residual, Slotted};
 
 /// What is made of `x Wᵀ + b`.
@@ -90,7 +91,7 @@ impl Call {
         let tile = match self.tile {
             _ if !vector => Tile::Direct,
             Some(tile) => tile,
-            None => chosen(Class::new(format, [outputs, inputs], rows)),
+            None => chosen(Matrix::new(format, [outputs, inputs], rows)),
         };
         let unit = match tile {
             Tile::Int8 => int8::UNIT,
@@ -100,6 +101,7 @@ impl Call {
         if tile == Tile::Int8 {
             self.x = int8::quantize(&self.x, format, [rows, inputs], group);
         }
+        let shader = Gemm { weight: format, vector, tile, scalars: [self.x.scalar(), y.scalar()] };
         let [wide, high] = tile.sides();
         // A dimension holds at most 65,535 workgroups.
         let down = rows.div_ceil(high);
@@ -113,11 +115,11 @@ impl Call {
         let optional = [&self.bias, &self.gate, &self.onto, &self.slots].map(or_x);
         let mut inputs = vec![&self.x, &self.weight.weight];
         inputs.extend(optional.iter().chain(&self.weight.scales));
-        launch(Gemm { weight: format, vector, tile }, &inputs, &[y], &words, groups);
+        launch(shader, &inputs, &[y], &words, groups);
     }
 }
 
-/// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`, to `[.., out]`.
+/// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`, to `[.., out]`, stored as x is.
 pub fn linear<const D: usize>(
     x: Tensor<D>,
     weight: Weight,
@@ -146,12 +148,12 @@ pub(super) fn linear_in<const D: usize>(
         Activation::Gelu => flag::GELU,
         Activation::Silu => flag::SILU,
     };
-    let y = call.x.beside(shape, DType::F32);
+    let y = call.x.beside(shape, call.x.scalar().dtype());
     call.run(&y, rows);
     y.float()
 }
 
-/// `residual` of `x Wᵀ + bias`: `x` `[B, k, in]`, `weight` `[out, in]`, `bias` `[out]`. Tokens that are merged into others are
+/// `residual` of `x Wᵀ + bias`, in f32: `x` `[B, k, in]`, `weight` `[out, in]`, `bias` `[out]`. Tokens that are merged into others are
 /// written where those lie, unless somebody else holds them.
 pub fn linear_residual(x: Tensor<3>, weight: Weight, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
     let [b, k, _] = x.dims();

@@ -1,28 +1,32 @@
-//! LayerNorm with its modulation, and RMSNorm: a row to an invocation, which needs no barrier.
+//! LayerNorm with its modulation, and RMSNorm.
 
 use burn::tensor::{DType, Tensor};
 
-use super::launch::{Buffer, Shader, lanes, launch};
+use super::launch::{Buffer, Scalar, Shader, lanes, launch};
+use super::rows::{Share, Width};
+use super::timings::chosen;
 use crate::kernels::norm::layer_norm;
 use crate::kernels::{Row, Slots, gather};
-
-const WORKGROUP: usize = 32;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Norm {
     /// Loads take four channels at once.
     vector: bool,
+    share: Share,
+    y: Scalar,
 }
 
 impl Shader for Norm {
     fn workgroup(&self) -> [u32; 3] {
-        [WORKGROUP as u32, 1, 1]
+        [self.share.workgroup() as u32, 1, 1]
     }
 
     fn source(&self) -> String {
         let (element, sum) = lanes(self.vector, "t");
+        let count = if self.vector { 4 } else { 1 };
         format!(
             "
+{enable}
 // Rows of `width` elements, `image` of them to an image of x and `group` to one of y. Shift and scale are rows of tables.
 struct P {{
   rows: u32, width: u32, channels: u32, eps: u32,
@@ -33,40 +37,58 @@ struct P {{
 @group(0) @binding(1) var<storage, read> shift: array<{element}>;
 @group(0) @binding(2) var<storage, read> scale: array<{element}>;
 @group(0) @binding(3) var<storage, read> slots: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<{element}>;
+@group(0) @binding(4) var<storage, read_write> y: array<{y}>;
 @group(0) @binding(5) var<uniform> p: P;
 
 fn sum(t: {element}) -> f32 {{ return {sum}; }}
-
-@compute @workgroup_size({WORKGROUP})
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
-  if (id.x >= p.rows) {{ return; }}
-  let image = id.x / p.group;
-  var token = id.x % p.group;
-  if (p.slotted != 0u) {{ token = u32(slots[2u * id.x]); }}
+{over_row}
+{opening}
+  let image = row / p.group;
+  var token = row % p.group;
+  if (p.slotted != 0u) {{ token = u32(slots[2u * row]); }}
   let from_row = (image * p.image + token) * p.width;
-  let to_row = id.x * p.width;
+  let to_row = row * p.width;
   var total = {element}();
-  for (var i = 0u; i < p.width; i++) {{ total += x[from_row + i]; }}
-  let mean = {element}(sum(total) / f32(p.channels));
+  for (var i = first; i < p.width; i += stride) {{ total += x[from_row + i]; }}
+  let mean = {element}(over_row(sum(total), me) / f32(p.channels));
   var square = {element}();
-  for (var i = 0u; i < p.width; i++) {{
+  for (var i = first; i < p.width; i += stride) {{
     let t = x[from_row + i] - mean;
     square += t * t;
   }}
-  let rstd = inverseSqrt(sum(square) / f32(p.channels) + bitcast<f32>(p.eps));
+  let rstd = inverseSqrt(over_row(sum(square), me) / f32(p.channels) + bitcast<f32>(p.eps));
   let shift_row = image * p.shift_image + p.shift_at;
   let scale_row = image * p.scale_image + p.scale_at;
-  for (var i = 0u; i < p.width; i++) {{
-    y[to_row + i] = (x[from_row + i] - mean) * rstd * (scale[scale_row + i] + 1.0) + shift[shift_row + i];
+  for (var i = first; i < p.width; i += stride) {{
+    let t = (x[from_row + i] - mean) * rstd * (scale[scale_row + i] + 1.0) + shift[shift_row + i];
+    y[to_row + i] = {stored};
   }}
-}}"
+}}",
+            enable = self.y.enable(),
+            y = self.y.lanes(count),
+            over_row = self.share.sum(),
+            opening = self.share.opening(),
+            stored = self.y.stored(count, "t"),
         )
     }
 }
 
-/// `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots` `[B, k, 2]`.
-pub fn modulated_norm(x: Tensor<3>, slots: Option<Slots>, shift: Row, scale: Row, eps: f64) -> Tensor<3> {
+/// `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots` `[B, k, 2]`, stored as `y`.
+pub fn modulated_norm(x: Tensor<3>, slots: Option<Slots>, shift: Row, scale: Row, eps: f64, y: DType) -> Tensor<3> {
+    let share = chosen(Width { width: x.dims()[2] });
+    modulated_norm_in(share, x, slots, shift, scale, eps, y)
+}
+
+/// [`modulated_norm`] with its rows shared out in the given way.
+pub(super) fn modulated_norm_in(
+    share: Share,
+    x: Tensor<3>,
+    slots: Option<Slots>,
+    shift: Row,
+    scale: Row,
+    eps: f64,
+    y: DType,
+) -> Tensor<3> {
     let [b, n, d] = x.dims();
     let k = slots.as_ref().map_or(n, |slots| slots.dims()[1]);
     let vector = d.is_multiple_of(4);
@@ -78,12 +100,13 @@ pub fn modulated_norm(x: Tensor<3>, slots: Option<Slots>, shift: Row, scale: Row
     let (shift, shift_image, shift_at) = row(shift);
     let (scale, scale_image, scale_at) = row(scale);
     let x = Buffer::packed(x);
-    let y = x.beside([b, k, d], DType::F32);
+    let shader = Norm { vector, share, y: Scalar::of(y) };
+    let y = x.beside([b, k, d], y);
     let eps = (eps as f32).to_bits() as usize;
     let slotted = usize::from(slots.is_some());
     let slots = slots.map_or_else(|| x.clone(), Buffer::packed);
     let words = [b * k, width, d, eps, k, n, slotted, shift_image, shift_at, scale_image, scale_at];
-    launch(Norm { vector }, &[&x, &shift, &scale, &slots], &[&y], &words, [(b * k).div_ceil(WORKGROUP), 1, 1]);
+    launch(shader, &[&x, &shift, &scale, &slots], &[&y], &words, share.groups(b * k));
     y.float()
 }
 
@@ -99,11 +122,12 @@ pub fn modulated_norm_reference(x: Tensor<3>, slots: Option<Slots>, shift: Row, 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Rms {
     vector: bool,
+    share: Share,
 }
 
 impl Shader for Rms {
     fn workgroup(&self) -> [u32; 3] {
-        [WORKGROUP as u32, 1, 1]
+        [self.share.workgroup() as u32, 1, 1]
     }
 
     fn source(&self) -> String {
@@ -115,27 +139,33 @@ struct P {{ rows: u32, width: u32, channels: u32, eps: u32 }}
 @group(0) @binding(1) var<storage, read> weight: array<{element}>;
 @group(0) @binding(2) var<storage, read_write> y: array<{element}>;
 @group(0) @binding(3) var<uniform> p: P;
-
-@compute @workgroup_size({WORKGROUP})
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
-  if (id.x >= p.rows) {{ return; }}
-  let row = id.x * p.width;
+{over_row}
+{opening}
+  let start = row * p.width;
   var square = {element}();
-  for (var i = 0u; i < p.width; i++) {{ square += x[row + i] * x[row + i]; }}
-  let scale = inverseSqrt({sum} / f32(p.channels) + bitcast<f32>(p.eps));
-  for (var i = 0u; i < p.width; i++) {{ y[row + i] = x[row + i] * scale * weight[i]; }}
-}}"
+  for (var i = first; i < p.width; i += stride) {{ square += x[start + i] * x[start + i]; }}
+  let scale = inverseSqrt(over_row({sum}, me) / f32(p.channels) + bitcast<f32>(p.eps));
+  for (var i = first; i < p.width; i += stride) {{ y[start + i] = x[start + i] * scale * weight[i]; }}
+}}",
+            over_row = self.share.sum(),
+            opening = self.share.opening(),
         )
     }
 }
 
 /// `weight · x / √(mean(x²) + eps)` of `x` `[B, N, D]`, `weight` `[D]`.
 pub fn rms_norm(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
+    let share = chosen(Width { width: x.dims()[2] });
+    rms_norm_in(share, x, weight, eps)
+}
+
+/// [`rms_norm`] with its rows shared out in the given way.
+pub(super) fn rms_norm_in(share: Share, x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3> {
     let [b, n, d] = x.dims();
     let vector = d.is_multiple_of(4);
     let (x, weight) = (Buffer::packed(x), Buffer::packed(weight));
     let y = x.beside([b, n, d], DType::F32);
     let words = [b * n, if vector { d / 4 } else { d }, d, (eps as f32).to_bits() as usize];
-    launch(Rms { vector }, &[&x, &weight], &[&y], &words, [(b * n).div_ceil(WORKGROUP), 1, 1]);
+    launch(Rms { vector, share }, &[&x, &weight], &[&y], &words, share.groups(b * n));
     y.float()
 }

@@ -1,27 +1,27 @@
-//! Which tiles a device multiplies fastest in, as far as is known, and what may be chosen at all.
+//! Which way of doing a thing is fastest on a device, as far as is known, and which ways may be chosen at all.
 
+use core::fmt::Display;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::gemm::Tile;
-use super::packed::Format;
-use super::tune::Product;
+use super::attention::Heads;
+use super::conv::Maps;
+use super::handing::Blocks;
+use super::product::Matrix;
+use super::rows::Width;
 use crate::device::has_packed_dot;
 use crate::error::{Error, Result};
 
-/// What is taken before anything was timed.
-pub(super) const USUAL: Tile = Tile::Direct;
-/// Up to so many rows are few.
-const FEW: usize = 8;
-
-/// What products may round to where that is faster; what comes later includes what comes before.
+/// What kernels may round to where that is faster; what comes later includes what comes before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Precision {
     /// To f32's own.
     Exact,
-    /// Factors to f16.
+    /// Factors of products, and what one kernel hands to the next, to f16.
     #[default]
     Half,
     /// Activations to 8 bits: pictures change a little.
@@ -41,104 +41,128 @@ impl FromStr for Precision {
     }
 }
 
-/// Products that share their fastest tiles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Class {
-    pub format: Format,
-    /// `[out, in]`
-    pub shape: [usize; 2],
-    pub few: bool,
+/// What of rounding is both allowed and possible.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rounding {
+    pub half: bool,
+    pub int8: bool,
 }
 
-impl Class {
-    pub fn new(format: Format, shape: [usize; 2], rows: usize) -> Self {
-        Self { format, shape, few: rows <= FEW }
-    }
+impl Rounding {
+    pub const NONE: Self = Self { half: false, int8: false };
+}
 
-    /// The tiles that may be its fastest.
-    pub fn candidates(self, precision: Precision, has_f16: bool) -> Vec<Tile> {
-        if self.few {
-            return vec![USUAL, Tile::Thin];
-        }
-        // Weights that bundles keep in f32 are meant to be exact.
-        let half = precision >= Precision::Half && has_f16 && self.format != Format::F32;
-        let int8 = precision >= Precision::Int8 && has_packed_dot() && self.format.is_scaled();
-        let rounding = [half.then_some(Tile::Half), int8.then_some(Tile::Int8)];
-        [USUAL, Tile::Shared].into_iter().chain(rounding.into_iter().flatten()).collect()
+impl Precision {
+    pub(super) fn rounding(self, has_f16: bool) -> Rounding {
+        Rounding { half: self >= Self::Half && has_f16, int8: self >= Self::Int8 && has_packed_dot() }
     }
 }
 
-/// What was found for a class of products.
+/// Launches that are alike enough to share their fastest way.
+pub(super) trait Class: Copy + PartialEq + Display + Serialize + DeserializeOwned + 'static {
+    type Way: Copy + PartialEq + Display + Serialize + DeserializeOwned;
+
+    /// What timings of such launches are called together.
+    const KIND: &'static str;
+
+    /// What is taken before anything was timed.
+    fn usual(self) -> Self::Way;
+
+    /// What else may be the fastest.
+    fn others(self, rounding: Rounding) -> Vec<Self::Way>;
+
+    /// Whether `way`, the fastest for `other`, is taken for this while nothing better is known.
+    fn borrows(self, other: Self, way: Self::Way) -> bool;
+
+    fn table(all: &mut All) -> &mut Vec<Timing<Self>>;
+}
+
+/// What was found for a class.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Timing {
-    pub(super) class: Class,
+#[serde(bound = "")]
+pub(super) struct Timing<C: Class> {
+    pub class: C,
     /// Rows that were timed.
-    pub(super) rows: usize,
-    /// Milliseconds of a product.
-    pub(super) tiles: Vec<(Tile, f64)>,
-    pub(super) chosen: Tile,
+    pub rows: usize,
+    /// Milliseconds of each way.
+    pub ways: Vec<(C::Way, f64)>,
+    pub chosen: C::Way,
 }
 
-impl Timing {
+impl<C: Class> Timing<C> {
     /// As a line: `q8 4608x1152, 512 rows: direct 1.20 ms, shared 0.80 ms; shared`.
     pub fn line(&self) -> String {
-        let Class { format, shape: [outputs, inputs], .. } = self.class;
-        let tiles: Vec<_> = self.tiles.iter().map(|(tile, ms)| format!("{} {ms:.2} ms", tile.name())).collect();
-        let (rows, chosen) = (self.rows, self.chosen.name());
-        format!("{} {outputs}x{inputs}, {rows} rows: {}; {chosen}", format.name(), tiles.join(", "))
+        let Self { class, rows, ways, chosen } = self;
+        let ways: Vec<_> = ways.iter().map(|(way, ms)| format!("{way} {ms:.2} ms")).collect();
+        format!("{class}, {rows} rows: {}; {chosen}", ways.join(", "))
     }
+}
+
+/// What was timed, by kind.
+#[derive(Debug)]
+pub(super) struct All {
+    pub products: Vec<Timing<Matrix>>,
+    pub attention: Vec<Timing<Heads>>,
+    pub norms: Vec<Timing<Width>>,
+    pub convolutions: Vec<Timing<Maps>>,
+    pub blocks: Vec<Timing<Blocks>>,
+}
+
+impl All {
+    const NONE: Self = Self {
+        products: Vec::new(),
+        attention: Vec::new(),
+        norms: Vec::new(),
+        convolutions: Vec::new(),
+        blocks: Vec::new(),
+    };
 }
 
 /// What was timed on the process's device, all in one precision.
-struct Timings {
-    precision: Precision,
-    all: Vec<Timing>,
-}
+static TIMINGS: Mutex<(Precision, All)> = Mutex::new((Precision::Half, All::NONE));
 
-static TIMINGS: Mutex<Timings> = Mutex::new(Timings { precision: Precision::Half, all: Vec::new() });
-
-fn locked() -> MutexGuard<'static, Timings> {
+fn locked() -> MutexGuard<'static, (Precision, All)> {
     TIMINGS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is known of the products.
-pub fn timings(products: &[Product]) -> Vec<Timing> {
-    let is_theirs = |t: &&Timing| products.iter().any(|product| product.class() == t.class);
-    locked().all.iter().filter(is_theirs).cloned().collect()
-}
-
-pub(super) fn is_known(class: Class) -> bool {
-    locked().all.iter().any(|t| t.class == class)
-}
-
-pub(super) fn keep(timing: Timing) {
-    locked().all.push(timing);
-}
-
-/// Forgets what was found in another precision, and takes over what `known`, the JSON of timings, has of the products. What is not in
-/// it as it should be, or is not for this device, counts as unknown.
-pub(super) fn begin(precision: Precision, known: &str, products: &[Product], has_f16: bool) {
+/// Forgets what was found in another precision.
+pub(super) fn begin(precision: Precision) {
     let mut timings = locked();
-    if timings.precision != precision {
-        *timings = Timings { precision, all: Vec::new() };
+    if timings.0 != precision {
+        *timings = (precision, All::NONE);
     }
-    let known: Vec<serde_json::Value> = serde_json::from_str(known).unwrap_or_default();
-    for timing in known.into_iter().filter_map(|value| serde_json::from_value::<Timing>(value).ok()) {
-        let class = timing.class;
-        let is_asked_for = products.iter().any(|product| product.class() == class);
-        let is_new = timings.all.iter().all(|t| t.class != class);
-        if is_asked_for && is_new && class.candidates(precision, has_f16).contains(&timing.chosen) {
-            timings.all.push(timing);
+}
+
+/// Takes over what `known`, the JSON of [`found`], has of the classes. What is not in it as it should be, or may not be chosen here,
+/// counts as unknown.
+pub(super) fn adopt<C: Class>(known: &Value, classes: &[C], rounding: Rounding) {
+    let known = known.get(C::KIND).and_then(Value::as_array);
+    for timing in known.into_iter().flatten().filter_map(|value| Timing::<C>::deserialize(value).ok()) {
+        let Timing { class, chosen, .. } = timing;
+        let is_possible = chosen == class.usual() || class.others(rounding).contains(&chosen);
+        if is_possible && classes.contains(&class) && !is_known(class) {
+            keep(timing);
         }
     }
 }
 
-/// The fastest tile of the class, or of one like it.
-pub(super) fn chosen(class: Class) -> Tile {
-    let timings = &locked().all;
-    // Only on its own matrix is it known how far another tile is off.
-    let exact = |t: &Timing| Tile::EXACT.contains(&t.chosen);
-    let alike = |t: &&Timing| (t.class.format, t.class.few) == (class.format, class.few) && exact(t);
-    let found = timings.iter().find(|t| t.class == class).or_else(|| timings.iter().find(alike));
-    found.map_or(USUAL, |t| t.chosen)
+pub(super) fn is_known<C: Class>(class: C) -> bool {
+    C::table(&mut locked().1).iter().any(|t| t.class == class)
+}
+
+pub(super) fn keep<C: Class>(timing: Timing<C>) {
+    C::table(&mut locked().1).push(timing);
+}
+
+/// What is known of the classes.
+pub(super) fn found<C: Class>(classes: &[C]) -> Vec<Timing<C>> {
+    C::table(&mut locked().1).iter().filter(|t| classes.contains(&t.class)).cloned().collect()
+}
+
+/// The fastest way for the class, or for one like it.
+pub(super) fn chosen<C: Class>(class: C) -> C::Way {
+    let mut timings = locked();
+    let table = C::table(&mut timings.1);
+    let found = table.iter().find(|t| t.class == class);
+    found.or_else(|| table.iter().find(|t| class.borrows(t.class, t.chosen))).map_or(class.usual(), |t| t.chosen)
 }

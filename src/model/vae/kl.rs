@@ -14,6 +14,8 @@ use self::encoder::Encoder;
 use super::{check_image, check_levels};
 use crate::bundle::Scope;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Convolution;
 use crate::model::config::VaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
@@ -83,6 +85,12 @@ impl Kl {
             None => latents,
         };
         self.decoder.forward(latents)
+    }
+
+    /// One of the decoder's convolutions of every kind, from latents of that side on.
+    #[cfg(feature = "webgpu")]
+    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+        self.decoder.convolutions(side)
     }
 
     /// Values of the decoder's largest feature map for one cell of the latents.

@@ -18,6 +18,8 @@ use self::kl::Kl;
 use self::tiled::{TileConfig, decode_tiled, encode_tiled};
 use self::tiny::Tiny;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Convolution;
 
 /// An autoencoder between images in [-1, 1] and the latents that the transformer works on.
 #[derive(Module, Debug)]
@@ -106,6 +108,15 @@ impl Vae {
         match self {
             Self::Kl(kl) => kl.config().encoder,
             Self::Tiny(tiny) => tiny.config().encoder,
+        }
+    }
+
+    /// One of the decoder's convolutions of every kind, from latents of that side on.
+    #[cfg(feature = "webgpu")]
+    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+        match self {
+            Self::Kl(kl) => kl.convolutions(side),
+            Self::Tiny(tiny) => tiny.convolutions(side),
         }
     }
 

@@ -7,6 +7,8 @@ use burn::tensor::activation::tanh;
 use super::{check_image, check_levels};
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Convolution;
 use crate::model::config::TinyVaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
@@ -80,6 +82,16 @@ impl Tiny {
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let magnitude = self.config.latent_magnitude;
         self.decoder.forward(tanh(latents / magnitude) * magnitude) * 2.0 - 1.0
+    }
+
+    /// One of the decoder's convolutions of every kind, over the largest map that it goes over, from latents of that side on.
+    #[cfg(feature = "webgpu")]
+    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+        let of_stage = |(level, stage): (usize, &DecoderStage)| {
+            let convs = [stage.blocks.last().map(|block| &block.conv4), Some(&stage.conv)];
+            convs.into_iter().flatten().filter_map(|conv| conv.convolution(side << level)).collect::<Vec<_>>()
+        };
+        self.decoder.stages.iter().enumerate().rev().flat_map(of_stage).collect()
     }
 
     /// Values of the decoder's largest feature map for one cell of the latents.

@@ -8,6 +8,8 @@ use super::mid_block::MidBlock;
 use super::resnet::Resnet;
 use crate::bundle::Scope;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::Convolution;
 use crate::model::config::VaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 use crate::model::vae::group_norm::GroupNorm;
@@ -52,6 +54,16 @@ impl Decoder {
             conv_norm_out: GroupNorm::load(&mut scope.enter("conv_norm_out"), groups, first, EPS)?,
             conv_out: Conv2d::load(&mut scope.enter("conv_out"), Conv2dConfig::new(first, config.out_channels, 3))?,
         })
+    }
+
+    /// One convolution of every kind, from latents of that side on.
+    #[cfg(feature = "webgpu")]
+    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+        let of_level = |(level, block): (usize, &UpBlock)| {
+            let convs = [block.resnets.last().map(Resnet::conv), block.upsampler.as_ref()];
+            convs.into_iter().flatten().filter_map(|conv| conv.convolution(side << level)).collect::<Vec<_>>()
+        };
+        self.up_blocks.iter().enumerate().flat_map(of_level).collect()
     }
 
     /// `[B, latent, h, w]` → `[B, out, h·scale, w·scale]`

@@ -41,6 +41,12 @@ impl Resnet {
         (0..count).map(|i| Self::load(&mut scope.enter(i), if i == 0 { from } else { to }, to, groups)).collect()
     }
 
+    /// The larger of its convolutions that has as many channels in as out.
+    #[cfg(feature = "webgpu")]
+    pub fn conv(&self) -> &Conv2d {
+        &self.conv2
+    }
+
     /// `[B, in, H, W]` → `[B, out, H, W]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let h = self.conv1.forward(self.norm1.forward_silu(x.clone())); // [B, out, H, W]

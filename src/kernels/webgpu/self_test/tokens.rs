@@ -1,0 +1,118 @@
+//! What is done to tokens: attention, norms and the router.
+
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{DType, Device, Tensor};
+
+use super::{Cases, error, floats, handed, ints, noise, slots};
+use crate::error::Result;
+use crate::kernels::Row;
+use crate::kernels::norm::rms_norm;
+use crate::kernels::webgpu::attention::{Heads, attention_in, attention_reference};
+use crate::kernels::webgpu::norm::{modulated_norm_in, modulated_norm_reference, rms_norm_in};
+use crate::kernels::webgpu::rows::Share;
+use crate::kernels::webgpu::select::select;
+use crate::kernels::webgpu::timings::{Class, Rounding};
+
+pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
+    heads(cases).await?;
+    norms(cases).await?;
+    routers(cases).await
+}
+
+async fn heads(cases: &mut Cases<'_>) -> Result<()> {
+    let device = cases.device;
+    for [b, h, n, s, d] in
+        [[2, 3, 17, 17, 8], [1, 2, 5, 130, 72], [2, 1, 64, 9, 128], [1, 4, 33, 1, 32], [1, 1, 3, 6, 36]]
+    {
+        // As heads are split from tokens, so that the memory is not in order.
+        let heads = |len: usize, seed: f32| noise([b, len, h, d], seed, device).swap_dims(1, 2);
+        let [q, k, v] = [(n, 1.0), (s, 2.0), (s, 3.0)].map(|(len, seed)| move || heads(len, seed));
+        let full = || noise([b, h, n, s], 4.0, device) * 3.0;
+        let padding = || (noise([b, 1, 1, s], 5.0, device) * 3.0).expand([b, h, n, s]);
+        let biases: [(&str, &dyn Fn() -> Option<Tensor<4>>); 3] =
+            [("", &|| None), (" bias", &|| Some(full())), (" padding", &|| Some(padding()))];
+        for (name, bias) in biases {
+            let class = Heads { head_dim: d };
+            for stream in core::iter::once(class.usual()).chain(class.others(Rounding::NONE)) {
+                let name = format!("attention{name}, {stream} {b}x{h}x{n}x{s}x{d}");
+                let plain = || attention_reference(q(), k(), v(), bias(), 0.37);
+                let ours = || attention_in(stream, q(), k(), v(), bias(), 0.37);
+                cases.compare(name.clone(), ours, plain).await?;
+                if cases.half {
+                    let ours = || attention_in(stream, handed(q()), handed(k()), handed(v()), bias(), 0.37);
+                    cases.compare(format!("half handed, {name}"), ours, plain).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn norms(cases: &mut Cases<'_>) -> Result<()> {
+    let device = cases.device;
+    for [b, n, d] in [[2, 17, 24], [1, 70, 37], [3, 3, 128]] {
+        let x = || noise([b, n, d], 1.0, device) * 5.0 + 2.0;
+        let row = |row| Row { table: noise([b, 6, d], 2.0, device), row };
+        for (name, slots) in [("", None), (" slots", Some(slots(b, n / 2, device)))] {
+            let plain = || modulated_norm_reference(x(), slots.clone(), row(1), row(4), 1e-6);
+            for share in Share::ALL {
+                let ours = |y| modulated_norm_in(share, x(), slots.clone(), row(1), row(4), 1e-6, y);
+                let name = format!("norm{name}, {share} {b}x{n}x{d}");
+                cases.compare(name.clone(), || ours(DType::F32), plain).await?;
+                if cases.half {
+                    cases.compare(format!("half handed, {name}"), || ours(DType::F16), plain).await?;
+                }
+            }
+        }
+    }
+    for [b, n, d] in [[2, 17, 24], [1, 70, 37]] {
+        let (x, weight) = (|| noise([b, n, d], 1.0, device) * 5.0, || noise([d], 2.0, device));
+        for share in Share::ALL {
+            let (ours, plain) = (|| rms_norm_in(share, x(), weight(), 1e-6), || rms_norm(x(), weight(), 1e-6));
+            cases.compare(format!("norm rms, {share} {b}x{n}x{d}"), ours, plain).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn routers(cases: &mut Cases<'_>) -> Result<()> {
+    if !cases.wants("select") {
+        return Ok(());
+    }
+    for ([b, n, d], k, levels) in [
+        ([1, 1, 1], 1, 1.0),
+        ([3, 37, 1], 5, 4.0),
+        ([2, 300, 1], 299, 1.0),
+        ([2, 37, 24], 37, 1.0),
+        ([2, 1025, 130], 700, 1.0),
+        ([2, 4096, 1], 1229, 50.0),
+        ([2, 1024, 24], 512, 1e6),
+    ] {
+        let x = (noise([b, n, d], 7.0, cases.device) * levels).floor() / levels;
+        cases.found.push((format!("select {b}x{n}x{d} {k}"), selection_error(x, k, cases.device).await?));
+    }
+    Ok(())
+}
+
+/// The error of the scores, or infinity where what is kept is not what sorting them gives.
+async fn selection_error(x: Tensor<3>, k: usize, device: &Device) -> Result<f64> {
+    let [b, n, d] = x.dims();
+    let router = noise([1, d], 3.0, device);
+    let plain = sigmoid((x.clone() * router.clone().unsqueeze()).sum_dim(2)).reshape([b, n]);
+    let ours = select(x, router, k, 0.5);
+    let (score, index, slots) = (floats(ours.score.clone()).await?, ints(ours.index).await?, floats(ours.slots).await?);
+    for (image, scores) in score.chunks_exact(n).enumerate() {
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by(|&i, &j| scores[j].total_cmp(&scores[i]).then(i.cmp(&j)));
+        order.truncate(k);
+        order.sort_unstable();
+        let found = index[image * k..][..k].iter().zip(slots[2 * image * k..][..2 * k].as_chunks().0);
+        let right = |(&token, (&index, slot)): (&usize, (&i32, &[f32; 2]))| {
+            index as usize == token && *slot == [token as f32, scores[token] * 0.5]
+        };
+        if !order.iter().zip(found).all(right) {
+            return Ok(f64::INFINITY);
+        }
+    }
+    error(ours.score, plain).await
+}
