@@ -1,12 +1,9 @@
 /** Every kernel of our own over WebGPU against the same in plain tensor operations. */
 
 import { expect, test } from 'vitest';
+import { excess } from '../dawn/tolerance.mjs';
 import { openPage, useSite } from './harness.ts';
 
-/** Of the largest value, which rounding in another order does not pass. */
-const TOLERANCE = 1e-5;
-/** Of products in f16. */
-const HALF_TOLERANCE = 2e-3;
 /** Operations that must be among those tested. */
 const KERNELS = ['linear', 'direct', 'shared', 'thin', 'quantize', 'int8', 'attention', 'norm', 'group norm', 'conv slide', 'conv narrow', 'conv shared', 'select'];
 
@@ -25,7 +22,7 @@ test('every kernel gives what plain tensor operations give', async () => {
   for (const kernel of KERNELS) expect(Object.keys(errors).filter((name) => name.startsWith(kernel)), kernel).not.toEqual([]);
   for (const [name, error] of Object.entries(errors)) {
     console.log(`${name}: ${error.toExponential(1)}`);
-    expect(error, name).toBeLessThanOrEqual(name.startsWith('half') ? HALF_TOLERANCE : TOLERANCE);
+    expect(excess(name, error), `${name}: ${error}`).toBeLessThanOrEqual(1);
   }
   await close();
 });

@@ -1,0 +1,46 @@
+/** What SwiftShader cannot run, for it has no f16: on lavapipe through Dawn, which is Chrome's engine, in Node. */
+
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { excess } from '../dawn/tolerance.mjs';
+
+/** Of a picture after a few steps, against that in f32: rounding moves an edge here and there. */
+const MIN_DECIBELS = 36;
+/** First all is compiled. */
+const PATIENCE_MS = 900_000;
+
+interface Report {
+  readonly kernels: Record<string, Record<string, number>>;
+  readonly timings: readonly string[];
+  readonly decibels: number;
+}
+
+const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+const dawn = findDawn();
+
+test.skipIf(dawn === undefined)('kernels and blocks may hand on f16', async () => {
+  const child = fork(path('../dawn/half.mjs'), [dawn ?? ''], { env: { XDG_RUNTIME_DIR: '/tmp', ...process.env } });
+  const left = once(child, 'exit').then(([code]) => { throw new Error(`it ended with ${code}`); });
+  const [{ kernels, timings, decibels }] = (await Promise.race([once(child, 'message'), left])) as [Report];
+  left.catch(() => undefined);
+  for (const [family, errors] of Object.entries(kernels)) {
+    expect(Object.keys(errors), family).not.toEqual([]);
+    for (const [name, error] of Object.entries(errors)) expect(excess(name, error), `${name}: ${error}`).toBeLessThanOrEqual(1);
+  }
+  console.log(`f16 between kernels: ${decibels.toFixed(1)} dB from the picture in f32`);
+  expect(timings.join()).toMatch(/; f16$/);
+  expect(decibels).toBeLessThan(Infinity); // or nothing was rounded
+  expect(decibels).toBeGreaterThanOrEqual(MIN_DECIBELS);
+}, PATIENCE_MS);
+
+/** Where Dawn for Node is; where it cannot be, the reason is printed. */
+function findDawn(): string | undefined {
+  try {
+    return execFileSync('bash', [path('../../scripts/dawn.sh')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
+  } catch (error) {
+    console.log(`skipped: ${String((error as { stdout?: string }).stdout).trim()}`);
+    return undefined;
+  }
+}
