@@ -1,15 +1,17 @@
-"""Writes the network that peers are timed on: a random PixArt of 7.9 M parameters, for us and for onnxruntime.
+"""Writes a network that peers are timed on, for us and for onnxruntime: a random PixArt of 7.9 M parameters, or one block of XL-2.
 
 What is written under OUT/:
   transformer/         the diffusers folder that the converter reads
   routers.safetensors  a router for every layer, and the keep ratios of a dense run
   net.onnx             the same network, as torch exports it
   step.safetensors     the inputs of a step and its output, as diffusers computes it
+  net.json             its shape, by which operations are counted
 
 Needs: torch, diffusers, safetensors, onnx, onnxscript.
-Run:   python make_net.py OUT
+Run:   python make_net.py OUT [small|xl-block]
 """
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -19,7 +21,10 @@ import torch
 from diffusers import PixArtTransformer2DModel
 from safetensors.torch import save_file
 
-LAYERS, HEADS, HEAD_DIM, SIDE, CAPTION_TOKENS, CAPTION_WIDTH, BATCH = 12, 6, 32, 128, 20, 128, 2
+NETS = {
+    "small": dict(layers=12, heads=6, head_dim=32, side=128, patch=8, channels=3, out=3, caption=20, caption_width=128, batch=2),
+    "xl-block": dict(layers=1, heads=16, head_dim=72, side=64, patch=2, channels=4, out=8, caption=120, caption_width=1152, batch=1),
+}  # fmt: skip
 
 
 class Step(torch.nn.Module):
@@ -34,26 +39,26 @@ class Step(torch.nn.Module):
         return self.net(latents, context, timestep, added_cond_kwargs=conditions, return_dict=False)[0]
 
 
-def main(out):
+def main(out, shape):
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    width = HEADS * HEAD_DIM
+    width = shape["heads"] * shape["head_dim"]
     net = PixArtTransformer2DModel(
-        num_layers=LAYERS, num_attention_heads=HEADS, attention_head_dim=HEAD_DIM, cross_attention_dim=width,
-        in_channels=3, out_channels=3, sample_size=SIDE, patch_size=8, caption_channels=CAPTION_WIDTH,
-        interpolation_scale=1, use_additional_conditions=False,
+        num_layers=shape["layers"], num_attention_heads=shape["heads"], attention_head_dim=shape["head_dim"], cross_attention_dim=width,
+        in_channels=shape["channels"], out_channels=shape["out"], sample_size=shape["side"], patch_size=shape["patch"],
+        caption_channels=shape["caption_width"], interpolation_scale=1, use_additional_conditions=False,
     ).eval()  # fmt: skip
     for p in net.parameters():
         p.data.normal_(0.0, 0.1 if p.ndim < 2 else 1.0 / math.sqrt(p[0].numel()))
     print(f"{sum(p.numel() for p in net.parameters()) / 1e6:.1f} M parameters")
     net.save_pretrained(out / "transformer")
-    routers = {f"router.{i}": torch.randn(width) / math.sqrt(width) for i in range(LAYERS)}
-    save_file({**routers, "keep": torch.ones(LAYERS)}, out / "routers.safetensors")
+    routers = {f"router.{i}": torch.randn(width) / math.sqrt(width) for i in range(shape["layers"])}
+    save_file({**routers, "keep": torch.ones(shape["layers"])}, out / "routers.safetensors")
 
     inputs = {
-        "latents": torch.randn(BATCH, 3, SIDE, SIDE),
-        "context": torch.randn(BATCH, CAPTION_TOKENS, CAPTION_WIDTH),
-        "timestep": torch.full((BATCH,), 500.0),
+        "latents": torch.randn(shape["batch"], shape["channels"], shape["side"], shape["side"]),
+        "context": torch.randn(shape["batch"], shape["caption"], shape["caption_width"]),
+        "timestep": torch.full((shape["batch"],), 500.0),
     }
     step = Step(net).eval()
     with torch.no_grad():
@@ -65,6 +70,8 @@ def main(out):
             node.op_type, node.input[:] = "Identity", node.input[:1]
     onnx.save(graph, out / "net.onnx")
     save_file({**inputs, "output": output}, out / "step.safetensors")
+    tokens = (shape["side"] // shape["patch"]) ** 2
+    (out / "net.json").write_text(json.dumps({**shape, "tokens": tokens, "width": width}))
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]), NETS[sys.argv[2] if len(sys.argv) > 2 else "small"])

@@ -1,5 +1,8 @@
 /** The same network in our engine and in onnxruntime-web: opens contestants and times their steps, in a page and in Node alike. */
 
+/** What finding the fastest kernels may take. */
+const TUNING_MS = 60_000;
+
 /**
  * `loadBundle` is of bundle.mjs; `net`: address of what make_net.py wrote, ending in `/`; `read` gives the bytes of an address; `openOrt` the module of
  * onnxruntime-web, ready to use.
@@ -8,18 +11,39 @@ export async function contest({ engine, loadBundle, net, read, openOrt }) {
   const inputs = safetensors((await read(`${net}step.safetensors`)).slice().buffer);
   /** A step of each contestant that is open, by its name. */
   const open = new Map();
-  const makers = { ours, onnxruntime };
+  const makers = { ours, burn, onnxruntime };
 
-  /** A guided run, so a batch of two; `compression` is the share of tokens skipped, none without. */
+  /** A run with as many images as the inputs have; `compression` is the share of tokens skipped, none without. */
   async function ours(compression) {
     const routing = compression == null ? {} : { compression };
     const model = await loadBundle(engine, compression == null ? `${net}bundle/` : `${net}routed/`, read);
     // Routed layers weigh by their scores, so only the dense network is what diffusers ran.
     const { output } = compression == null ? await model.probe('transformer', inputs, {}) : inputs;
-    const [negativePromptEmbeds, promptEmbeds] = [half(inputs.context, 0), half(inputs.context, 1)];
-    const run = await model.generate({ steps: 100, guidance: 4.5, latents: half(inputs.latents, 0), promptEmbeds, negativePromptEmbeds, ...routing });
+    const kernels = await model.tune(TUNING_MS, 'half');
+    const run = await model.generate({ steps: 100, ...conditions(), ...routing });
     await run.step(); // compiles what is around the network
-    return { step: () => run.step(), output };
+    return { step: () => run.step(), output, kernels };
+  }
+
+  /** Guided, where there are two captions. */
+  function conditions() {
+    const { latents, context } = inputs;
+    if (latents.shape[0] === 1) return { guidance: 1, latents, promptEmbeds: context };
+    return { guidance: 4.5, latents: half(latents, 0), promptEmbeds: half(context, 1), negativePromptEmbeds: half(context, 0) };
+  }
+
+  /** The dense network in burn's own operations. */
+  async function burn() {
+    const plainly = async (run) => {
+      engine.usePlain(true);
+      try {
+        return await run();
+      } finally {
+        engine.usePlain(false);
+      }
+    };
+    const { step, output } = await plainly(() => ours());
+    return { step: () => plainly(step), output };
   }
 
   async function onnxruntime() {
@@ -35,11 +59,11 @@ export async function contest({ engine, loadBundle, net, read, openOrt }) {
   }
 
   return {
-    /** Loads the network and runs it once, which compiles: the error of the output. */
+    /** Loads the network and runs it once, which compiles: the error of the output, and what kernels were timed at. */
     open: async (name, who, option) => {
-      const { step, output } = await makers[who](option);
+      const { step, output, kernels = [] } = await makers[who](option);
       open.set(name, step);
-      return error(output.data);
+      return { error: error(output.data), kernels };
     },
     /** The time of another step. */
     step: async (name) => {
