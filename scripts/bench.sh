@@ -51,3 +51,4 @@ if why=$(bash scripts/lavapipe.sh); then
 else
   echo "skipped Dawn in Node: $why"
 fi
+node tests/bench/plot.mjs docs/speed.svg
