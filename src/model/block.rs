@@ -10,6 +10,8 @@ use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
 use crate::bundle::weights::param;
 use crate::error::Result;
+#[cfg(feature = "webgpu")]
+use crate::kernels::webgpu::hand;
 use crate::kernels::{Residual, Row, Slots, Slotted};
 
 /// Tokens of the caption of [`Block::attempt`].
@@ -81,7 +83,7 @@ impl Block {
     #[cfg(feature = "webgpu")]
     pub fn attempt(&self, x: Tensor<3>, handed: DType) -> Tensor<3> {
         let (device, width) = (x.device(), x.dims()[2]);
-        let key_value = self.caption(Tensor::<3>::ones([1, ATTEMPTED, width], &device).cast(handed));
+        let key_value = self.caption(hand(Tensor::ones([1, ATTEMPTED, width], &device), handed));
         let caption = Caption { key_value: &key_value, bias: None };
         self.forward(Tokens::all(x), caption, Tensor::zeros([1, 6, width], &device))
     }

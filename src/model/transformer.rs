@@ -151,7 +151,7 @@ impl Transformer {
         let bias = padding_bias(lengths, longest, &states.device());
         let caption = self.caption_projection.forward(states); // [B, S', D]
         #[cfg(feature = "webgpu")]
-        let caption = caption.cast(webgpu::handed(self.config.width()));
+        let caption = webgpu::hand(caption, webgpu::handed(self.config.width()));
         let layers = self.layers.iter().map(|l| l.block.caption(caption.clone())).collect();
         Ok(Captions { layers, bias, positions: OnceCell::new() })
     }

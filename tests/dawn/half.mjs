@@ -17,20 +17,39 @@ const kernels = {};
 for (const kernel of KERNELS) kernels[kernel] = await engine.selfTest(`half handed, ${kernel}`);
 
 const model = await loadBundle(engine, SCENES, read);
+const { width: side } = model.info();
 const { heads, headDim } = model.info().parts.transformer;
-/** The latents after a few steps where blocks are known to be fastest with `chosen` between their kernels. */
+const prompt = { prompt: 'a large red star on a blue background', seed: 7, guidance: 3 };
+/** A grey square, of which the middle is drawn anew: some steps run its tokens alone, with keys and values remembered from others. */
+const hole = { image: square(() => 128), mask: square((x, y) => (Math.max(Math.abs(x), Math.abs(y)) < side / 6 ? 255 : 0)) };
+
+/** Latents where blocks are known to be fastest with `chosen` between their kernels. */
 async function draw(chosen, precision) {
   const known = { blocks: [{ class: { width: heads * headDim }, rows: 64, ways: [['f32', 2], ['f16', 1]], chosen }] };
   const timings = await model.tune(0, precision, JSON.stringify(known));
-  const run = await model.generate({ prompt: 'a large red star on a blue background', seed: 7, steps: 4, guidance: 3 });
-  while ((await run.step()) !== undefined);
-  return { timings, latents: (await run.finish()).latents.data };
+  const drawn = await latents(await model.generate({ ...prompt, steps: 4 }));
+  const inpainted = await latents(await model.inpaint({ ...prompt, ...hole, steps: 6 }));
+  return { timings, drawn, inpainted };
 }
+
+async function latents(run) {
+  while ((await run.step()) !== undefined);
+  return (await run.finish()).latents.data;
+}
+
+/** Of what `value` says of a place, counted from the middle. */
+function square(value) {
+  const data = Uint8ClampedArray.from({ length: 4 * side * side }, (_, i) => (i % 4 === 3 ? 255 : value(((i >> 2) % side) - side / 2, Math.floor((i >> 2) / side) - side / 2)));
+  return { width: side, height: side, data };
+}
+
+/** This model's latents are pixels between -1 and 1. */
+function decibels(a, b) {
+  return 10 * Math.log10(4 / (a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length));
+}
+
 const full = await draw('f32', 'exact');
 const half = await draw('f16', 'half');
-const squares = full.latents.reduce((sum, value, i) => sum + (value - half.latents[i]) ** 2, 0) / full.latents.length;
-/** This model's latents are pixels between -1 and 1. */
-const decibels = 10 * Math.log10(4 / squares);
-process.send({ kernels, timings: half.timings, decibels });
+process.send({ kernels, timings: half.timings, drawn: decibels(full.drawn, half.drawn), inpainted: decibels(full.inpainted, half.inpainted) });
 process.disconnect();
 close();

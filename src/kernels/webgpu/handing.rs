@@ -8,7 +8,7 @@ use core::fmt::{self, Display, Formatter};
 use burn::tensor::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::launch::Scalar;
+use super::launch::{Buffer, Scalar, Shader, launch};
 use super::timings::{All, Class, Rounding, Timing, chosen};
 use super::tune::{Contest, input};
 
@@ -56,6 +56,59 @@ impl Class for Blocks {
 /// What blocks of this width hand values on in: F32 or F16.
 pub fn handed(width: usize) -> DType {
     chosen(Blocks { width }).dtype()
+}
+
+/// `x` as values of that type, F32 or F16: burn's cast between any two types is larger than all of our kernels. The values must be a
+/// multiple of four.
+pub fn hand<const D: usize>(x: Tensor<D>, to: DType) -> Tensor<D> {
+    if x.dtype() == to {
+        return x;
+    }
+    let shape = x.dims();
+    let x = Buffer::packed(x);
+    let y = x.beside(shape, to);
+    let count = shape.iter().product::<usize>() / 4;
+    let groups = count.div_ceil(WORKGROUP);
+    let shader = Hand { from: x.scalar(), to: Scalar::of(to) };
+    launch(shader, &[&x], &[&y], &[count], [groups.min(65_535), groups.div_ceil(65_535), 1]);
+    y.float()
+}
+
+const WORKGROUP: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Hand {
+    from: Scalar,
+    to: Scalar,
+}
+
+impl Shader for Hand {
+    fn workgroup(&self) -> [u32; 3] {
+        [WORKGROUP as u32, 1, 1]
+    }
+
+    fn source(&self) -> String {
+        format!(
+            "
+{enable}
+struct P {{ count: u32 }}
+@group(0) @binding(0) var<storage, read> x: array<{from}>;
+@group(0) @binding(1) var<storage, read_write> y: array<{to}>;
+@group(0) @binding(2) var<uniform> p: P;
+
+@compute @workgroup_size({WORKGROUP})
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {{
+  let i = id.x + id.y * groups.x * {WORKGROUP}u;
+  if (i >= p.count) {{ return; }}
+  let v = vec4<f32>(x[i]);
+  y[i] = {stored};
+}}",
+            enable = Scalar::enable_any(&[self.from, self.to]),
+            from = self.from.lanes(4),
+            to = self.to.lanes(4),
+            stored = self.to.stored(4, "v"),
+        )
+    }
 }
 
 /// A block that can be tried.

@@ -29,7 +29,7 @@ use burn::tensor::{DType, Device, Tensor};
 pub use attention::{SelfAttention, attention, fits};
 pub use conv::{Conv, Convolution, Window};
 pub use group_norm::group_norm;
-pub use handing::{Trial, handed};
+pub use handing::{Trial, hand, handed};
 pub use linear::{Activation, Weight, linear, linear_residual};
 pub use norm::{modulated_norm, rms_norm};
 pub use packed::{Format, Packed};

@@ -6,6 +6,7 @@ mod tokens;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
+use super::handing::hand;
 use super::launch::Buffer;
 use crate::error::{Error, Result};
 use crate::kernels::Slots;
@@ -75,7 +76,7 @@ pub(super) async fn error<const D: usize>(ours: Tensor<D>, plain: Tensor<D>) -> 
 
 /// `x` as one kernel may hand it to the next.
 fn handed<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.cast(DType::F16)
+    hand(x, DType::F16)
 }
 
 /// Values in (−1, 1) that look like noise.
