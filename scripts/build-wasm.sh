@@ -26,5 +26,6 @@ build() {
 }
 opt="${1:-}"
 mkdir -p build/wasm
-build webgpu wasm web,webgpu -Os
+# Beyond -O1 the module shrinks, but what is sent of it grows: 1.94 MB in brotli, 2.06 MB with -Os.
+build webgpu wasm web,webgpu -O1
 build cpu wasm-cpu web,cpu -O3
