@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::model::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use crate::model::ratios::{KeepTable, tokens};
 
 /// Features of the timestep's sinusoid.

@@ -5,7 +5,7 @@
 //! ```text
 //! diffcr.json + chunks ──> bundle ──> model ──> sampler ──> pipeline ──> wasm ──> www
 //!                            ▲                                 │
-//!         convert (native) ──┘        train (native)           └──> cli (native)
+//!         convert (native) ──┘   data ──> train, eval (native) └──> cli (native)
 //! ```
 
 pub mod error;
@@ -31,7 +31,13 @@ pub mod wasm;
 pub mod convert;
 
 #[cfg(feature = "train")]
+pub mod data;
+
+#[cfg(feature = "train")]
 pub mod train;
+
+#[cfg(feature = "train")]
+pub mod eval;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::model::config::{
+use crate::bundle::config::{
     SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
 

@@ -1,9 +1,10 @@
 //! A model at rest: the manifest, its chunks, and the tensors they become.
 //!
-//! [`manifest`] is the only schema, [`chunk`] turns bytes into tensors without any I/O, [`load`] takes a bundle in file by file
+//! [`manifest`] is the only schema, [`config`] its parts' configurations, [`chunk`] turns bytes into tensors without any I/O, [`load`] takes a bundle in file by file
 //! (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
 
 pub mod chunk;
+pub mod config;
 #[cfg(feature = "cli")]
 pub mod folder;
 pub mod load;

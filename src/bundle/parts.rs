@@ -2,7 +2,7 @@
 
 use super::manifest::Parts;
 use crate::error::{Error, Result};
-use crate::model::config::{SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig};
+use crate::bundle::config::{SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig};
 
 /// No width, count or length of a model is above this.
 const MAX_COUNT: usize = 1 << 20;

@@ -10,7 +10,7 @@ use super::tensors::write_file;
 use super::{Shared, png};
 use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
-use crate::train::evaluate::{HeldOut, Options, Outcome, Row, report};
+use crate::eval::generation::{HeldOut, Options, Outcome, Row, report};
 
 /// Pictures in a row of a sheet.
 const COLUMNS: usize = 4;

@@ -10,7 +10,7 @@ use super::tensors::write_file;
 use super::{Shared, png};
 use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
-use crate::train::inpainting::{Mode, Options, evaluate, report};
+use crate::eval::inpainting::{Mode, Options, evaluate, report};
 
 #[derive(Debug, Args)]
 pub struct EvalInpaintArgs {

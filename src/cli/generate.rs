@@ -12,7 +12,7 @@ use super::tensors::{self, write_file};
 use super::{Shared, png};
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
-use crate::model::config::SolverKind;
+use crate::bundle::config::SolverKind;
 use crate::model::ratios::Compression;
 use crate::pipeline::generate::Output;
 use crate::pipeline::options::Values;

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::tensors::write_file;
 use super::{Shared, png};
 use crate::error::{Error, Result};
-use crate::train::random::Random;
-use crate::train::scenes::{describe, render};
+use crate::data::random::Random;
+use crate::data::scenes::{describe, render};
 
 #[derive(Debug, Args)]
 pub struct ScenesArgs {

@@ -13,7 +13,7 @@ use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::Part;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use crate::model::transformer::Transformer;
 use crate::sampler::noise::gaussian;
 

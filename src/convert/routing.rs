@@ -6,7 +6,7 @@ use super::foreign::{self, Foreign, Tensors};
 use super::keys::numbered;
 use crate::bundle::manifest::{Preset, Routing, ScoreScale};
 use crate::error::{Error, Result};
-use crate::model::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use crate::model::ratios::limits;
 
 /// The keep ratios a layer can run at, where the checkpoint does not list its own.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::json::Config;
 use crate::error::Result;
-use crate::model::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
+use crate::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
 
 /// Settings that no solver here has.
 const MUST_BE_OFF: [&str; 8] = [

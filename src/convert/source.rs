@@ -13,7 +13,7 @@ use super::transformer::{self, Hints};
 use super::{keys_pixart, keys_t5, keys_vae, rebundle, scheduler, text_encoder, tokenizer, vae};
 use crate::bundle::manifest::{MANIFEST_FILE, Parts, Routing};
 use crate::error::{Error, Result};
-use crate::model::config::SchedulerConfig;
+use crate::bundle::config::SchedulerConfig;
 
 /// Tokens of a prompt that diffusers' pipelines use.
 const SIGMA_TOKENS: usize = 300;

@@ -6,7 +6,7 @@ use super::foreign::Tensors;
 use super::json::Config;
 use super::keys::count;
 use crate::error::{Error, Result};
-use crate::model::config::{FeedForward, TextEncoderConfig};
+use crate::bundle::config::{FeedForward, TextEncoderConfig};
 
 /// The configuration of `tensors` (under our names, `text_encoder.` in front) and `config`.
 pub fn config(tensors: &Tensors, config: &Config) -> Result<TextEncoderConfig> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::json::Config;
 use super::spiece;
 use crate::error::{Error, Result};
-use crate::model::config::TokenizerConfig;
+use crate::bundle::config::TokenizerConfig;
 use crate::model::tokenizer::Tokenizer;
 
 /// The tokenizer's path in a bundle.

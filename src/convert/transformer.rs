@@ -8,7 +8,7 @@ use super::foreign::Tensors;
 use super::json::Config;
 use super::keys::count;
 use crate::error::{Error, Result};
-use crate::model::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 
 /// Every released PixArt has heads of this width.
 const HEAD_DIM: usize = 72;

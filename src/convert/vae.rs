@@ -10,7 +10,7 @@ use super::json::Config;
 use super::keys::{numbered, rename};
 use super::keys_vae;
 use crate::error::{Error, Result};
-use crate::model::config::{TinyVaeConfig, VaeConfig};
+use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 
 /// The names a component's weights have in a diffusers folder.
 pub const STEMS: [&str; 1] = ["diffusion_pytorch_model"];

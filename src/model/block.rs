@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
 use super::attention::{Attention, KeyValue};
-use super::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;

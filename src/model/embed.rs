@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use super::linear::Linear;
 use crate::bundle::Scope;
 use crate::error::Result;

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 
 use super::attention::KeyValue;
 use super::block::{Block, Caption, Tokens};
-use super::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use super::router::{Router, Selection};
 use crate::bundle::Scope;
 use crate::error::Result;

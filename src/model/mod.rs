@@ -3,13 +3,12 @@
 //! [`tokenizer`] and [`text_encoder`] turn a prompt into states, [`transformer`] is the denoiser ([`embed`] around
 //! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule, or on the
 //! tokens of a [`focus`] alone), [`vae`]
-//! goes between pixels and latents. [`config`] says what each is made of.
+//! goes between pixels and latents. [`crate::bundle::config`] says what each is made of.
 
 pub mod activation;
 pub mod attention;
 pub mod block;
 mod charsmap;
-pub mod config;
 pub mod conv;
 pub mod embed;
 pub mod focus;

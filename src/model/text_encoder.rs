@@ -5,7 +5,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::attention::{join_heads, scaled_dot_product, split_heads};
-use super::config::{FeedForward, TextEncoderConfig};
+use crate::bundle::config::{FeedForward, TextEncoderConfig};
 use super::linear::Linear;
 use super::norm::RmsNorm;
 use crate::bundle::Scope;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
 use super::charsmap;
-use super::config::TokenizerConfig;
+use crate::bundle::config::TokenizerConfig;
 use crate::{Error, Result};
 
 /// A T5 tokenizer: the file's text normalization and vocabulary, and `</s>` after every prompt.

@@ -9,7 +9,7 @@ use super::attention::{KeyValue, MASKED};
 #[cfg(feature = "webgpu")]
 use super::block::Block;
 use super::block::Caption;
-use super::config::TransformerConfig;
+use crate::bundle::config::TransformerConfig;
 use super::embed::{CaptionProjection, TimestepModulation, position_table};
 use super::layer::{Layer, Routed};
 use super::linear::Linear;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use crate::error::{Error, Result};
-use crate::model::config::SolverKind;
+use crate::bundle::config::SolverKind;
 use crate::model::ratios::Compression;
 
 /// Steps a run may have.

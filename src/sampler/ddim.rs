@@ -6,7 +6,7 @@
 use super::plan::{Next, Plan, StepPlan};
 use super::schedule::{Level, Schedule};
 use crate::Result;
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 
 /// Timesteps are the multiples of `T / N`, rounded down, from the largest to 0.
 ///

@@ -4,7 +4,7 @@
 
 use super::plan::{Next, Plan, StepPlan};
 use super::schedule::{Level, Schedule};
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 use crate::{Error, Result};
 
 const TIMESTEP: usize = 400;

@@ -6,7 +6,7 @@
 use super::plan::{Next, Plan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
 use crate::Result;
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 
 /// Timesteps are `round(linspace(0, T − 1, N + 1))`, reversed, without the last; `order` is 1 or 2.
 ///

@@ -5,7 +5,7 @@
 use super::plan::{Next, Plan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
 use crate::Result;
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 
 /// Timesteps are `linspace(T − 1, 0, N)`, fractions kept (in single precision, as diffusers passes them to the model); σ is
 /// linear between whole timesteps.

@@ -4,7 +4,7 @@
 
 use super::plan::{Next, Plan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 use crate::{Error, Result};
 
 /// Steps of the schedule that consistency models are distilled on.

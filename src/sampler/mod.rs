@@ -29,7 +29,7 @@ pub use field::Field;
 pub use schedule::{Level, Schedule};
 
 use crate::Result;
-use crate::model::config::{SchedulerConfig, SolverKind};
+use crate::bundle::config::{SchedulerConfig, SolverKind};
 use field::combine;
 use plan::{Next, Plan};
 
@@ -152,7 +152,7 @@ impl Sampler {
 mod tests {
     use super::*;
     use crate::Error;
-    use crate::model::config::Prediction;
+    use crate::bundle::config::Prediction;
 
     const KINDS: [SolverKind; 6] = [
         SolverKind::DpmSolver2M,

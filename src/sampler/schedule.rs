@@ -1,6 +1,6 @@
 //! The noise schedule: betas, their cumulative products and the timesteps a solver visits; pure numbers, handed to the solvers.
 
-use crate::model::config::{BetaSchedule, Prediction, SchedulerConfig};
+use crate::bundle::config::{BetaSchedule, Prediction, SchedulerConfig};
 use crate::{Error, Result};
 
 /// A noise level: `x = signal · x0 + sigma · noise`.

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::train::config::OptimizerConfig;
     use crate::train::optimizer::{AdamW, Group, Rate, rate_shape};
-    use crate::train::random::Random;
+    use crate::data::random::Random;
     use crate::train::stage::Stage;
 
     /// A table whose entries resist compression with very different strength and noisy gradients; the last fifth's worst distance.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::random::Random;
-use crate::model::config::{TextEncoderConfig, TransformerConfig};
+use crate::data::random::Random;
+use crate::bundle::config::{TextEncoderConfig, TransformerConfig};
 
 /// Shape and values by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 
 use super::parameters::Parameters;
-use super::random::Random;
+use crate::data::random::Random;
 use crate::error::{Error, Result};
 
 /// Whether a tensor is a weight that gets an adapter.

@@ -105,7 +105,7 @@ fn orthogonal(x: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::Random;
+    use crate::data::random::Random;
     use rayon::ThreadPoolBuilder;
 
     fn random(count: usize) -> Vec<f32> {

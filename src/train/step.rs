@@ -14,7 +14,7 @@ use super::noise::MicroBatch;
 use super::parameters::Parameters;
 use crate::error::{Error, Result};
 use crate::kernels::flush_denormals;
-use crate::model::config::Prediction;
+use crate::bundle::config::Prediction;
 use crate::sampler::schedule::Schedule;
 
 /// The cores, each with a pool of one thread: what a backend does in parallel then stays on the core that asked.

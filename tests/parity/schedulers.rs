@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diffcr::model::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
+use diffcr::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
 use diffcr::sampler::{Field, History, Level, Sampler};
 
 #[derive(serde::Deserialize)]

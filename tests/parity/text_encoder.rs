@@ -1,7 +1,7 @@
 //! `T5EncoderModel`: the unpadded run against the padded one.
 
 use burn::tensor::Device;
-use diffcr::model::config::{FeedForward, TextEncoderConfig};
+use diffcr::bundle::config::{FeedForward, TextEncoderConfig};
 use diffcr::model::text_encoder::TextEncoder;
 
 use crate::support::{Array, error, read, weights};

@@ -1,6 +1,6 @@
 //! Token ids against transformers' fast tokenizers.
 
-use diffcr::model::config::TokenizerConfig;
+use diffcr::bundle::config::TokenizerConfig;
 use diffcr::model::tokenizer::Tokenizer;
 use safetensors::SafeTensors;
 

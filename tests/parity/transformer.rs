@@ -1,7 +1,7 @@
 //! `PixArtTransformer2DModel`, square and oblong latents, padded captions.
 
 use burn::tensor::Device;
-use diffcr::model::config::TransformerConfig;
+use diffcr::bundle::config::TransformerConfig;
 use diffcr::model::transformer::Transformer;
 
 use crate::support::{error, read, weights};

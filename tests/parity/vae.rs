@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use diffcr::bundle::Weights;
-use diffcr::model::config::{TinyVaeConfig, VaeConfig};
+use diffcr::bundle::config::{TinyVaeConfig, VaeConfig};
 use diffcr::model::vae::Vae;
 use diffcr::model::vae::kl::Kl;
 use diffcr::model::vae::tiny::Tiny;

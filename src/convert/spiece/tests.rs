@@ -1,7 +1,7 @@
 //! A model written by hand becomes a tokenizer that splits as a Unigram with these scores must.
 
 use super::*;
-use crate::model::config::TokenizerConfig;
+use crate::bundle::config::TokenizerConfig;
 use crate::model::tokenizer::Tokenizer;
 
 fn field(number: u64, wire: u64, bytes: &[u8]) -> Vec<u8> {

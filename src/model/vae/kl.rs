@@ -16,7 +16,7 @@ use crate::bundle::Scope;
 use crate::error::Result;
 #[cfg(feature = "webgpu")]
 use crate::kernels::webgpu::Convolution;
-use crate::model::config::VaeConfig;
+use crate::bundle::config::VaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
 /// Of every group norm.

@@ -9,7 +9,7 @@ use crate::bundle::Scope;
 use crate::error::{Error, Result};
 #[cfg(feature = "webgpu")]
 use crate::kernels::webgpu::Convolution;
-use crate::model::config::TinyVaeConfig;
+use crate::bundle::config::TinyVaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
 /// `AutoencoderTiny` of any depth; all levels of a half are equally wide, as in every checkpoint.

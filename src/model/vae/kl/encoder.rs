@@ -8,7 +8,7 @@ use super::mid_block::MidBlock;
 use super::resnet::Resnet;
 use crate::bundle::Scope;
 use crate::error::Result;
-use crate::model::config::VaeConfig;
+use crate::bundle::config::VaeConfig;
 use crate::model::conv::{Conv2d, Conv2dConfig};
 use crate::model::vae::group_norm::GroupNorm;
 

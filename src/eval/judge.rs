@@ -21,7 +21,7 @@ pub mod picture;
 
 use serde::Serialize;
 
-use super::scenes::{Background, Color, Place, Relation, Request, Shape, Size, Subject};
+use crate::data::scenes::{Background, Color, Place, Relation, Request, Shape, Size, Subject};
 use crate::error::Result;
 use object::{Found, Window};
 use picture::Picture;

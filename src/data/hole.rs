@@ -1,7 +1,7 @@
 //! Holes to learn inpainting from: masks over a picture, most of them around something in it.
 
-use crate::train::random::Random;
-use crate::train::scenes::Object;
+use crate::data::random::Random;
+use crate::data::scenes::Object;
 
 /// Shares of the holes that lie around an object, where the picture's are known, and that cover all of the picture.
 const AROUND: f64 = 0.75;
@@ -41,7 +41,7 @@ pub fn hole(random: &mut Random, objects: &[Object], size: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::scenes::describe;
+    use crate::data::scenes::describe;
 
     #[test]
     fn most_holes_cover_an_object_and_some_everything() {

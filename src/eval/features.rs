@@ -7,7 +7,7 @@
 
 mod symmetric;
 
-use super::random::Random;
+use crate::data::random::Random;
 use crate::error::{Error, Result};
 use symmetric::{Matrix, eigen};
 
@@ -131,7 +131,7 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::scenes::{describe, render};
+    use crate::data::scenes::{describe, render};
 
     /// Samples of a Gaussian with independent axes.
     fn samples(mean: [f64; 3], deviation: [f64; 3], seed: u64) -> Statistics {

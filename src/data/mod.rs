@@ -3,14 +3,15 @@
 mod folder;
 mod hole;
 mod prefetch;
+pub mod random;
+pub mod scenes;
 
 pub use folder::FolderSource;
+pub use hole::hole;
 pub use prefetch::Prefetch;
 
-pub use hole::hole;
-
-use super::random::Random;
-use super::scenes::{describe, describe_anywhere, describe_plain, render};
+use random::Random;
+use scenes::{describe, describe_anywhere, describe_plain, render};
 use crate::error::Result;
 
 /// Pictures and what they show.

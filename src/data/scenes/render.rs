@@ -103,7 +103,7 @@ fn center(i: usize, size: usize) -> f32 {
 mod tests {
     use super::super::describe;
     use super::*;
-    use crate::train::random::Random;
+    use crate::data::random::Random;
     use safetensors::SafeTensors;
     use std::time::Instant;
 

@@ -54,7 +54,7 @@ impl Drop for Prefetch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::data::ScenesSource;
+    use crate::data::ScenesSource;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 

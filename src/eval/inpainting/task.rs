@@ -1,8 +1,8 @@
 //! One inpainting task: a scene with an object in a hole, and the caption that asks for another object there.
 
-use crate::train::evaluate::HELD_OUT_SEED;
-use crate::train::random::Random;
-use crate::train::scenes::{Object, Relation, Request, Scene, Shape, Size, Subject, describe, free_colors, render};
+use crate::eval::generation::HELD_OUT_SEED;
+use crate::data::random::Random;
+use crate::data::scenes::{Object, Relation, Request, Scene, Shape, Size, Subject, describe, free_colors, render};
 
 /// Seed of the tasks; no training uses it.
 const SEED: u64 = HELD_OUT_SEED + 2;
@@ -108,7 +108,7 @@ fn mean_difference(a: &[f32], b: &[f32], weight: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::judge::judge;
+    use crate::eval::judge::judge;
 
     #[test]
     fn holes_cover_what_they_should_and_all_of_the_object() {
@@ -158,7 +158,7 @@ mod tests {
             let middle = |v: fn(&(f32, f32)) -> f32| held.iter().map(v).sum::<f32>() / held.len() as f32;
             let half = (held.len() as f32 / 4096.0).sqrt();
             let mut picture = self.ground.clone();
-            crate::train::scenes::render::coverage(
+            crate::data::scenes::render::coverage(
                 shape,
                 [middle(|p| p.0), middle(|p| p.1), 0.69 * half],
                 64,

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::picture::{AREA, Picture, SIDE, nearest_color, squared};
-use crate::train::scenes::render::coverage;
-use crate::train::scenes::{Color, Shape};
+use crate::data::scenes::render::coverage;
+use crate::data::scenes::{Color, Shape};
 
 /// Squared difference from the background above which a pixel counts as object when a fit begins.
 const DIFFERENT: f32 = 0.06;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Batch, Source, hole};
 use crate::error::{Error, Result};
-use crate::train::random::Random;
+use crate::data::random::Random;
 
 /// Bytes of decoded pictures that are kept, so that a small folder is decoded once.
 const CACHE_BYTES: usize = 512 << 20;

@@ -114,7 +114,7 @@ fn rotate(a: &mut Matrix, v: &mut Matrix, p: usize, q: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::Random;
+    use crate::data::random::Random;
 
     #[test]
     fn a_matrix_is_made_of_its_eigenvectors() {

@@ -1,8 +1,8 @@
 //! The background that explains a picture best: every pattern, every pair of colours, every place of the stripes.
 
 use super::picture::{AREA, Picture, SIDE, squared};
-use crate::train::scenes::render::mixture;
-use crate::train::scenes::{Background, Color, Pattern};
+use crate::data::scenes::render::mixture;
+use crate::data::scenes::{Background, Color, Pattern};
 use std::sync::LazyLock;
 
 /// Squared difference above which a pixel is something else: no more is counted. Half the least distance of two colours is 0.31.

@@ -1,7 +1,7 @@
 //! The evaluation's rows as a text table, as CSV, and as a plot of accuracy over cost.
 
 use super::{Row, Share};
-use crate::train::judge::Verdict;
+use crate::eval::judge::Verdict;
 
 const HEADINGS: [&str; 13] = [
     "bundle",

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 use self::task::Task;
-use super::evaluate::Share;
+use super::generation::Share;
 use super::judge::judge;
 use super::judge::picture::SIDE;
 use crate::bundle::folder::load_folder;

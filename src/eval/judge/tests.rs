@@ -1,8 +1,8 @@
 //! How far the judge can be trusted: true pictures, spoiled pictures, and captions that are wrong.
 
 use super::*;
-use crate::train::random::Random;
-use crate::train::scenes::{Pattern, Scene, describe, render};
+use crate::data::random::Random;
+use crate::data::scenes::{Pattern, Scene, describe, render};
 
 /// A Gaussian blur of `sigma` pixels and noise of `noise`, such as a diffusion model leaves.
 fn spoil(image: &[f32], size: usize, sigma: f32, noise: f32, random: &mut Random) -> Vec<f32> {
