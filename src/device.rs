@@ -2,7 +2,6 @@
 
 use burn::tensor::{Device, TensorData};
 
-#[cfg(any(feature = "webgpu", not(target_arch = "wasm32")))]
 use crate::error::Result;
 
 /// The backends a caller can ask for.
@@ -13,6 +12,9 @@ pub enum Backend {
 }
 
 impl Backend {
+    /// The one that a browser module has.
+    pub const COMPILED_IN: Self = if cfg!(feature = "webgpu") { Self::Gpu } else { Self::Cpu };
+
     /// The name JavaScript and the command line use.
     pub fn name(self) -> &'static str {
         match self {
@@ -28,11 +30,30 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
-/// Acquires the browser's WebGPU device. Must be awaited before the first tensor.
+/// The device of the backend that a browser module has. Must be awaited before the first tensor.
+///
+/// # Errors
+/// `WebgpuUnavailable` where the browser has no `navigator.gpu`, `NoAdapter` where that gives none.
+#[cfg(target_arch = "wasm32")]
+pub async fn open() -> Result<Device> {
+    #[cfg(not(feature = "webgpu"))]
+    return Ok(cpu());
+    #[cfg(feature = "webgpu")]
+    {
+        use crate::error::Error;
+        if browser_gpu().is_none() {
+            return Err(Error::WebgpuUnavailable { reason: "this browser has no `navigator.gpu` here".into() });
+        }
+        Device::wgpu_options().init_async().await.map_err(|e| Error::NoAdapter { reason: e.to_string() })
+    }
+}
+
+/// `navigator.gpu`.
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
-pub async fn webgpu() -> Result<Device> {
-    use crate::error::Error;
-    Device::wgpu_options().init_async().await.map_err(|e| Error::NoAdapter { reason: e.to_string() })
+fn browser_gpu() -> Option<wasm_bindgen::JsValue> {
+    use js_sys::Reflect;
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).ok()?;
+    Reflect::get(&navigator, &"gpu".into()).ok().filter(|gpu| gpu.is_object())
 }
 
 /// Whether WGSL has products of four 8-bit integers to a word here. What compiles WGSL natively has them.
@@ -50,7 +71,7 @@ fn browser_has(feature: &str) -> Option<bool> {
     use js_sys::{Function, Reflect};
     use wasm_bindgen::{JsCast, JsValue};
     let get = |of: &JsValue, key: &str| Reflect::get(of, &key.into()).ok();
-    let features = get(&get(&get(&js_sys::global(), "navigator")?, "gpu")?, "wgslLanguageFeatures")?;
+    let features = get(&browser_gpu()?, "wgslLanguageFeatures")?;
     let has: Function = get(&features, "has")?.dyn_into().ok()?;
     has.call1(&features, &feature.into()).ok()?.as_bool()
 }

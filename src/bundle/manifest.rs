@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
 use crate::bundle::config::{
     SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
+use crate::error::{Error, Result};
 
 /// Value of `format`.
 pub const FORMAT: &str = "diffcr";

@@ -1,8 +1,8 @@
 //! The checks of the configurations a manifest carries: counts and factors within what any model can have.
 
 use super::manifest::Parts;
-use crate::error::{Error, Result};
 use crate::bundle::config::{SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig};
+use crate::error::{Error, Result};
 
 /// No width, count or length of a model is above this.
 const MAX_COUNT: usize = 1 << 20;

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::chunk::Words;
-#[cfg(feature = "webgpu")]
-use super::manifest::Encoding;
-use super::manifest::TensorEntry;
+use super::manifest::{Encoding, TensorEntry};
 use crate::device::resident;
 use crate::error::{Error, Result};
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{self, Format, Packed};
+use crate::kernels::packed::{PackedMatrix, PackedWords};
+use crate::kernels::wgsl::format::Format;
 
 /// Tensors waiting to be taken by a model's layers.
 #[derive(Debug)]
@@ -31,8 +28,7 @@ enum Stored {
     /// In host memory: tables whose rows are gathered on the CPU.
     Host(HostTable),
     /// On the device, in the words of its chunk.
-    #[cfg(feature = "webgpu")]
-    Packed(Packed),
+    Packed(PackedMatrix),
 }
 
 /// A matrix kept in host memory, row-major.
@@ -60,11 +56,7 @@ impl HostTable {
 
 impl Weights {
     pub fn new(device: &Device) -> Self {
-        #[cfg(feature = "webgpu")]
-        let packs = webgpu::is_on(device);
-        #[cfg(not(feature = "webgpu"))]
-        let packs = false;
-        Self { device: device.clone(), packs, tensors: BTreeMap::new() }
+        Self { device: device.clone(), packs: PackedMatrix::is_supported(device), tensors: BTreeMap::new() }
     }
 
     pub fn device(&self) -> &Device {
@@ -94,14 +86,18 @@ impl Weights {
     /// # Errors
     /// `Internal` on any other.
     pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: Words) -> Result<()> {
-        #[cfg(feature = "webgpu")]
-        if let (&[rows, inputs], Some(format)) = (entry.shape.as_slice(), format(entry.encoding)) {
-            let group = entry.group.unwrap_or(inputs);
-            let packed = Packed::new(format, [rows, inputs], group, words.words, &words.scales, &self.device);
-            self.tensors.insert(name.into(), Stored::Packed(packed));
-            return Ok(());
-        }
-        Err(Error::internal(format!("{name} cannot stay {:?} in {} words", entry.encoding, words.words.len())))
+        let count = words.words.len();
+        let packed = match (entry.shape.as_slice(), format(entry.encoding)) {
+            (&[rows, inputs], Some(format)) => {
+                let (shape, group) = ([rows, inputs], entry.group.unwrap_or(inputs));
+                let words = PackedWords { format, shape, group, words: words.words, scales: words.scales };
+                PackedMatrix::upload(words, &self.device)
+            }
+            _ => None,
+        };
+        let fault = || Error::internal(format!("{name} cannot stay {:?} in {count} words", entry.encoding));
+        self.tensors.insert(name.into(), Stored::Packed(packed.ok_or_else(fault)?));
+        Ok(())
     }
 
     /// Adds a table that stays in host memory.
@@ -127,7 +123,6 @@ impl Weights {
     pub fn into_values(self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
         let read = |stored: Stored| match stored {
             Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
-            #[cfg(feature = "webgpu")]
             Stored::Packed(packed) => {
                 let values = packed.unpack().into_data().try_to_vec::<f32>();
                 values.map(|values| (packed.shape().to_vec(), values)).map_err(|e| Error::internal(e.to_string()))
@@ -183,7 +178,6 @@ impl Scope<'_> {
                 check_shape(&name, &found, &shape)?;
                 Ok(flat.reshape(shape))
             }
-            #[cfg(feature = "webgpu")]
             Stored::Packed(packed) => {
                 check_shape(&name, &packed.shape(), &shape)?;
                 Ok(packed.unpack().reshape(shape))
@@ -193,8 +187,7 @@ impl Scope<'_> {
     }
 
     /// Takes matrix `name`, if it is there and packed.
-    #[cfg(feature = "webgpu")]
-    pub fn take_packed(&mut self, name: &str, shape: [usize; 2]) -> Result<Option<Packed>> {
+    pub fn take_packed(&mut self, name: &str, shape: [usize; 2]) -> Result<Option<PackedMatrix>> {
         let name = format!("{}{name}", self.prefix);
         if !matches!(self.weights.tensors.get(&name), Some(Stored::Packed(_))) {
             return Ok(None);
@@ -218,27 +211,15 @@ impl Scope<'_> {
     }
 }
 
-/// A layer's parameter, as it was given: [`Param::from_tensor`] would refuse a tensor that is already part of a graph.
-pub fn param<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
-    Param::initialized(ParamId::new(), tensor)
-}
-
 /// Whether there is a kernel for the matrix as it is stored.
-#[cfg(feature = "webgpu")]
 fn is_packable(entry: &TensorEntry) -> bool {
     match (entry.shape.as_slice(), format(entry.encoding)) {
-        (&[_, inputs], Some(format)) => Packed::fits(format, inputs, entry.group),
+        (&[_, inputs], Some(format)) => format.fits(inputs, entry.group),
         _ => false,
     }
 }
 
-#[cfg(not(feature = "webgpu"))]
-fn is_packable(_: &TensorEntry) -> bool {
-    false
-}
-
-/// How the GPU names an encoding; f32 is not packed.
-#[cfg(feature = "webgpu")]
+/// How the kernels name an encoding; f32 is not packed.
 fn format(encoding: Encoding) -> Option<Format> {
     match encoding {
         Encoding::F32 => None,

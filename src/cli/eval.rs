@@ -9,8 +9,8 @@ use super::device::DeviceArg;
 use super::tensors::write_file;
 use super::{Shared, png};
 use crate::error::{Error, Result};
-use crate::model::ratios::Compression;
 use crate::eval::generation::{HeldOut, Options, Outcome, Row, report};
+use crate::model::ratios::Compression;
 
 /// Pictures in a row of a sheet.
 const COLUMNS: usize = 4;

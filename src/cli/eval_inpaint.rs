@@ -9,8 +9,8 @@ use super::device::DeviceArg;
 use super::tensors::write_file;
 use super::{Shared, png};
 use crate::error::{Error, Result};
-use crate::model::ratios::Compression;
 use crate::eval::inpainting::{Mode, Options, evaluate, report};
+use crate::model::ratios::Compression;
 
 #[derive(Debug, Args)]
 pub struct EvalInpaintArgs {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::device::DeviceArg;
 use super::tensors::{self, write_file};
 use super::{Shared, png};
+use crate::bundle::config::SolverKind;
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
-use crate::bundle::config::SolverKind;
 use crate::model::ratios::Compression;
-use crate::pipeline::generate::Output;
+use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::options::Values;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 
@@ -78,7 +78,7 @@ fn parse_solver(name: &str) -> Result<SolverKind, String> {
 /// A run that is over, and the times it took.
 pub struct Drawn {
     pub run: Run,
-    pub output: Output,
+    pub output: GenerateOutput,
     load: Duration,
     total: Duration,
 }
@@ -136,8 +136,8 @@ impl DrawingArgs {
 pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
     let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents) };
-    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options))?;
-    let Output { image, pixels, latents, .. } = &drawn.output;
+    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, None))?;
+    let GenerateOutput { image, pixels, latents, .. } = &drawn.output;
     write_file(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let named = [("final_latents", latents), ("image", pixels)];

@@ -10,12 +10,12 @@ use super::tensors::{self, write_file};
 use super::{Shared, png};
 use crate::error::{Error, Result};
 use crate::pipeline::crop::Region;
-use crate::pipeline::generate::Output;
+use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
+use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
 use crate::pipeline::picture::Picture;
-use crate::pipeline::spotlight::{Scope, Spotlight};
-use crate::pipeline::{InpaintOptions, Run};
+use crate::pipeline::{EditOptions, Run};
 
 #[derive(Debug, Args)]
 pub struct InpaintArgs {
@@ -61,22 +61,22 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
     let (image, alpha) = picture(&args.image, "image")?;
     let (mask, _) = picture(&args.mask, "mask")?;
     let noise = args.noise.as_deref().map(|path| tensor(path, "noise")).transpose()?;
-    let own = Spotlight::default();
-    let spotlight =
-        Spotlight { ring: args.ring.unwrap_or(own.ring), refresh: args.refresh.unwrap_or(own.refresh), ..own };
+    let own = MaskAwareOptions::default();
+    let mask_aware =
+        MaskAwareOptions { ring: args.ring.unwrap_or(own.ring), refresh: args.refresh.unwrap_or(own.refresh), ..own };
     let how = InpaintSettings {
         strength: args.strength,
         mask_aware: match args.mask_aware {
-            Switch::On => MaskAware::Spotlight(spotlight),
+            Switch::On => MaskAware::Options(mask_aware),
             Switch::Off => MaskAware::Switch(false),
         },
         crop_to_mask: args.crop_to_mask,
         feather: args.feather,
     };
-    let options = InpaintOptions { generate: args.drawing.options(noise), image, mask, how };
-    let drawn = args.drawing.draw(shared, |pipeline| Run::inpaint(pipeline, &options))?;
+    let (options, edit) = (args.drawing.options(noise), EditOptions { image, mask, how });
+    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, Some(&edit)))?;
 
-    let Output { image, pixels, latents, composite, .. } = &drawn.output;
+    let GenerateOutput { image, pixels, latents, composite, .. } = &drawn.output;
     write_file(&args.drawing.out, &png::encode_image(image, alpha)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let composite = composite.clone().unwrap_or_else(|| Values {
@@ -86,14 +86,14 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
         let named = [("final_latents", latents), ("decoded", pixels), ("composite", &composite)];
         tensors::write(path, &named.map(|(name, values)| (name.to_owned(), values.clone().into())))?;
     }
-    let full = (0..drawn.run.total()).filter(|&i| drawn.run.scope(i).0 != Scope::Focus).count();
+    let full = (0..drawn.run.total()).filter(|&i| drawn.run.mode(i).0 != StepMode::Active).count();
     args.drawing.report(
         shared,
         &drawn,
         &[
             ("stepsRun", json!(drawn.run.total())),
             ("fullSteps", json!(full)),
-            ("tokensInFocus", json!(drawn.run.scope(0).1)),
+            ("tokensInFocus", json!(drawn.run.mode(0).1)),
         ],
     );
     Ok(())

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::tensors::write_file;
 use super::{Shared, png};
-use crate::error::{Error, Result};
 use crate::data::random::Random;
 use crate::data::scenes::{describe, render};
+use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 pub struct ScenesArgs {

@@ -9,11 +9,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::shard::Loss;
 use super::source::Model;
 use crate::bundle::Weights;
+use crate::bundle::config::TransformerConfig;
 use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::Part;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::bundle::config::TransformerConfig;
 use crate::model::transformer::Transformer;
 use crate::sampler::noise::gaussian;
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::foreign::{self, Foreign, Tensors};
 use super::keys::numbered;
+use crate::bundle::config::TransformerConfig;
 use crate::bundle::manifest::{Preset, Routing, ScoreScale};
 use crate::error::{Error, Result};
-use crate::bundle::config::TransformerConfig;
 use crate::model::ratios::limits;
 
 /// The keep ratios a layer can run at, where the checkpoint does not list its own.

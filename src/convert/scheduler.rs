@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::json::Config;
-use crate::error::Result;
 use crate::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
+use crate::error::Result;
 
 /// Settings that no solver here has.
 const MUST_BE_OFF: [&str; 8] = [

@@ -11,9 +11,9 @@ use super::keys::rename;
 use super::routing::{self, Ratios};
 use super::transformer::{self, Hints};
 use super::{keys_pixart, keys_t5, keys_vae, rebundle, scheduler, text_encoder, tokenizer, vae};
+use crate::bundle::config::SchedulerConfig;
 use crate::bundle::manifest::{MANIFEST_FILE, Parts, Routing};
 use crate::error::{Error, Result};
-use crate::bundle::config::SchedulerConfig;
 
 /// Tokens of a prompt that diffusers' pipelines use.
 const SIGMA_TOKENS: usize = 300;

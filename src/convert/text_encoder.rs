@@ -5,8 +5,8 @@ use serde_json::json;
 use super::foreign::Tensors;
 use super::json::Config;
 use super::keys::count;
-use crate::error::{Error, Result};
 use crate::bundle::config::{FeedForward, TextEncoderConfig};
+use crate::error::{Error, Result};
 
 /// The configuration of `tensors` (under our names, `text_encoder.` in front) and `config`.
 pub fn config(tensors: &Tensors, config: &Config) -> Result<TextEncoderConfig> {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::json::Config;
 use super::spiece;
-use crate::error::{Error, Result};
 use crate::bundle::config::TokenizerConfig;
+use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 
 /// The tokenizer's path in a bundle.

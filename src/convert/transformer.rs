@@ -7,8 +7,8 @@ use serde_json::json;
 use super::foreign::Tensors;
 use super::json::Config;
 use super::keys::count;
-use crate::error::{Error, Result};
 use crate::bundle::config::TransformerConfig;
+use crate::error::{Error, Result};
 
 /// Every released PixArt has heads of this width.
 const HEAD_DIM: usize = 72;

@@ -9,8 +9,8 @@ use super::foreign::{self, Tensors, open_folder};
 use super::json::Config;
 use super::keys::{numbered, rename};
 use super::keys_vae;
-use crate::error::{Error, Result};
 use crate::bundle::config::{TinyVaeConfig, VaeConfig};
+use crate::error::{Error, Result};
 
 /// The names a component's weights have in a diffusers folder.
 pub const STEMS: [&str; 1] = ["diffusion_pytorch_model"];

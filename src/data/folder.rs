@@ -8,8 +8,8 @@ use image::{ImageReader, RgbImage};
 use serde::Deserialize;
 
 use super::{Batch, Source, hole};
-use crate::error::{Error, Result};
 use crate::data::random::Random;
+use crate::error::{Error, Result};
 
 /// Bytes of decoded pictures that are kept, so that a small folder is decoded once.
 const CACHE_BYTES: usize = 512 << 20;

@@ -10,9 +10,9 @@ pub use folder::FolderSource;
 pub use hole::hole;
 pub use prefetch::Prefetch;
 
+use crate::error::Result;
 use random::Random;
 use scenes::{describe, describe_anywhere, describe_plain, render};
-use crate::error::Result;
 
 /// Pictures and what they show.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::features::{Extractor, Statistics};
 use super::judge::picture::{Picture, SIDE};
 use super::judge::{Verdict, judge};
+use crate::bundle::folder::load_folder;
 use crate::data::random::Random;
 use crate::data::scenes::{Request, Scene, describe, render};
-use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
 use crate::flops::ImageCost;
 use crate::model::ratios::Compression;
@@ -262,7 +262,7 @@ impl Artist {
             compression: self.compression.clone(),
             ..Default::default()
         };
-        let mut run = Run::new(self.pipeline.clone(), &options)?;
+        let mut run = Run::new(self.pipeline.clone(), &options, None)?;
         while run.step()?.is_some() {}
         let output = pollster::block_on(run.finish())?;
         Ok((output.pixels.data, output.image.width))

@@ -22,10 +22,10 @@ use crate::error::{Error, Result};
 use crate::flops;
 use crate::model::ratios::Compression;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
+use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
 use crate::pipeline::picture::Picture;
-use crate::pipeline::spotlight::{Scope, Spotlight};
-use crate::pipeline::{GenerateOptions, InpaintOptions, Pipeline, Run};
+use crate::pipeline::{EditOptions, GenerateOptions, Pipeline, Run};
 use crate::sampler::Sampler;
 use crate::sampler::guidance::is_guided;
 
@@ -50,7 +50,7 @@ pub struct Options {
 
 /// `off` (full compute), `on` (as shipped), or `RING:REFRESH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mode(pub Option<Spotlight>);
+pub struct Mode(pub Option<MaskAwareOptions>);
 
 impl std::str::FromStr for Mode {
     type Err = String;
@@ -59,9 +59,9 @@ impl std::str::FromStr for Mode {
         let parts = text.split_once(':').map(|(ring, refresh)| (ring.parse(), refresh.parse()));
         match (text, parts) {
             ("off", _) => Ok(Self(None)),
-            ("on", _) => Ok(Self(Some(Spotlight::default()))),
+            ("on", _) => Ok(Self(Some(MaskAwareOptions::default()))),
             (_, Some((Ok(ring), Ok(refresh)))) => {
-                Ok(Self(Some(Spotlight { ring, refresh, min_steps: 0, max_active: 100 })))
+                Ok(Self(Some(MaskAwareOptions { ring, refresh, min_steps: 0, max_active: 100 })))
             }
             _ => Err("use off, on or RING:REFRESH".into()),
         }
@@ -72,8 +72,8 @@ impl Mode {
     fn label(self) -> String {
         match self.0 {
             None => "off".into(),
-            Some(own) if own == Spotlight::default() => "on".into(),
-            Some(Spotlight { ring, refresh, .. }) => format!("{ring}:{refresh}"),
+            Some(own) if own == MaskAwareOptions::default() => "on".into(),
+            Some(MaskAwareOptions { ring, refresh, .. }) => format!("{ring}:{refresh}"),
         }
     }
 }
@@ -230,10 +230,10 @@ impl<'a> Painter<'a> {
             compression: self.options.compression.clone(),
             ..Default::default()
         };
-        let mask_aware = mode.0.map_or(MaskAware::Switch(false), MaskAware::Spotlight);
+        let mask_aware = mode.0.map_or(MaskAware::Switch(false), MaskAware::Options);
         let how = InpaintSettings { mask_aware, ..Default::default() };
-        let options = InpaintOptions { generate, image: values(3, &task.image), mask: values(1, &task.mask), how };
-        Run::inpaint(self.pipeline.clone(), &options)
+        let edit = EditOptions { image: values(3, &task.image), mask: values(1, &task.mask), how };
+        Run::new(self.pipeline.clone(), &generate, Some(&edit))
     }
 
     fn every_mode(&self, task: &Task, i: usize) -> Result<Vec<Painted>> {
@@ -282,15 +282,15 @@ impl<'a> Painter<'a> {
             let keep = table.as_ref().map(|table| table.at(i, sampler.steps(), *timestep));
             let keep = keep.as_deref();
             flops = flops
-                + match run.scope(i) {
-                    (Scope::All, _) => flops::step(config, n, length, keep),
-                    (Scope::Focus, active) => flops::focused(config, n, active, length, keep),
-                    (Scope::Remember, active) => {
+                + match run.mode(i) {
+                    (StepMode::All, _) => flops::step(config, n, length, keep),
+                    (StepMode::Active, active) => flops::focused(config, n, active, length, keep),
+                    (StepMode::Cache, active) => {
                         flops::step(config, n, length, keep) + flops::remembering(config, n, active, keep)
                     }
                 };
         }
-        let active = match run.scope(0).1 {
+        let active = match run.mode(0).1 {
             0 => n,
             active => active,
         };

@@ -17,7 +17,7 @@ impl Row {
 }
 
 /// The tokens that a routed layer runs, ascending: `[B, k, 2]`, of each its index and the weight of its MLP branch.
-pub type Slots = Tensor<3>;
+pub type SelectedTokens = Tensor<3>;
 
 /// `onto + gate · weight · y` of a layer's output `y` `[B, k, D]`.
 #[derive(Debug, Clone)]
@@ -26,43 +26,43 @@ pub struct Residual {
     pub onto: Tensor<3>,
     /// 1 where absent.
     pub gate: Option<Row>,
-    pub slots: Option<Slotted>,
+    pub indexing: Option<TokenIndexing>,
 }
 
-/// A residual between all tokens and those in slots.
+/// How a residual goes between all tokens and the selected ones.
 #[derive(Debug, Clone)]
-pub enum Slotted {
-    /// `onto` are all tokens, of which those in the slots are read.
-    From(Slots),
-    /// The sums, with `y` times the slots' weights, replace the tokens of `all` `[B, N, D]` that are in the slots.
-    Into { slots: Slots, all: Tensor<3> },
+pub enum TokenIndexing {
+    /// `onto` are all tokens, of which the selected ones are read.
+    Gather(SelectedTokens),
+    /// The sums, with `y` times the selected tokens' weights, replace these tokens in `all` `[B, N, D]`.
+    Scatter { selected: SelectedTokens, all: Tensor<3> },
 }
 
 impl Residual {
     pub fn new(onto: Tensor<3>) -> Self {
-        Self { onto, gate: None, slots: None }
+        Self { onto, gate: None, indexing: None }
     }
 
     pub fn gated(self, gate: Row) -> Self {
         Self { gate: Some(gate), ..self }
     }
 
-    pub fn slotted(self, slots: Slotted) -> Self {
-        Self { slots: Some(slots), ..self }
+    pub fn indexed(self, indexing: TokenIndexing) -> Self {
+        Self { indexing: Some(indexing), ..self }
     }
 
-    /// In plain tensor operations.
-    pub fn plain(self, y: Tensor<3>) -> Tensor<3> {
+    /// In tensor operations.
+    pub fn reference(self, y: Tensor<3>) -> Tensor<3> {
         let y = match self.gate {
             Some(gate) => gate.values() * y,
             None => y,
         };
-        match self.slots {
+        match self.indexing {
             None => self.onto + y,
-            Some(Slotted::From(slots)) => gather(self.onto, slots) + y,
-            Some(Slotted::Into { slots, all }) => {
-                let sum = self.onto + y * slots.clone().narrow(2, 1, 1);
-                let index = indices(slots, sum.dims()[2]);
+            Some(TokenIndexing::Gather(selected)) => gather(self.onto, selected) + y,
+            Some(TokenIndexing::Scatter { selected, all }) => {
+                let sum = self.onto + y * selected.clone().narrow(2, 1, 1);
+                let index = indices(selected, sum.dims()[2]);
                 let change = sum - all.clone().gather(1, index.clone());
                 all.scatter(1, index, change, IndexingUpdateOp::Add)
             }
@@ -70,13 +70,13 @@ impl Residual {
     }
 }
 
-/// The tokens of `x` `[B, N, D]` that are in `slots`: `[B, k, D]`.
-pub fn gather(x: Tensor<3>, slots: Slots) -> Tensor<3> {
+/// The selected tokens of `x` `[B, N, D]`: `[B, k, D]`.
+pub fn gather(x: Tensor<3>, selected: SelectedTokens) -> Tensor<3> {
     let width = x.dims()[2];
-    x.gather(1, indices(slots, width))
+    x.gather(1, indices(selected, width))
 }
 
-fn indices(slots: Slots, width: usize) -> Tensor<3, Int> {
-    let [b, k, _] = slots.dims();
-    slots.narrow(2, 0, 1).int().expand([b, k, width])
+fn indices(selected: SelectedTokens, width: usize) -> Tensor<3, Int> {
+    let [b, k, _] = selected.dims();
+    selected.narrow(2, 0, 1).int().expand([b, k, width])
 }

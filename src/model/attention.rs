@@ -1,16 +1,13 @@
 //! Multi-head attention: heads split, one scaled dot product, heads joined.
 
 use burn::module::Module;
-use burn::tensor::module::attention;
-use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Int, Tensor};
 
 use super::linear::Linear;
 use crate::bundle::Scope;
 use crate::error::Result;
-use crate::kernels::Residual;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu;
+use crate::kernels::attention::{AttentionInput, scaled_dot_product};
+use crate::kernels::residual::Residual;
 
 /// The logit a masked key gets: its weight is exactly zero in f32 unless every key of the row is masked.
 pub const MASKED: f32 = -10000.0;
@@ -63,7 +60,6 @@ impl Attention {
     }
 
     /// One of its layers, which are all alike.
-    #[cfg(feature = "webgpu")]
     pub fn linear(&self) -> &Linear {
         &self.to_out
     }
@@ -82,7 +78,8 @@ impl Attention {
         let [b, h, n, _] = query.dims();
         let s = context.key.dims()[2];
         let bias = bias.map(|bias| bias.clone().expand([b, h, n, s]));
-        let y = scaled_dot_product(query, context.key, context.value, bias, None);
+        let input = AttentionInput { query, key: context.key, value: context.value, bias, scale: None };
+        let y = scaled_dot_product(input);
         self.to_out.forward_residual(join_heads(y), residual) // [B, N, D]
     }
 
@@ -97,34 +94,6 @@ impl Attention {
     }
 }
 
-/// `softmax(scale · query keyᵀ + bias) value` by head: `query` `[B, H, N, d]`, `key` and `value` `[B, H, S, d]`, `bias`
-/// `[B, H, N, S]`; the scale is `1/√d` unless told.
-pub fn scaled_dot_product(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    bias: Option<Tensor<4>>,
-    scale: Option<f64>,
-) -> Tensor<4> {
-    #[cfg(feature = "webgpu")]
-    if webgpu::runs(&query) && webgpu::fits(query.dims()[3]) {
-        let scale = scale.unwrap_or_else(|| 1.0 / (query.dims()[3] as f64).sqrt());
-        return webgpu::attention(query, key, value, bias, scale as f32);
-    }
-    #[cfg(feature = "train")]
-    if crate::kernels::is_fused(&query) {
-        use crate::kernels::softmax;
-        let scale = scale.unwrap_or_else(|| 1.0 / (query.dims()[3] as f64).sqrt());
-        let logits = query.matmul(key.transpose()); // [B, H, N, S]
-        let weights = match bias {
-            Some(bias) => softmax(logits * scale + bias, 1.0),
-            None => softmax(logits, scale),
-        };
-        return weights.matmul(value); // [B, H, N, d]
-    }
-    attention(query, key, value, None, bias, AttentionModuleOptions { scale, ..Default::default() })
-}
-
 /// `[B, N, H·d]` to `[B, H, N, d]`.
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [b, n, width] = x.dims();
@@ -135,40 +104,4 @@ pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
 pub fn join_heads(x: Tensor<4>) -> Tensor<3> {
     let [b, heads, n, d] = x.dims();
     x.swap_dims(1, 2).reshape([b, n, heads * d])
-}
-
-#[cfg(all(test, feature = "train"))]
-mod tests {
-    use super::*;
-    use burn::tensor::{Device, TensorData};
-
-    #[test]
-    fn the_fused_softmax_is_the_plain_one_and_so_are_its_gradients() {
-        let device = Device::flex().autodiff();
-        let leaf = |seed: f32, shape: [usize; 4]| {
-            let count = shape.iter().product();
-            let values: Vec<f32> =
-                (0..count).map(|i| ((i as f32 * 0.7311 + seed).sin() * 43.7).fract() * 3.0).collect();
-            Tensor::<4>::from_data(TensorData::new(values, shape), &device).require_grad()
-        };
-        for (bias, scale) in [(false, None), (true, Some(1.0))] {
-            let shapes = [[2, 3, 5, 8], [2, 3, 7, 8], [2, 3, 7, 8], [2, 3, 5, 7]];
-            let run = |plain: bool| {
-                let leaves: Vec<_> = shapes.iter().enumerate().map(|(i, s)| leaf(i as f32, *s)).collect();
-                let [q, k, v, b] = [0, 1, 2, 3].map(|i: usize| leaves[i].clone());
-                let b = bias.then_some(b);
-                let options = AttentionModuleOptions { scale, ..Default::default() };
-                let y =
-                    if plain { attention(q, k, v, None, b, options) } else { scaled_dot_product(q, k, v, b, scale) };
-                let gradients = (y.clone() * leaf(9.0, y.dims())).sum().backward();
-                let all = leaves.iter().filter_map(|l| l.grad(&gradients));
-                std::iter::once(y.inner()).chain(all).map(|t| t.into_data().try_to_vec().unwrap()).collect()
-            };
-            let (fused, plain): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (run(false), run(true));
-            assert_eq!(fused.len(), plain.len());
-            for (a, b) in fused.iter().flatten().zip(plain.iter().flatten()) {
-                assert!((a - b).abs() < 2e-5, "{a}, not {b}");
-            }
-        }
-    }
 }

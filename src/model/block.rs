@@ -4,19 +4,17 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
 use super::attention::{Attention, KeyValue};
-use crate::bundle::config::TransformerConfig;
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
-use crate::bundle::weights::param;
+use crate::bundle::config::TransformerConfig;
 use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::hand;
-use crate::kernels::{Residual, Row, Slots, Slotted};
+use crate::kernels::cast::cast;
+use crate::kernels::residual::{Residual, Row, SelectedTokens, TokenIndexing};
+use crate::kernels::weight::param;
 
-/// Tokens of the caption of [`Block::attempt`].
-#[cfg(feature = "webgpu")]
-const ATTEMPTED: usize = 16;
+/// Tokens of the caption of [`Block::forward_for_tuning`].
+const TUNING_CAPTION_TOKENS: usize = 16;
 
 /// Self-attention, cross-attention to the caption and an MLP, modulated by the timestep.
 #[derive(Module, Debug)]
@@ -35,14 +33,14 @@ pub struct Tokens {
     /// `[B, N, D]`.
     pub all: Tensor<3>,
     /// The k of them that run, where the kernels at hand read and write them in place; otherwise all do.
-    pub slots: Option<Slots>,
-    /// What the MLP branch of each is multiplied by, `[B, N, 1]`, where there are no slots to say it; otherwise 1.
+    pub selected: Option<SelectedTokens>,
+    /// What the MLP branch of each is multiplied by, `[B, N, 1]`, where no selection says it; otherwise 1.
     pub weight: Option<Tensor<3>>,
 }
 
 impl Tokens {
     pub fn all(all: Tensor<3>) -> Self {
-        Self { all, slots: None, weight: None }
+        Self { all, selected: None, weight: None }
     }
 }
 
@@ -56,7 +54,7 @@ pub struct Caption<'a> {
 
 impl Caption<'_> {
     /// What a block's kernels hand values on in: F32, or F16 where the device is faster with it.
-    pub fn handed(&self) -> DType {
+    pub fn dtype(&self) -> DType {
         self.key_value.key.dtype()
     }
 }
@@ -74,16 +72,14 @@ impl Block {
     }
 
     /// One linear layer of every shape.
-    #[cfg(feature = "webgpu")]
     pub fn linears(&self) -> [&Linear; 3] {
         [self.attn1.linear(), &self.ff_in, &self.ff_out]
     }
 
     /// `x` `[1, N, D]` after the block with a caption of ones and an unmodulated step, handing on values of that type.
-    #[cfg(feature = "webgpu")]
-    pub fn attempt(&self, x: Tensor<3>, handed: DType) -> Tensor<3> {
+    pub fn forward_for_tuning(&self, x: Tensor<3>, dtype: DType) -> Tensor<3> {
         let (device, width) = (x.device(), x.dims()[2]);
-        let key_value = self.caption(hand(Tensor::ones([1, ATTEMPTED, width], &device), handed));
+        let key_value = self.caption(cast(Tensor::ones([1, TUNING_CAPTION_TOKENS, width], &device), dtype));
         let caption = Caption { key_value: &key_value, bias: None };
         self.forward(Tokens::all(x), caption, Tensor::zeros([1, 6, width], &device))
     }
@@ -95,17 +91,17 @@ impl Block {
     }
 
     /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
-    pub fn lent(&self, x: Tensor<3>, six: Tensor<3>, handed: DType) -> KeyValue {
-        let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+    pub fn self_key_value(&self, x: Tensor<3>, modulation: Tensor<3>, dtype: DType) -> KeyValue {
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation; // [B, 6, D]
         let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
-        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale, handed))
+        self.attn1.key_value(modulated_layer_norm(x, None, shift, scale, dtype))
     }
 
-    /// `tokens` after the block, `[B, N, D]`: those in its slots where it has some, with the others as they were.
+    /// `tokens` after the block, `[B, N, D]`: the selected ones where some are, with the others as they were.
     ///
-    /// `six` `[B, 6, D]` is the step's modulation.
-    pub fn forward(&self, tokens: Tokens, caption: Caption, six: Tensor<3>) -> Tensor<3> {
-        self.forward_among(tokens, None, caption, six).0
+    /// `modulation` `[B, 6, D]` is the step's modulation.
+    pub fn forward(&self, tokens: Tokens, caption: Caption, modulation: Tensor<3>) -> Tensor<3> {
+        self.forward_among(tokens, None, caption, modulation).0
     }
 
     /// As [`Block::forward`], where the tokens also attend to `others` that do not run themselves; and their own keys and values.
@@ -114,29 +110,32 @@ impl Block {
         tokens: Tokens,
         others: Option<&KeyValue>,
         caption: Caption,
-        six: Tensor<3>,
+        modulation: Tensor<3>,
     ) -> (Tensor<3>, KeyValue) {
-        let table = self.scale_shift_table.val().unsqueeze::<3>() + six; // [B, 6, D]
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation; // [B, 6, D]
         let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
             core::array::from_fn(|row| Row { table: table.clone(), row });
 
-        let Tokens { all, slots, weight } = tokens;
-        let handed = caption.handed();
-        let h = modulated_layer_norm(all.clone(), slots.as_ref(), shift_attn, scale_attn, handed); // [B, k, D]
+        let Tokens { all, selected, weight } = tokens;
+        let dtype = caption.dtype();
+        let h = modulated_layer_norm(all.clone(), selected.as_ref(), shift_attn, scale_attn, dtype); // [B, k, D]
         let residual = Residual::new(all.clone()).gated(gate_attn);
-        let residual = match &slots {
-            Some(slots) => residual.slotted(Slotted::From(slots.clone())),
+        let residual = match &selected {
+            Some(selected) => residual.indexed(TokenIndexing::Gather(selected.clone())),
             None => residual,
         };
         let (x, own) = self.attn1.forward_self(h, others, residual); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
 
-        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp, handed);
+        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp, dtype);
         let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
         let residual = Residual::new(x).gated(gate_mlp);
-        let x = match (slots, weight) {
-            (Some(slots), _) => self.ff_out.forward_residual(h, residual.slotted(Slotted::Into { slots, all })), // [B, N, D]
-            (None, Some(weight)) => residual.plain(self.ff_out.forward(h) * weight), // [B, k, D]
+        let x = match (selected, weight) {
+            (Some(selected), _) => {
+                let scatter = TokenIndexing::Scatter { selected, all };
+                self.ff_out.forward_residual(h, residual.indexed(scatter)) // [B, N, D]
+            }
+            (None, Some(weight)) => residual.reference(self.ff_out.forward(h) * weight), // [B, k, D]
             (None, None) => self.ff_out.forward_residual(h, residual),
         };
         (x, own)

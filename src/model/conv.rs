@@ -1,17 +1,11 @@
 //! Two-dimensional convolution, as checkpoints store it, with the enlargement before it.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 
-use super::upsample::upsample_nearest;
 use crate::bundle::Scope;
-use crate::bundle::weights::param;
 use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{Conv, Convolution, Window, runs};
+use crate::kernels::conv::{Conv, Window};
 
 /// Zeros added before and after, for height and for width.
 pub type Padding = [(usize, usize); 2];
@@ -57,30 +51,7 @@ impl Conv2dConfig {
 /// `y[o] = bias[o] + Σ_i weight[o, i] ⋆ x[i]`.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    weights: Weights,
-    #[module(skip)]
-    stride: usize,
-    #[module(skip)]
-    padding: Padding,
-    /// Left to do before the weights are used.
-    #[module(skip)]
-    upsampling: usize,
-}
-
-#[derive(Module, Debug)]
-enum Weights {
-    Plain(Plain),
-    /// As the kernel reads them.
-    #[cfg(feature = "webgpu")]
-    Tiled(Conv),
-}
-
-#[derive(Module, Debug)]
-struct Plain {
-    /// `[out, in, kernel, kernel]`
-    weight: Param<Tensor<4>>,
-    /// `[out]`
-    bias: Option<Param<Tensor<1>>>,
+    conv: Conv,
 }
 
 impl Conv2d {
@@ -89,61 +60,33 @@ impl Conv2d {
         let Conv2dConfig { in_channels, out_channels, kernel, stride, padding, upsampling, bias } = config;
         let weight = scope.take("weight", [out_channels, in_channels, kernel, kernel])?;
         let bias = if bias { Some(scope.take("bias", [out_channels])?) } else { None };
-        #[cfg(feature = "webgpu")]
-        if runs(&weight) {
-            let window = Window { side: kernel, stride, padding, doubled: false };
-            let doubled = upsampling == 2 && window.doubles();
-            let weights = Weights::Tiled(Conv::new(weight, bias, Window { doubled, ..window }));
-            return Ok(Self { weights, stride, padding, upsampling: if doubled { 1 } else { upsampling } });
-        }
-        let weights = Weights::Plain(Plain { weight: param(weight), bias: bias.map(param) });
-        Ok(Self { weights, stride, padding, upsampling })
+        let window = Window { side: kernel, stride, padding, doubled: false };
+        Ok(Self { conv: Conv::new(weight, bias, window, upsampling) })
     }
 
-    /// It over a map of that side, where a kernel does it.
-    #[cfg(feature = "webgpu")]
-    pub fn convolution(&self, side: usize) -> Option<Convolution> {
-        match &self.weights {
-            Weights::Tiled(conv) => Some(Convolution { conv: conv.clone(), side }),
-            Weights::Plain(_) => None,
-        }
+    /// What does it.
+    pub fn conv(&self) -> &Conv {
+        &self.conv
     }
 
     /// `[B, in, H, W]` → `[B, out, (H·upsampling + padding - kernel) / stride + 1, …]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, None, false)
+        self.conv.forward(x, None, false)
     }
 
     /// ReLU of [`Conv2d::forward`].
     pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
-        self.apply(x, None, true)
+        self.conv.forward(x, None, true)
     }
 
     /// `onto` plus [`Conv2d::forward`].
     pub fn forward_residual(&self, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
-        self.apply(x, Some(onto), false)
+        self.conv.forward(x, Some(onto), false)
     }
 
     /// ReLU of [`Conv2d::forward_residual`].
     pub fn forward_residual_relu(&self, x: Tensor<4>, onto: Tensor<4>) -> Tensor<4> {
-        self.apply(x, Some(onto), true)
-    }
-
-    fn apply(&self, x: Tensor<4>, onto: Option<Tensor<4>>, rectify: bool) -> Tensor<4> {
-        let x = if self.upsampling > 1 { upsample_nearest(x, self.upsampling) } else { x };
-        let y = match &self.weights {
-            #[cfg(feature = "webgpu")]
-            Weights::Tiled(conv) => return conv.forward(x, onto, rectify),
-            Weights::Plain(Plain { weight, bias }) => {
-                let options = ConvOptions::new_with_padding([self.stride; 2], self.padding, [1, 1], 1);
-                conv2d(x, weight.val(), bias.as_ref().map(Param::val), options)
-            }
-        };
-        let y = match onto {
-            Some(onto) => onto + y,
-            None => y,
-        };
-        if rectify { relu(y) } else { y }
+        self.conv.forward(x, Some(onto), true)
     }
 }
 

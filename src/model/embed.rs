@@ -4,9 +4,9 @@ use burn::module::Module;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::bundle::config::TransformerConfig;
 use super::linear::Linear;
 use crate::bundle::Scope;
+use crate::bundle::config::TransformerConfig;
 use crate::error::Result;
 
 /// Features of a sinusoid that a number is turned into before its MLP.
@@ -90,7 +90,7 @@ pub struct Modulation {
     /// `temb` `[B, 1, D]`: what the final layer reads.
     pub embedded: Tensor<3>,
     /// `t6` `[B, 6, D]`: what every block adds to its table.
-    pub six: Tensor<3>,
+    pub blocks: Tensor<3>,
 }
 
 impl TimestepModulation {
@@ -109,7 +109,6 @@ impl TimestepModulation {
     }
 
     /// The layer that makes the modulation.
-    #[cfg(feature = "webgpu")]
     pub fn linear(&self) -> &Linear {
         &self.linear
     }
@@ -125,8 +124,8 @@ impl TimestepModulation {
             let ratio = size.aspect_ratio.forward(&[height / width], device); // [1, D/3]
             temb = temb + Tensor::cat(vec![resolution, ratio], 1);
         }
-        let six = self.linear.forward(silu(temb.clone())).reshape([batch, 6, width]); // [B, 6, D]
-        Modulation { embedded: temb.unsqueeze_dim(1), six }
+        let blocks = self.linear.forward(silu(temb.clone())).reshape([batch, 6, width]); // [B, 6, D]
+        Modulation { embedded: temb.unsqueeze_dim(1), blocks }
     }
 }
 

@@ -5,12 +5,11 @@ use burn::tensor::{Int, Tensor};
 
 use super::attention::KeyValue;
 use super::block::{Block, Caption, Tokens};
-use crate::bundle::config::TransformerConfig;
 use super::router::{Router, Selection};
 use crate::bundle::Scope;
+use crate::bundle::config::TransformerConfig;
 use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu;
+use crate::kernels::select::Selected;
 
 /// A block with its router; a layer without one is dense.
 #[derive(Module, Debug)]
@@ -28,6 +27,25 @@ pub struct Routed {
     pub score: Tensor<2>,
 }
 
+/// What a layer works on in a step.
+#[derive(Debug, Clone)]
+pub struct LayerInput<'a> {
+    /// `[B, N, D]`.
+    pub x: Tensor<3>,
+    pub caption: Caption<'a>,
+    /// Of the step: `[B, 6, D]`.
+    pub modulation: Tensor<3>,
+}
+
+/// How many tokens a routed layer takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Keep {
+    /// 1 ≤ k ≤ N.
+    pub k: usize,
+    /// What scores are multiplied by to be the weights of the MLP branch.
+    pub gain: f64,
+}
+
 impl Layer {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let router = match scope.has("router.weight") {
@@ -37,60 +55,48 @@ impl Layer {
         Ok(Self { block: Block::load(scope, config)?, router })
     }
 
-    /// `x` `[B, N, D]` after the layer. With a router the `k` best tokens run the block among themselves, their MLP branch times
+    /// The tokens `[B, N, D]` after the layer. With a router the best run the block among themselves, their MLP branch times
     /// `gain · score`; the others keep their values.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        caption: Caption,
-        six: Tensor<3>,
-        k: usize,
-        gain: f64,
-    ) -> (Tensor<3>, Option<Routed>) {
-        self.forward_among(x, None, caption, six, k, gain)
+    pub fn forward(&self, input: LayerInput, keep: Keep) -> (Tensor<3>, Option<Routed>) {
+        self.forward_among(input, None, keep)
     }
 
     /// As [`Layer::forward`], where the tokens also attend to `others` that do not run themselves.
     pub fn forward_among(
         &self,
-        x: Tensor<3>,
+        input: LayerInput,
         others: Option<&KeyValue>,
-        caption: Caption,
-        six: Tensor<3>,
-        k: usize,
-        gain: f64,
+        keep: Keep,
     ) -> (Tensor<3>, Option<Routed>) {
         let Some(router) = &self.router else {
-            return (self.block.forward_among(Tokens::all(x), others, caption, six).0, None);
+            let LayerInput { x, caption, modulation } = input;
+            return (self.block.forward_among(Tokens::all(x), others, caption, modulation).0, None);
         };
-        #[cfg(feature = "webgpu")]
-        if webgpu::runs(&x) {
-            let webgpu::Selected { index, score, slots } = router.select(x.clone(), k, gain);
-            let tokens = Tokens { all: x, slots: Some(slots), weight: None };
-            let (x, _) = self.block.forward_among(tokens, others, caption, six); // [B, N, D]
+        if let Some(Selected { index, score, tokens }) = router.select(&input.x, keep.k, keep.gain) {
+            let LayerInput { x, caption, modulation } = input;
+            let tokens = Tokens { all: x, selected: Some(tokens), weight: None };
+            let (x, _) = self.block.forward_among(tokens, others, caption, modulation); // [B, N, D]
             return (x, Some(Routed { index, score }));
         }
-        let score = router.score(x.clone()); // [B, N]
-        let (x, index) = self.forward_best(x, score.clone(), others, caption, six, k, gain); // [B, N, D]
+        let score = router.score(input.x.clone()); // [B, N]
+        let (x, index) = self.forward_best(input, score.clone(), others, keep); // [B, N, D]
         (x, Some(Routed { index, score }))
     }
 
-    /// The routed layer on scores `[B, N]` that are there already: `x` after it, and the indices `[B, k]` of the kept tokens.
+    /// The routed layer on scores `[B, N]` that are there already: the tokens after it, and the indices `[B, k]` of the kept ones.
     pub fn forward_best(
         &self,
-        x: Tensor<3>,
+        input: LayerInput,
         score: Tensor<2>,
         others: Option<&KeyValue>,
-        caption: Caption,
-        six: Tensor<3>,
-        k: usize,
-        gain: f64,
+        keep: Keep,
     ) -> (Tensor<3>, Tensor<2, Int>) {
-        let selection = Selection::top(score.clone(), k);
+        let LayerInput { x, caption, modulation } = input;
+        let selection = Selection::top(score.clone(), keep.k);
         let kept = selection.gather(x.clone()); // [B, k, D]
-        let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * gain; // [B, k, 1]
-        let kept = Tokens { all: kept, slots: None, weight: Some(weight) };
-        let (tokens, _) = self.block.forward_among(kept, others, caption, six); // [B, k, D]
+        let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * keep.gain; // [B, k, 1]
+        let kept = Tokens { all: kept, selected: None, weight: Some(weight) };
+        let (tokens, _) = self.block.forward_among(kept, others, caption, modulation); // [B, k, D]
         (selection.merge(x, tokens), selection.index) // [B, N, D]
     }
 }

@@ -2,16 +2,14 @@
 //!
 //! [`tokenizer`] and [`text_encoder`] turn a prompt into states, [`transformer`] is the denoiser ([`embed`] around
 //! [`layer`]s, each a [`block`] of [`attention`], [`linear`] and [`norm`] behind a [`router`] that [`ratios`] rule, or on the
-//! tokens of a [`focus`] alone), [`vae`]
-//! goes between pixels and latents. [`crate::bundle::config`] says what each is made of.
+//! [`active_tokens`] alone), [`vae`] goes between pixels and latents. [`crate::bundle::config`] says what each is made of.
 
-pub mod activation;
+pub mod active_tokens;
 pub mod attention;
 pub mod block;
 mod charsmap;
 pub mod conv;
 pub mod embed;
-pub mod focus;
 pub mod layer;
 pub mod linear;
 pub mod norm;
@@ -20,5 +18,4 @@ pub mod router;
 pub mod text_encoder;
 pub mod tokenizer;
 pub mod transformer;
-mod upsample;
 pub mod vae;

@@ -4,35 +4,28 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
 use crate::bundle::Scope;
-use crate::bundle::weights::param;
 use crate::error::Result;
-use crate::kernels::{self, Row, Slots};
+use crate::kernels::norm::{self, ModulatedNorm, modulated_norm, rms_norm};
+use crate::kernels::residual::{Row, SelectedTokens};
+use crate::kernels::weight::param;
 
 /// Epsilon of PixArt's LayerNorms.
 const LAYER_NORM_EPS: f64 = 1e-6;
 
 /// `(x - mean) / sqrt(var + 1e-6)` over the last dimension.
 pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
-    kernels::norm::layer_norm(x, LAYER_NORM_EPS)
+    norm::layer_norm(x, LAYER_NORM_EPS)
 }
 
-/// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of those of its tokens that are in `slots`. Kernels store it as `dtype`.
-pub fn modulated_layer_norm(x: Tensor<3>, slots: Option<&Slots>, shift: Row, scale: Row, dtype: DType) -> Tensor<3> {
-    #[cfg(feature = "webgpu")]
-    if kernels::webgpu::runs(&x) {
-        return kernels::webgpu::modulated_norm(x, slots.cloned(), shift, scale, LAYER_NORM_EPS, dtype);
-    }
-    debug_assert_eq!(x.dtype(), dtype);
-    let x = match slots {
-        Some(slots) => kernels::gather(x, slots.clone()),
-        None => x,
-    };
-    let (shift, scale) = (shift.values(), scale.values()); // [B, 1, D]
-    #[cfg(feature = "train")]
-    if kernels::is_fused(&x) {
-        return kernels::modulated_norm(x, shift, scale, LAYER_NORM_EPS);
-    }
-    layer_norm(x) * (scale + 1.0) + shift
+/// adaLN: `LN(x) (1 + scale) + shift` of `x` `[B, N, D]`, or of the selected of its tokens. Kernels store it as `dtype`.
+pub fn modulated_layer_norm(
+    x: Tensor<3>,
+    selected: Option<&SelectedTokens>,
+    shift: Row,
+    scale: Row,
+    dtype: DType,
+) -> Tensor<3> {
+    modulated_norm(ModulatedNorm { x, selected: selected.cloned(), shift, scale, eps: LAYER_NORM_EPS, dtype })
 }
 
 /// `weight · x / sqrt(mean(x²) + eps)`: T5's layer norm.
@@ -49,18 +42,14 @@ impl RmsNorm {
 
     /// `[B, S, E]` to the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        #[cfg(feature = "webgpu")]
-        if kernels::webgpu::runs(&x) {
-            return kernels::webgpu::rms_norm(x, self.weight.val(), self.eps);
-        }
-        kernels::norm::rms_norm(x, self.weight.val(), self.eps)
+        rms_norm(x, self.weight.val(), self.eps)
     }
 }
 
 #[cfg(all(test, feature = "train"))]
 mod tests {
     use super::*;
-    use crate::model::activation::gelu_tanh;
+    use crate::kernels::activation::gelu_tanh;
     use burn::tensor::{Device, TensorData};
 
     fn values(count: usize, seed: f32) -> Vec<f32> {
@@ -82,8 +71,8 @@ mod tests {
         all.map(|t| t.into_data().try_to_vec().unwrap()).collect()
     }
 
-    fn check(fused: Vec<Vec<f32>>, plain: Vec<Vec<f32>>) {
-        for (i, (a, b)) in fused.iter().zip(&plain).enumerate() {
+    fn check(fused: Vec<Vec<f32>>, reference: Vec<Vec<f32>>) {
+        for (i, (a, b)) in fused.iter().zip(&reference).enumerate() {
             let largest = b.iter().fold(0f32, |m, v| m.max(v.abs()));
             let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max) / largest;
             assert!(a.len() == b.len() && worst < 1e-5, "tensor {i}: {worst}");
@@ -91,20 +80,20 @@ mod tests {
     }
 
     #[test]
-    fn fused_norm_and_gelu_are_the_plain_ones() {
+    fn fused_norm_and_gelu_are_their_references() {
         for (b, n, d) in [(2, 5, 24), (3, 1, 7), (1, 64, 128)] {
             let shapes = [[b, n, d], [b, 6, d]];
             let row = |t: &Tensor<3>, row| Row { table: t.clone(), row };
             let fused =
                 traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4), DType::F32));
-            let plain =
+            let reference =
                 traced(&shapes, |l| layer_norm(l[0].clone()) * (row(&l[1], 4).values() + 1.0) + row(&l[1], 2).values());
-            check(fused, plain);
+            check(fused, reference);
             // Through a transpose, so that the memory is not in order.
-            let turned = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
+            let transposed = |l: &[Tensor<3>]| l[0].clone().swap_dims(1, 2);
             check(
-                traced(&shapes[..1], |l| gelu_tanh(turned(l))),
-                traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(turned(l))),
+                traced(&shapes[..1], |l| gelu_tanh(transposed(l))),
+                traced(&shapes[..1], |l| burn::tensor::activation::gelu_approximate(transposed(l))),
             );
         }
     }

@@ -7,11 +7,10 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use crate::bundle::Scope;
-use crate::bundle::weights::param;
 use crate::device;
 use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu;
+use crate::kernels::select::{Selected, select};
+use crate::kernels::weight::param;
 
 /// One linear map `D → 1` without bias, then a sigmoid.
 #[derive(Module, Debug)]
@@ -31,10 +30,9 @@ impl Router {
     }
 
     /// The `k` tokens of `x` `[B, N, D]` with the highest scores, which times `gain` are their weights; of equal scores the
-    /// lower index wins. `x` must be one that the kernels run on; 1 ≤ k ≤ N.
-    #[cfg(feature = "webgpu")]
-    pub fn select(&self, x: Tensor<3>, k: usize, gain: f64) -> webgpu::Selected {
-        webgpu::select(x, self.weight.val(), k, gain as f32)
+    /// lower index wins. None where no kernel does it in one go; 1 ≤ k ≤ N.
+    pub fn select(&self, x: &Tensor<3>, k: usize, gain: f64) -> Option<Selected> {
+        select(x, self.weight.val(), k, gain)
     }
 
     /// Scores in (0, 1) of the tokens `x` `[B, N, D]`: `[B, N]`.
@@ -118,11 +116,11 @@ fn top_on_device(score: Tensor<2>, k: usize) -> Selection {
     let place = kept_before.sum_dim(2).reshape([b, n]) * kept.clone().int(); // [B, N]
 
     // The token at place p is the one kept token whose place is p.
-    let slots = Tensor::<1, Int>::arange(0..k as i64, &device).reshape([1, k, 1]).expand([b, k, n]);
-    let at_slot = place.clone().unsqueeze_dim::<3>(1).expand([b, k, n]).equal(slots);
-    let at_slot = at_slot.bool_and(kept.clone().unsqueeze_dim::<3>(1).expand([b, k, n]));
+    let places = Tensor::<1, Int>::arange(0..k as i64, &device).reshape([1, k, 1]).expand([b, k, n]);
+    let at_place = place.clone().unsqueeze_dim::<3>(1).expand([b, k, n]).equal(places);
+    let at_place = at_place.bool_and(kept.clone().unsqueeze_dim::<3>(1).expand([b, k, n]));
     let tokens = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]).expand([b, k, n]);
-    let index = (at_slot.int() * tokens).sum_dim(2).reshape([b, k]); // [B, k]
+    let index = (at_place.int() * tokens).sum_dim(2).reshape([b, k]); // [B, k]
 
     let image = Tensor::<1, Int>::arange(0..b as i64, &device).reshape([b, 1]);
     let old = Tensor::<1, Int>::arange(0..(b * n) as i64, &device).reshape([b, n]);

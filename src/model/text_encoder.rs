@@ -4,14 +4,16 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::attention::{join_heads, scaled_dot_product, split_heads};
-use crate::bundle::config::{FeedForward, TextEncoderConfig};
+use super::attention::{join_heads, split_heads};
 use super::linear::Linear;
 use super::norm::RmsNorm;
 use crate::bundle::Scope;
-use crate::bundle::weights::{HostTable, param};
+use crate::bundle::config::{FeedForward, TextEncoderConfig};
+use crate::bundle::weights::HostTable;
 use crate::error::{Error, Result};
-use crate::kernels::Residual;
+use crate::kernels::attention::{AttentionInput, scaled_dot_product};
+use crate::kernels::residual::Residual;
+use crate::kernels::weight::param;
 
 /// The encoder with its embedding table in host memory: a table of millions of values is read a few rows at a time.
 #[derive(Debug)]
@@ -139,7 +141,7 @@ impl TextLayer {
         let query = split_heads(self.q.forward(h.clone()), self.heads); // [B, H, S, d]
         let key = split_heads(self.k.forward(h.clone()), self.heads);
         let value = split_heads(self.v.forward(h), self.heads);
-        let y = scaled_dot_product(query, key, value, Some(bias), Some(1.0));
+        let y = scaled_dot_product(AttentionInput { query, key, value, bias: Some(bias), scale: Some(1.0) });
         let x = self.o.forward_residual(join_heads(y), Residual::new(x)); // [B, S, E]
 
         let h = self.mlp_norm.forward(x.clone());

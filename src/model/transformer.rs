@@ -6,21 +6,18 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::attention::{KeyValue, MASKED};
-#[cfg(feature = "webgpu")]
-use super::block::Block;
 use super::block::Caption;
-use crate::bundle::config::TransformerConfig;
 use super::embed::{CaptionProjection, TimestepModulation, position_table};
-use super::layer::{Layer, Routed};
+use super::layer::{Keep, Layer, LayerInput, Routed};
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use super::ratios::tokens;
 use crate::bundle::Scope;
-use crate::bundle::weights::param;
+use crate::bundle::config::TransformerConfig;
 use crate::error::{Error, Result};
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::{self, Norms, SelfAttention, Trial, Workload};
-use crate::kernels::{Residual, Row};
+use crate::kernels::cast::{block_dtype, cast};
+use crate::kernels::residual::{Residual, Row};
+use crate::kernels::weight::param;
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
 const SIZE_CONDITION_SCALE: usize = 8;
@@ -66,23 +63,23 @@ pub struct StepRouting {
 
 /// How many tokens each layer of a step takes: those that [`StepRouting`] says, or all.
 pub(super) struct Rule<'a> {
-    keep: &'a [f64],
+    ratios: &'a [f64],
     pub gain: f64,
 }
 
 impl<'a> Rule<'a> {
     pub fn new(model: &Transformer, routing: Option<&'a StepRouting>) -> Result<Self> {
-        let (keep, gain) = routing.map_or((&[][..], 1.0), |r| (&r.keep[..], r.gain));
+        let (ratios, gain) = routing.map_or((&[][..], 1.0), |r| (&r.keep[..], r.gain));
         let layers = model.layers.len();
-        if !keep.is_empty() && keep.len() != layers {
-            return Err(Error::input("keep", format!("{} ratios for {layers} layers", keep.len())));
+        if !ratios.is_empty() && ratios.len() != layers {
+            return Err(Error::input("keep", format!("{} ratios for {layers} layers", ratios.len())));
         }
-        Ok(Self { keep, gain })
+        Ok(Self { ratios, gain })
     }
 
     /// Of `n` tokens, those that layer `i` takes.
-    pub fn count(&self, i: usize, n: usize) -> usize {
-        self.keep.get(i).map_or(n, |&keep| tokens(keep, n))
+    pub fn keep(&self, i: usize, n: usize) -> Keep {
+        Keep { k: self.ratios.get(i).map_or(n, |&ratio| tokens(ratio, n)), gain: self.gain }
     }
 }
 
@@ -110,24 +107,13 @@ impl Transformer {
         &self.config
     }
 
-    /// What makes up a step on `batch` images of the model's own size.
-    #[cfg(feature = "webgpu")]
-    pub fn workload(&self, batch: usize) -> Workload<'_> {
-        let TransformerConfig { heads, head_dim, .. } = self.config;
-        let (width, tokens) = (self.config.width(), (self.config.sample_size / self.config.patch_size).pow(2));
-        let block = self.layers.first().map(|layer| &layer.block);
-        let linears = block.into_iter().flat_map(Block::linears);
-        let modulation = self.modulation.linear().product(batch);
-        Workload {
-            products: linears.map(|linear| linear.product(batch * tokens)).chain([modulation]).collect(),
-            attention: vec![SelfAttention { images: batch, heads, head_dim, tokens }],
-            norms: vec![Norms { width, rows: batch * tokens }],
-            convolutions: Vec::new(),
-            blocks: block
-                .map(|block| Trial { width, tokens, run: Box::new(|x, handed| block.attempt(x, handed)) })
-                .into_iter()
-                .collect(),
-        }
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// What makes the modulation of a step.
+    pub fn modulation(&self) -> &TimestepModulation {
+        &self.modulation
     }
 
     /// Prepares text states `[B, S, E]`; `lengths` are the captions' real tokens, the rest of a row is padding.
@@ -150,8 +136,7 @@ impl Transformer {
         let states = states.narrow(1, 0, longest); // [B, S', E]
         let bias = padding_bias(lengths, longest, &states.device());
         let caption = self.caption_projection.forward(states); // [B, S', D]
-        #[cfg(feature = "webgpu")]
-        let caption = webgpu::hand(caption, webgpu::handed(self.config.width()));
+        let caption = cast(caption, block_dtype(self.config.width()));
         let layers = self.layers.iter().map(|l| l.block.caption(caption.clone())).collect();
         Ok(Captions { layers, bias, positions: OnceCell::new() })
     }
@@ -177,22 +162,22 @@ impl Transformer {
     ) -> Result<(Tensor<4>, Vec<Option<Routed>>)> {
         let rule = Rule::new(self, routing)?;
         let mut routed = Vec::with_capacity(self.layers.len());
-        let output = self.forward_with(latents, timesteps, captions, |i, layer, x, caption, six| {
-            let k = rule.count(i, x.dims()[1]);
-            let (x, choice) = layer.forward(x, caption, six, k, rule.gain);
+        let output = self.forward_with(latents, timesteps, captions, |i, layer, input| {
+            let keep = rule.keep(i, input.x.dims()[1]);
+            let (x, choice) = layer.forward(input, keep);
             routed.push(choice);
             x
         })?;
         Ok((output, routed))
     }
 
-    /// As [`Transformer::forward`], with layer `i` run by `run(i, layer, x, caption, six)`: `x` `[B, N, D]` to the same.
+    /// As [`Transformer::forward`], with layer `i` run by `run(i, layer, input)`: tokens `[B, N, D]` to the same.
     pub fn forward_with(
         &self,
         latents: Tensor<4>,
         timesteps: &[f32],
         captions: &Captions,
-        mut run: impl FnMut(usize, &Layer, Tensor<3>, Caption, Tensor<3>) -> Tensor<3>,
+        mut run: impl FnMut(usize, &Layer, LayerInput) -> Tensor<3>,
     ) -> Result<Tensor<4>> {
         self.check(&latents, timesteps)?;
         let [_, _, height, width] = latents.dims();
@@ -203,7 +188,7 @@ impl Transformer {
         let mut x = self.embed(latents, captions); // [B, N, D]
         for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
             let caption = Caption { key_value, bias: captions.bias.as_ref() };
-            x = run(i, layer, x, caption, modulation.six.clone()); // [B, N, D]
+            x = run(i, layer, LayerInput { x, caption, modulation: modulation.blocks.clone() }); // [B, N, D]
         }
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]

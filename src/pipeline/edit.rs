@@ -2,8 +2,8 @@
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
+use super::mask_aware::MaskAwarePlan;
 use super::paste::Paste;
-use super::spotlight::Plan;
 use crate::sampler::Level;
 
 /// An inpainting under way.
@@ -15,7 +15,7 @@ pub struct Edit {
     pub noise: Tensor<4>,
     pub cells: Cells,
     pub paste: Paste,
-    pub plan: Option<Plan>,
+    pub plan: Option<MaskAwarePlan>,
 }
 
 /// How much every latent cell is redrawn: `[h, w]`.

@@ -1,4 +1,4 @@
-//! Text to image by pulling: every call of [`Run::step`] is one denoising step, and not calling it is a pause.
+//! A picture by pulling, drawn from noise or into an image: every call of [`Run::step`] is one denoising step, and not calling it is a pause.
 
 use std::rc::Rc;
 
@@ -7,10 +7,12 @@ use burn::tensor::{Tensor, TensorData};
 use super::Pipeline;
 use super::edit::Edit;
 use super::image::{Image, read_back};
+use super::inpaint::{EditOptions, EditedRun, Placed, Prepared};
+use super::mask_aware::StepMode;
 use super::options::{GenerateOptions, Settings, Values};
 use super::record::{Notes, RoutingRecord};
-use super::spotlight::Scope;
 use crate::error::{Error, Result};
+use crate::model::active_tokens::StepInput;
 use crate::model::ratios::KeepTable;
 use crate::model::transformer::{Captions, StepRouting};
 use crate::sampler::guidance::{guide, is_guided};
@@ -23,25 +25,23 @@ const INITIAL_NOISE: u64 = 0;
 /// One image on its way.
 #[derive(Debug)]
 pub struct Run {
-    pub(super) pipeline: Rc<Pipeline>,
+    pipeline: Rc<Pipeline>,
     settings: Settings,
-    pub(super) sampler: Sampler,
+    sampler: Sampler,
     history: History<Tensor<4>>,
     captions: Captions,
     keep: Option<KeepTable>,
-    /// Unit noise that the run starts from: `[1, C, h, w]`.
-    pub(super) noise: Tensor<4>,
-    pub(super) latents: Tensor<4>,
+    latents: Tensor<4>,
     denoised: Option<Tensor<4>>,
     /// Present where the routing is to be returned.
     notes: Option<Notes>,
     /// The step the run starts at, of the sampler's.
-    pub(super) first: usize,
-    pub(super) next: usize,
+    first: usize,
+    next: usize,
     /// What a model that was trained to inpaint takes beside the latents: `[1, 1 + C, h, w]`.
-    pub(super) condition: Option<Tensor<4>>,
+    condition: Option<Tensor<4>>,
     /// Present where an image is inpainted.
-    pub(super) edit: Option<Edit>,
+    edit: Option<Edit>,
 }
 
 /// What a step did.
@@ -56,7 +56,7 @@ pub struct StepReport {
 
 /// What a finished run leaves.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Output {
+pub struct GenerateOutput {
     pub image: Image,
     /// What the decoder gave, `[1, 3, H, W]`: in [-1, 1], but for the overshoots of an inpainting.
     pub pixels: Values,
@@ -69,22 +69,41 @@ pub struct Output {
 }
 
 impl Run {
-    /// Checks the options and encodes the prompts.
-    pub fn new(pipeline: Rc<Pipeline>, options: &GenerateOptions) -> Result<Self> {
-        let settings = options.settings(&pipeline)?;
+    /// Checks the options, encodes the prompts and, where an image is edited, that, and stands at the first step.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the option.
+    pub fn new(pipeline: Rc<Pipeline>, options: &GenerateOptions, edit: Option<&EditOptions>) -> Result<Self> {
+        let placed = edit.map(|edit| Placed::new(&pipeline, options, edit)).transpose()?;
+        let settings = match placed.as_ref().map(Placed::size) {
+            Some((width, height)) => {
+                GenerateOptions { width: Some(width), height: Some(height), ..options.clone() }.settings(&pipeline)?
+            }
+            None => options.settings(&pipeline)?,
+        };
         let sampler = Sampler::new(&pipeline.manifest().parts.scheduler, settings.solver, settings.steps)?;
         let guided = is_guided(settings.guidance);
         let captions = captions(&pipeline, options, guided)?;
-        let device = pipeline.device();
         let scale = pipeline.pixel_scale();
         let shape = [1, pipeline.latent_channels(), settings.height / scale, settings.width / scale];
         let noise = match &options.latents {
-            Some(latents) => latents.tensor("latents", device)?,
+            Some(latents) => latents.tensor("latents", pipeline.device())?,
             None => noise(settings.seed, INITIAL_NOISE, shape, &pipeline),
         };
-        let latents = noise.clone() * sampler.init_sigma();
         let keep = pipeline.keep_table(&options.compression)?;
-        let condition = if pipeline.takes_mask() { Some(all_to_draw(&pipeline, &settings)?) } else { None };
+        let mut latents = noise.clone() * sampler.init_sigma();
+        let (mut edit, mut first, mut condition) = (None, 0, None);
+        if let Some(placed) = placed {
+            let batch = if guided { 2 } else { 1 };
+            let run = EditedRun { pipeline: &pipeline, sampler: &sampler, noise: &noise, batch };
+            let prepared: Prepared = placed.prepare(run)?;
+            if prepared.first > 0 {
+                latents = prepared.edit.at(sampler.noise_at(prepared.first));
+            }
+            (edit, first, condition) = (Some(prepared.edit), prepared.first, prepared.condition);
+        } else if pipeline.takes_mask() {
+            condition = Some(all_to_draw(&pipeline, &settings)?);
+        }
         Ok(Self {
             pipeline,
             settings,
@@ -92,14 +111,13 @@ impl Run {
             history: History::default(),
             captions,
             keep,
-            noise,
             latents,
             denoised: None,
             notes: options.return_routing.then(Notes::default),
-            first: 0,
-            next: 0,
+            first,
+            next: first,
             condition,
-            edit: None,
+            edit,
         })
     }
 
@@ -112,11 +130,11 @@ impl Run {
         self.sampler.steps() - self.first
     }
 
-    /// What step `i` of the run computes, and of how many tokens in focus.
-    pub fn scope(&self, i: usize) -> (Scope, usize) {
+    /// What step `i` of the run computes, and of how many active tokens.
+    pub fn mode(&self, i: usize) -> (StepMode, usize) {
         match self.edit.as_ref().and_then(|edit| edit.plan.as_ref()) {
-            Some(plan) => (plan.scope(i), plan.focus.active()),
-            None => (Scope::All, 0),
+            Some(plan) => (plan.mode(i), plan.active.active()),
+            None => (StepMode::All, 0),
         }
     }
 
@@ -159,7 +177,7 @@ impl Run {
     ///
     /// # Errors
     /// `Internal` where steps are left.
-    pub async fn finish(&self) -> Result<Output> {
+    pub async fn finish(&self) -> Result<GenerateOutput> {
         if self.next < self.sampler.steps() {
             return Err(Error::internal(format!("{} of {} steps are done", self.next - self.first, self.total())));
         }
@@ -172,10 +190,16 @@ impl Run {
         let Some(Edit { paste, .. }) = &self.edit else {
             let pixels = pixels.clamp(-1.0, 1.0);
             let image = Image::read(pixels.clone()).await?;
-            return Ok(Output { image, pixels: values(pixels).await?, composite: None, latents, routing });
+            return Ok(GenerateOutput { image, pixels: values(pixels).await?, composite: None, latents, routing });
         };
         let pixels = values(pixels).await?;
-        Ok(Output { image: paste.bytes(&pixels.data), composite: paste.values(&pixels.data), pixels, latents, routing })
+        Ok(GenerateOutput {
+            image: paste.bytes(&pixels.data),
+            composite: paste.values(&pixels.data),
+            pixels,
+            latents,
+            routing,
+        })
     }
 
     /// Rows and columns of tokens.
@@ -201,17 +225,18 @@ impl Run {
         let routing = routing.map(|(keep, gain)| StepRouting { keep, gain });
         let (routing, captions) = (routing.as_ref(), &self.captions);
         let model = &self.pipeline.transformer;
-        let plan =
-            self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.scope(i - self.first), plan));
+        let plan = self.edit.as_mut().and_then(|edit| edit.plan.as_mut()).map(|plan| (plan.mode(i - self.first), plan));
         let mut routed = Vec::new();
         let output = match plan {
-            Some((Scope::Focus, plan)) => {
-                model.forward_focused(x, &timesteps, captions, routing, &plan.focus, &plan.memory)?
+            Some((StepMode::Active, plan)) => {
+                let step = StepInput { latents: x, timesteps: &timesteps, captions, routing };
+                model.forward_active(step, &plan.active, &plan.cache)?
             }
-            Some((Scope::Remember, plan)) => {
-                model.forward_full(x, &timesteps, captions, routing, &plan.focus, &mut plan.memory)?
+            Some((StepMode::Cache, plan)) => {
+                let step = StepInput { latents: x, timesteps: &timesteps, captions, routing };
+                model.forward_caching(step, &plan.active, &mut plan.cache)?
             }
-            Some((Scope::All, _)) | None => {
+            Some((StepMode::All, _)) | None => {
                 let (output, chosen) = model.forward(x, &timesteps, captions, routing)?;
                 routed = chosen;
                 output

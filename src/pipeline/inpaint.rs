@@ -1,10 +1,8 @@
-//! Inpainting with any bundle: an image, a mask and a prompt become a run that redraws what the mask covers.
+//! Inpainting with any bundle: an image and a mask make a run one that redraws what the mask covers.
 //!
 //! Latent blending: the run starts at the step that `strength` says, from the image's latents with noise; after each step
 //! the cells outside the mask return to the image's, noised for the next step ([`super::edit`]); at the end only the pixels of the
 //! mask are pasted back ([`super::paste`]), so the others stay as they are to the bit.
-
-use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
@@ -12,20 +10,19 @@ use serde::Deserialize;
 use super::Pipeline;
 use super::crop::{Region, working_size};
 use super::edit::{Cells, Edit};
-use super::generate::Run;
 use super::mask::Mask;
+use super::mask_aware::{MaskAwareOptions, RunShape};
 use super::options::{GenerateOptions, MAX_SIDE};
 use super::paste::Paste;
 use super::picture::Picture;
-use super::spotlight::{Shape, Spotlight};
+use super::resample::resize;
 use crate::error::{Error, Result};
-use crate::sampler::guidance::is_guided;
+use crate::sampler::Sampler;
 
-/// Options of `inpaint`. Without `width` and `height` the image is worked on at its own size where that is near the
-/// model's, else at the model's; `latents` is the unit noise.
+/// What is inpainted. Without `width` and `height` among the options of the run the image is worked on at its own size where that is
+/// near the model's, else at the model's; `latents` is the unit noise.
 #[derive(Debug, Clone)]
-pub struct InpaintOptions {
-    pub generate: GenerateOptions,
+pub struct EditOptions {
     pub image: Picture,
     /// White is redrawn: `[1, 1, H, W]` of at least one half, or light opaque pixels.
     pub mask: Picture,
@@ -50,7 +47,7 @@ pub struct InpaintSettings {
 #[serde(untagged)]
 pub enum MaskAware {
     Switch(bool),
-    Spotlight(Spotlight),
+    Options(MaskAwareOptions),
 }
 
 impl Default for InpaintSettings {
@@ -60,82 +57,102 @@ impl Default for InpaintSettings {
 }
 
 impl MaskAware {
-    fn spotlight(self) -> Option<Spotlight> {
+    fn options(self) -> Option<MaskAwareOptions> {
         match self {
-            Self::Switch(on) => on.then(Spotlight::default),
-            Self::Spotlight(spotlight) => Some(spotlight),
+            Self::Switch(on) => on.then(MaskAwareOptions::default),
+            Self::Options(options) => Some(options),
         }
     }
 }
 
-impl Run {
-    /// Checks the options, encodes prompts and image, and stands at the first step.
-    ///
+/// An edit whose image and mask are checked and placed.
+pub(super) struct Placed {
+    paste: Paste,
+    how: InpaintSettings,
+}
+
+/// The run that an edit is part of.
+pub(super) struct EditedRun<'a> {
+    pub pipeline: &'a Pipeline,
+    pub sampler: &'a Sampler,
+    /// Unit noise that the run starts from: `[1, C, h, w]`.
+    pub noise: &'a Tensor<4>,
+    /// Images of a step.
+    pub batch: usize,
+}
+
+/// What an edit makes of a run.
+pub(super) struct Prepared {
+    pub edit: Edit,
+    /// The step the run starts at, of the sampler's.
+    pub first: usize,
+    /// What a model that was trained to inpaint takes beside the latents: `[1, 1 + C, h, w]`.
+    pub condition: Option<Tensor<4>>,
+}
+
+impl Placed {
     /// # Errors
     /// `InvalidInput` naming the option.
-    pub fn inpaint(pipeline: Rc<Pipeline>, options: &InpaintOptions) -> Result<Self> {
-        let how = &options.how;
+    pub fn new(pipeline: &Pipeline, generate: &GenerateOptions, edit: &EditOptions) -> Result<Self> {
+        let EditOptions { image, mask, how } = edit;
         if !(0.0..=1.0).contains(&how.strength) {
             return Err(Error::input("strength", format!("{} is not in 0 … 1", how.strength)));
         }
-        let size = options.image.size("image", 3)?;
-        let mask_size = options.mask.size("mask", 1)?;
-        let mask = Mask::new(&options.mask.lightness(), mask_size, size)?.feathered(how.feather)?;
-        let (region, work) = place(&pipeline, options, &mask);
-        let generate = GenerateOptions { width: Some(work.0), height: Some(work.1), ..options.generate.clone() };
-        let mut run = Run::new(pipeline, &generate)?;
-
-        let paste = Paste { picture: options.image.clone(), mask, region, work };
-        run.start_edit(paste, how)?;
-        Ok(run)
+        let (size, mask_size) = (image.size("image", 3)?, mask.size("mask", 1)?);
+        let mask = Mask::new(&mask.lightness(), mask_size, size)?.feathered(how.feather)?;
+        let (region, work) = place(pipeline, generate, how, &mask);
+        Ok(Self { paste: Paste { picture: image.clone(), mask, region, work }, how: how.clone() })
     }
 
-    /// Makes a fresh run of text to image one that edits.
-    fn start_edit(&mut self, mut paste: Paste, how: &InpaintSettings) -> Result<()> {
-        let pipeline = self.pipeline.clone();
+    /// Width and height that the run draws.
+    pub fn size(&self) -> (usize, usize) {
+        self.paste.work
+    }
+
+    /// Encodes the image and stands at the first step.
+    pub fn prepare(self, run: EditedRun) -> Result<Prepared> {
+        let Self { mut paste, how } = self;
+        let EditedRun { pipeline, sampler, noise, batch } = run;
         let ((width, height), device) = (paste.work, pipeline.device());
         let (across, down) = (width / pipeline.pixel_scale(), height / pipeline.pixel_scale());
         let cells = Cells { weight: paste.mask.cells(paste.region, across, down), width: across };
 
         let region = paste.region;
-        let planes = super::resample::resize(&paste.picture.planes(region), (region.width, region.height), paste.work);
+        let planes = resize(&paste.picture.planes(region), (region.width, region.height), paste.work);
         let image = Tensor::<4>::from_data(TensorData::new(planes, [1, 3, height, width]), device);
         let clean = pipeline.encode(image.clone())?; // [1, C, h, w]
-        if clean.dims() != self.latents.dims() {
-            let (found, wanted) = (clean.dims(), self.latents.dims());
+        if clean.dims() != noise.dims() {
+            let (found, wanted) = (clean.dims(), noise.dims());
             return Err(Error::model("vae", format!("an image becomes latents {found:?}, the model takes {wanted:?}")));
         }
-        if pipeline.takes_mask() {
-            self.condition = Some(condition(&pipeline, image, &paste)?);
-        }
-        let first = self.sampler.start(how.strength);
-        let steps = self.sampler.steps() - first;
-        let plan = match how.mask_aware.spotlight() {
-            Some(spotlight) => {
+        let condition = if pipeline.takes_mask() { Some(condition(pipeline, image, &paste)?) } else { None };
+        let first = sampler.start(how.strength);
+        let steps = sampler.steps() - first;
+        let plan = match how.mask_aware.options() {
+            Some(options) => {
                 let config = pipeline.transformer().config();
-                let batch = if is_guided(self.settings().guidance) { 2 } else { 1 };
                 // Keys and values, f32.
                 let bytes_per_token = 2 * 4 * batch * config.layers * config.width();
-                let shape = Shape { columns: across, patch: config.patch_size, steps, bytes_per_token };
-                spotlight.plan(&cells.redrawn(), shape, device)?
+                let shape = RunShape { columns: across, patch: config.patch_size, steps, bytes_per_token };
+                options.plan(&cells.redrawn(), shape, device)?
             }
             None => None,
         };
         if steps == 0 {
             paste.mask.weight.fill(0.0); // not even by a VAE's hand
         }
-        let edit = Edit { clean, noise: self.noise.clone(), cells, paste, plan };
-        if first > 0 {
-            self.latents = edit.at(self.sampler.noise_at(first));
-        }
-        (self.first, self.next, self.edit) = (first, first, Some(edit));
-        Ok(())
+        Ok(Prepared { edit: Edit { clean, noise: noise.clone(), cells, paste, plan }, first, condition })
     }
 }
 
 /// The part of the image that is worked on, and at what size (width, height).
-fn place(pipeline: &Pipeline, options: &InpaintOptions, mask: &Mask) -> (Region, (usize, usize)) {
-    let GenerateOptions { width, height, latents, .. } = &options.generate;
+fn place(
+    pipeline: &Pipeline,
+    generate: &GenerateOptions,
+    how: &InpaintSettings,
+    mask: &Mask,
+) -> (Region, (usize, usize)) {
+    let GenerateOptions { width, height, latents, .. } = generate;
     let (side, scale) = (pipeline.default_side(), pipeline.pixel_scale());
     // Given noise has a size of its own.
     let noise = latents.as_ref().and_then(|l| match l.shape[..] {
@@ -144,7 +161,7 @@ fn place(pipeline: &Pipeline, options: &InpaintOptions, mask: &Mask) -> (Region,
     });
     let asked = (width.or(noise.map(|n| n.0)), height.or(noise.map(|n| n.1)));
     let image = (mask.width, mask.height);
-    let region = if options.how.crop_to_mask {
+    let region = if how.crop_to_mask {
         let aspect = match asked {
             (Some(width), Some(height)) => width.max(1) as f64 / height.max(1) as f64,
             _ => 1.0,
@@ -153,7 +170,7 @@ fn place(pipeline: &Pipeline, options: &InpaintOptions, mask: &Mask) -> (Region,
     } else {
         Region::whole(image.0, image.1)
     };
-    let own = if options.how.crop_to_mask {
+    let own = if how.crop_to_mask {
         // Never at its own size: small holes gain from the model's whole resolution.
         working_size((region.width * side, region.height * side), side, pipeline.side_multiple(), MAX_SIDE)
     } else {

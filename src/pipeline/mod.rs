@@ -4,7 +4,7 @@
 //! turns its result into pixels, and [`probe`] runs one part alone.
 //!
 //! [`inpaint`] redraws a part of a [`picture`]: its [`mask`] and the [`crop`] around it become an [`edit`] that a run makes at every
-//! step; [`spotlight`] runs the tokens near the hole alone; [`paste`] puts the drawing, [`resample`]d, back into the picture.
+//! step; [`mask_aware`] runs the tokens near the hole alone; [`paste`] puts the drawing, [`resample`]d, back into the picture.
 
 pub mod crop;
 pub mod edit;
@@ -12,21 +12,21 @@ pub mod generate;
 pub mod image;
 pub mod inpaint;
 pub mod mask;
+pub mod mask_aware;
 pub mod options;
 pub mod paste;
 pub mod picture;
 pub mod probe;
 pub mod record;
 pub mod resample;
-pub mod spotlight;
+#[cfg(feature = "webgpu")]
+pub mod tuning;
 
 use burn::tensor::{Device, Tensor};
 
 use crate::bundle::load::Loaded;
 use crate::bundle::manifest::Manifest;
 use crate::error::{Error, Result};
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Workload;
 use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
 use crate::model::tokenizer::Tokenizer;
@@ -37,7 +37,7 @@ use crate::model::vae::tiled::TileConfig;
 use crate::model::vae::tiny::Tiny;
 
 pub use generate::Run;
-pub use inpaint::InpaintOptions;
+pub use inpaint::EditOptions;
 pub use options::GenerateOptions;
 
 /// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
@@ -116,13 +116,9 @@ impl Pipeline {
         latents > 0 && config.in_channels % 2 == 1 && [latents, 2 * latents].contains(&config.out_channels)
     }
 
-    /// What makes up a step on `batch` images of the model's own size, and their decoding.
-    #[cfg(feature = "webgpu")]
-    pub fn workload(&self, batch: usize) -> Workload<'_> {
-        let side = self.transformer.config().sample_size;
-        let decoders = [&self.vae, &self.vae_tiny].into_iter().flatten();
-        let convolutions = decoders.flat_map(|vae| vae.convolutions(side)).collect();
-        Workload { convolutions, ..self.transformer.workload(batch) }
+    /// The decoders of the bundle.
+    pub fn decoders(&self) -> impl Iterator<Item = &Vae> {
+        [&self.vae, &self.vae_tiny].into_iter().flatten()
     }
 
     /// Sides of an image must be multiples of this many pixels.

@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
-use crate::error::{Error, Result};
 use crate::bundle::config::SolverKind;
+use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
 
 /// Steps a run may have.

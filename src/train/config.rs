@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
+use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
-use crate::bundle::config::Prediction;
 
 /// What a run trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

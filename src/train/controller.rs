@@ -53,9 +53,9 @@ pub fn target_at(start: f64, compression: f64, ramp: f64, done: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::random::Random;
     use crate::train::config::OptimizerConfig;
     use crate::train::optimizer::{AdamW, Group, Rate, rate_shape};
-    use crate::data::random::Random;
     use crate::train::stage::Stage;
 
     /// A table whose entries resist compression with very different strength and noisy gradients; the last fifth's worst distance.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::random::Random;
 use crate::bundle::config::{TextEncoderConfig, TransformerConfig};
+use crate::data::random::Random;
 
 /// Shape and values by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;

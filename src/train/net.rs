@@ -13,6 +13,7 @@ use crate::bundle::Weights;
 use crate::bundle::manifest::Parts;
 use crate::error::{Error, Result};
 use crate::model::attention::MASKED;
+use crate::model::layer::Keep;
 use crate::model::text_encoder::TextLayers;
 use crate::model::transformer::Transformer;
 
@@ -133,15 +134,15 @@ impl Net {
         let latents = Tensor::<4>::from_data(latents, &self.device);
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|&t| t as f32).collect();
         let routing = frame.routing.as_ref();
-        let output = self.transformer.forward_with(latents, &timesteps, &captions, |i, layer, x, caption, six| {
-            let n = x.dims()[1];
+        let output = self.transformer.forward_with(latents, &timesteps, &captions, |i, layer, input| {
+            let n = input.x.dims()[1];
             match (&self.ratios, routing) {
-                (Some(ratios), _) => ratios.forward(batch.region, i, layer, x, caption, six),
+                (Some(ratios), _) => ratios.forward(batch.region, i, layer, input),
                 (None, Some(r)) => {
                     let k = crate::model::ratios::tokens(r.uniform.unwrap_or(1.0), n);
-                    layer.forward(x, caption, six, k, r.gain).0
+                    layer.forward(input, Keep { k, gain: r.gain }).0
                 }
-                (None, None) => layer.forward(x, caption, six, n, 1.0).0,
+                (None, None) => layer.forward(input, Keep { k: n, gain: 1.0 }).0,
             }
         })?; // [b, out, size, size]
 

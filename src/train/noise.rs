@@ -1,8 +1,8 @@
 //! What a step is asked: timesteps spread over the regions, noise, and the noisy pictures with their targets and weights.
 
+use crate::bundle::config::Prediction;
 use crate::data::random::Random;
 use crate::error::{Error, Result};
-use crate::bundle::config::Prediction;
 use crate::sampler::noise::gaussian;
 use crate::sampler::schedule::Schedule;
 

@@ -9,15 +9,15 @@ use super::muon::{Matrix, is_hidden};
 use super::net::{Frame, RATIO, Routing, is_router, is_table};
 use super::optimizer::{Group, Rate};
 use super::parameters::{Parameters, View};
-use crate::data::random::Random;
 use super::rounding::Rounding;
-use crate::bundle::folder::load_folder;
-use crate::bundle::manifest::{self, Parts};
-use crate::device;
-use crate::error::{Error, Result};
 use crate::bundle::config::{
     FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
 };
+use crate::bundle::folder::load_folder;
+use crate::bundle::manifest::{self, Parts};
+use crate::data::random::Random;
+use crate::device;
+use crate::error::{Error, Result};
 use crate::model::ratios::limits;
 
 /// Channels of a picture, and of one with a mask and without its hole.

@@ -6,8 +6,7 @@
 use burn::tensor::Tensor;
 
 use crate::error::{Error, Result};
-use crate::model::block::Caption;
-use crate::model::layer::Layer;
+use crate::model::layer::{Keep, Layer, LayerInput};
 use crate::model::ratios::tokens;
 
 /// Ratios of a region's layers, as the graph and as the host know them.
@@ -37,32 +36,25 @@ impl SoftRatios {
         Ok(Self { table, values, layers, bins: bins.to_vec(), gain })
     }
 
-    /// Layer `i` in `region`: `x` `[B, N, D]` after the mix of its two bins. A layer without a router runs every token.
+    /// Layer `i` in `region`: the tokens `[B, N, D]` after the mix of its two bins. A layer without a router runs every token.
     ///
     /// A ratio outside the bins counts as the nearest of them, and gets no gradient from here.
-    pub fn forward(
-        &self,
-        region: usize,
-        i: usize,
-        layer: &Layer,
-        x: Tensor<3>,
-        caption: Caption,
-        six: Tensor<3>,
-    ) -> Tensor<3> {
-        let n = x.dims()[1];
+    pub fn forward(&self, region: usize, i: usize, layer: &Layer, input: LayerInput) -> Tensor<3> {
+        let n = input.x.dims()[1];
         let at = region * self.layers + i;
+        let keep = |k| Keep { k, gain: self.gain };
         let Some((router, &ratio)) = layer.router.as_ref().zip(self.values.get(at)) else {
-            return layer.forward(x, caption, six, n, self.gain).0;
+            return layer.forward(input, keep(n)).0;
         };
         let (upper, lower) = bracket(ratio, &self.bins);
-        let score = router.score(x.clone()); // [B, N]
-        let run = |k: usize, x, score, six| layer.forward_best(x, score, None, caption.clone(), six, k, self.gain).0;
+        let score = router.score(input.x.clone()); // [B, N]
         let (k_upper, k_lower) = (tokens(upper, n), tokens(lower, n));
         if k_upper == k_lower {
-            return run(k_upper, x, score, six); // the bins keep the same tokens: the mix is either, whatever the ratio
+            // The bins keep the same tokens: the mix is either, whatever the ratio.
+            return layer.forward_best(input, score, None, keep(k_upper)).0;
         }
-        let high = run(k_upper, x.clone(), score.clone(), six.clone()); // [B, N, D]
-        let low = run(k_lower, x, score, six); // [B, N, D]
+        let high = layer.forward_best(input.clone(), score.clone(), None, keep(k_upper)).0; // [B, N, D]
+        let low = layer.forward_best(input, score, None, keep(k_lower)).0; // [B, N, D]
         let inside = ratio >= lower && ratio <= upper;
         if !inside {
             return if ratio > upper { high } else { low };

@@ -12,9 +12,9 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::net::{Frame, Net};
 use super::noise::MicroBatch;
 use super::parameters::Parameters;
+use crate::bundle::config::Prediction;
 use crate::error::{Error, Result};
 use crate::kernels::flush_denormals;
-use crate::bundle::config::Prediction;
 use crate::sampler::schedule::Schedule;
 
 /// The cores, each with a pool of one thread: what a backend does in parallel then stays on the core that asked.

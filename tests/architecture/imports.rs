@@ -26,7 +26,8 @@ impl Crate {
         let mut texts = BTreeMap::new();
         collect(root, &mut Vec::new(), &mut texts);
         let modules: BTreeSet<String> = texts.keys().cloned().collect();
-        let files = texts.into_iter().map(|(module, text)| (module.clone(), File::parse(&module, text, &modules))).collect();
+        let files =
+            texts.into_iter().map(|(module, text)| (module.clone(), File::parse(&module, text, &modules))).collect();
         Self { files }
     }
 
@@ -79,7 +80,10 @@ impl File {
         for statement in code.split_inclusive(';') {
             let start = statement.find("use ").filter(|&at| {
                 let before = statement[..at].trim_end();
-                before.is_empty() || before.ends_with(['}', ']', ';']) || before.ends_with("pub") || before.ends_with(')')
+                before.is_empty()
+                    || before.ends_with(['}', ']', ';'])
+                    || before.ends_with("pub")
+                    || before.ends_with(')')
             });
             let Some(at) = start else {
                 rest.push_str(statement);
@@ -170,7 +174,10 @@ fn flatten(tree: &str) -> Vec<(String, String)> {
 /// Paths in running code.
 fn spoken(code: &str) -> Vec<String> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    code.split(|c| !is_path(c)).filter(|word| word.contains("::")).map(|word| word.trim_end_matches(':').to_owned()).collect()
+    code.split(|c| !is_path(c))
+        .filter(|word| word.contains("::"))
+        .map(|word| word.trim_end_matches(':').to_owned())
+        .collect()
 }
 
 /// From the crate's root; None for other crates.

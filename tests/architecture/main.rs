@@ -23,7 +23,10 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("data", &["error"]),
     ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data"]),
     ("eval", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
-    ("cli", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline", "convert", "data", "train", "eval"]),
+    (
+        "cli",
+        &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline", "convert", "data", "train", "eval"],
+    ),
 ];
 
 fn source() -> Crate {
@@ -60,7 +63,9 @@ fn every_room_is_described() {
         text.lines().filter_map(|line| line.strip_prefix("| `")?.split(['/', '.', '`']).next()).collect();
     let shells = ["lib", "main"];
     let source = source();
-    for room in source.files().map(imports::room).filter(|room| !shells.contains(&room.as_str())).collect::<BTreeSet<_>>() {
+    for room in
+        source.files().map(imports::room).filter(|room| !shells.contains(&room.as_str())).collect::<BTreeSet<_>>()
+    {
         if room.is_empty() {
             continue;
         }

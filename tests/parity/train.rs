@@ -42,8 +42,8 @@ fn losses_and_gradients_are_those_of_the_reference() {
     let captions = model.captions(data["context"].tensor(&device), &lengths).unwrap();
     let latents = data["latents"].tensor(&device);
     let output = model
-        .forward_with(latents, &data["timestep"].values, &captions, |i, layer, x, caption, six| {
-            ratios.forward(0, i, layer, x, caption, six)
+        .forward_with(latents, &data["timestep"].values, &captions, |i, layer, input| {
+            ratios.forward(0, i, layer, input)
         })
         .unwrap();
     let difference = output.clone() - data["train.target"].tensor(&device);

@@ -1,8 +1,8 @@
 //! One inpainting task: a scene with an object in a hole, and the caption that asks for another object there.
 
-use crate::eval::generation::HELD_OUT_SEED;
 use crate::data::random::Random;
 use crate::data::scenes::{Object, Relation, Request, Scene, Shape, Size, Subject, describe, free_colors, render};
+use crate::eval::generation::HELD_OUT_SEED;
 
 /// Seed of the tasks; no training uses it.
 const SEED: u64 = HELD_OUT_SEED + 2;

@@ -1,7 +1,7 @@
 //! A picture as the judge looks at it: 64 × 64 pixels, colour by colour.
 
-use crate::error::{Error, Result};
 use crate::data::scenes::Color;
+use crate::error::{Error, Result};
 
 /// Side of the pictures that are compared.
 pub const SIDE: usize = 64;

@@ -1,39 +1,66 @@
-//! Attention without a score matrix: each invocation streams over the keys with a running maximum.
+//! Attention without a score matrix.
 
-mod contest;
-mod flash;
+use core::fmt::{self, Display, Formatter};
 
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
-pub(super) use self::contest::Heads;
-pub use self::contest::SelfAttention;
-use self::flash::Flash;
-pub(super) use self::flash::Stream;
-use super::launch::{Buffer, launch};
-use super::timings::chosen;
+use super::choices::{Rounding, TuneKey, chosen};
+use super::launch::{Buffer, Launch, launch};
+use crate::kernels::attention::AttentionInput;
+use crate::kernels::wgsl::attention::{Attention, Stream};
+
+/// Attention with heads so wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AttentionKey {
+    pub head_dim: usize,
+}
+
+impl Display for AttentionKey {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "attention with heads of {}", self.head_dim)
+    }
+}
+
+impl TuneKey for AttentionKey {
+    type Variant = Stream;
+
+    const KIND: &'static str = "attention";
+
+    /// Two wide queries hardly fit into an invocation's registers.
+    fn default_variant(self) -> Stream {
+        if self.head_dim <= 64 { Stream::Double } else { Stream::Single }
+    }
+
+    fn candidates(self, _: Rounding) -> Vec<Stream> {
+        match self.head_dim {
+            ..=64 => vec![Stream::Single, Stream::Shared],
+            65..=96 => vec![Stream::Double, Stream::Shared],
+            _ => vec![Stream::Shared],
+        }
+    }
+
+    fn accepts_from(self, other: Self, stream: Stream) -> bool {
+        (self.head_dim <= 64) == (other.head_dim <= 64) || stream == Stream::Shared
+    }
+}
 
 /// Whether [`attention`] takes this width of a head.
 pub fn fits(head_dim: usize) -> bool {
     head_dim.is_multiple_of(4) && (4..=128).contains(&head_dim)
 }
 
-/// `softmax(scale · query keyᵀ + bias) value`: `query` `[B, H, N, d]`, `key` and `value` `[B, H, S, d]`, `bias` `[B, H, N, S]` (views
-/// and repeated dimensions welcome), to `[B, H, N, d]` that lies in memory as `[B, N, H, d]`, stored as the queries are. The head
-/// must [`fits`].
-pub fn attention(query: Tensor<4>, key: Tensor<4>, value: Tensor<4>, bias: Option<Tensor<4>>, scale: f32) -> Tensor<4> {
-    let stream = chosen(Heads { head_dim: query.dims()[3] });
-    attention_in(stream, query, key, value, bias, scale)
+/// `softmax(scale · query keyᵀ + bias) value` (views and repeated dimensions welcome), to `[B, H, N, d]` that lies in memory as
+/// `[B, N, H, d]`, stored as the queries are. The head must [`fits`].
+pub fn attention(input: AttentionInput) -> Tensor<4> {
+    attention_in(chosen(AttentionKey { head_dim: input.query.dims()[3] }), input)
 }
 
-/// [`attention`] in the given way.
-pub(super) fn attention_in(
-    stream: Stream,
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    bias: Option<Tensor<4>>,
-    scale: f32,
-) -> Tensor<4> {
+/// [`attention`] in the given variant.
+pub fn attention_in(stream: Stream, input: AttentionInput) -> Tensor<4> {
+    let scale = input.scale() as f32;
+    let AttentionInput { query, key, value, bias, .. } = input;
     let [b, heads, n, d] = query.dims();
     let s = key.dims()[2];
     let mut words = vec![n, s, heads, scale.to_bits() as usize];
@@ -44,7 +71,7 @@ pub(super) fn attention_in(
         buffers.push(buffer);
     }
     let [query, key] = [0, 1].map(|i: usize| buffers[i].scalar());
-    let shader = Flash { vectors: d / 4, stream, bias: bias.is_some(), query, key };
+    let shader = Attention { vectors: d / 4, stream, bias: bias.is_some(), query, key };
     if let Some(bias) = bias {
         let buffer = Buffer::strided(bias);
         words.extend((0..4).map(|dim| buffer.stride(dim)));
@@ -54,7 +81,8 @@ pub(super) fn attention_in(
     }
     let y = buffers[0].beside([b, n, heads, d], query.dtype());
     let groups = [n.div_ceil(stream.workgroup() * stream.queries()), heads, b];
-    launch(shader, &buffers.iter().collect::<Vec<_>>(), &[&y], &words, groups);
+    let inputs: Vec<&Buffer> = buffers.iter().collect();
+    launch(shader, Launch { inputs: &inputs, outputs: &[&y], words: &words, groups });
     y.float::<4>().swap_dims(1, 2)
 }
 
@@ -69,17 +97,12 @@ fn vectors(x: Tensor<4>) -> (Buffer, [usize; 3]) {
     (Buffer::packed(x), [h * n * d, n * d, d].map(|s| s / 4))
 }
 
-/// [`attention`] in plain tensor operations.
-pub fn attention_reference(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    bias: Option<Tensor<4>>,
-    scale: f32,
-) -> Tensor<4> {
-    let mut scores = query.matmul(key.swap_dims(2, 3)) * scale; // [B, H, N, S]
-    if let Some(bias) = bias {
+/// [`attention`] in tensor operations.
+pub fn attention_reference(input: AttentionInput) -> Tensor<4> {
+    let scale = input.scale() as f32;
+    let mut scores = input.query.matmul(input.key.swap_dims(2, 3)) * scale; // [B, H, N, S]
+    if let Some(bias) = input.bias {
         scores = scores + bias;
     }
-    burn::tensor::activation::softmax(scores, 3).matmul(value)
+    burn::tensor::activation::softmax(scores, 3).matmul(input.value)
 }

@@ -1,8 +1,5 @@
 //! Launches WGSL on burn's tensors.
 
-use core::fmt::{self, Debug, Display, Formatter};
-use core::hash::Hash;
-
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::wgpu::{CubeBackend, CubeTensor, Wgpu};
 use burn::cubecl::ir::metadata::Info;
@@ -12,18 +9,9 @@ use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
 use burn::tensor::{DType, Int, Shape, Tensor};
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-/// A shader with its constants: equal values have equal sources, and each is compiled once.
-///
-/// The entry point is `main`. Bindings are the inputs, the outputs, and a uniform struct of `u32` words.
-pub trait Shader: Clone + Debug + Eq + Hash + Send + Sync + 'static {
-    /// Invocations of a workgroup, as in the source.
-    fn workgroup(&self) -> [u32; 3];
-    fn source(&self) -> String;
-}
+use crate::kernels::wgsl::{Scalar, Shader};
 
 struct Wgsl<S>(S);
 
@@ -121,8 +109,18 @@ impl Buffer {
     }
 }
 
-/// Runs `shader` on `groups` workgroups.
-pub fn launch(shader: impl Shader, inputs: &[&Buffer], outputs: &[&Buffer], words: &[usize], groups: [usize; 3]) {
+/// What a shader is launched on.
+pub struct Launch<'a> {
+    pub inputs: &'a [&'a Buffer],
+    pub outputs: &'a [&'a Buffer],
+    /// Of the uniform struct.
+    pub words: &'a [usize],
+    /// Workgroups.
+    pub groups: [usize; 3],
+}
+
+/// Runs `shader`; nothing where there are no outputs or no workgroups.
+pub fn launch(shader: impl Shader, Launch { inputs, outputs, words, groups }: Launch) {
     let Some(first) = outputs.first() else { return };
     if groups.contains(&0) {
         return;
@@ -137,73 +135,4 @@ pub fn launch(shader: impl Shader, inputs: &[&Buffer], outputs: &[&Buffer], word
     arguments.info = MetadataBindingInfo::custom(pairs.collect());
     let [x, y, z] = groups.map(|g| g as u32);
     first.0.client.launch(Box::new(Wgsl(shader)), CubeCount::Static(x, y, z), arguments);
-}
-
-/// How the numbers of a buffer are stored; all are f32 where they are reckoned with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scalar {
-    #[default]
-    F32,
-    F16,
-}
-
-impl Scalar {
-    /// Of a tensor, which is of either.
-    pub fn of(dtype: DType) -> Self {
-        if dtype == DType::F16 { Self::F16 } else { Self::F32 }
-    }
-
-    pub fn dtype(self) -> DType {
-        match self {
-            Self::F32 => DType::F32,
-            Self::F16 => DType::F16,
-        }
-    }
-
-    /// WGSL's type of what a load takes, of one or four.
-    pub fn lanes(self, count: usize) -> &'static str {
-        match (self, count) {
-            (Self::F32, 1) => "f32",
-            (Self::F16, 1) => "f16",
-            (Self::F32, _) => "vec4<f32>",
-            (Self::F16, _) => "vec4<f16>",
-        }
-    }
-
-    /// The f32 value `v`, one or four, as it is stored.
-    pub fn stored(self, count: usize, v: &str) -> String {
-        match (self, count) {
-            (Self::F32, _) => v.into(),
-            // Beyond f16's largest number lies infinity, and its difference is none.
-            (Self::F16, 1) => format!("f16(clamp({v}, -65504.0, 65504.0))"),
-            (Self::F16, _) => format!("vec4<f16>(clamp({v}, vec4<f32>(-65504.0), vec4<f32>(65504.0)))"),
-        }
-    }
-
-    /// What a shader with such buffers opens with.
-    pub fn enable(self) -> &'static str {
-        if self == Self::F16 { "enable f16;" } else { "" }
-    }
-
-    /// [`Scalar::enable`] of several.
-    pub fn enable_any(all: &[Self]) -> &'static str {
-        if all.contains(&Self::F16) { Self::F16.enable() } else { "" }
-    }
-}
-
-impl Display for Scalar {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        f.write_str(self.lanes(1))
-    }
-}
-
-/// WGSL's type of what is reckoned with at once, four values or one, and the sum of the values of `name`, which is of it.
-pub fn lanes(vector: bool, name: &str) -> (&'static str, String) {
-    if vector { ("vec4<f32>", format!("dot({name}, vec4<f32>(1.0))")) } else { ("f32", name.into()) }
-}
-
-/// WGSL made of `line(i)` for every i below `count`.
-pub fn unroll(count: usize, line: impl Fn(usize) -> String) -> String {
-    (0..count).map(line).collect::<Vec<_>>().join("\n")
 }

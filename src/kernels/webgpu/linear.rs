@@ -1,52 +1,86 @@
 //! Matrix product with a weight `[out, in]`, and what follows it, in one kernel.
 
+use core::fmt::{self, Display, Formatter};
+
 use burn::tensor::{DType, Tensor};
+use serde::{Deserialize, Serialize};
 
-use super::gemm::{Gemm, Tile, flag};
+use super::choices::{Rounding, TuneKey, chosen};
 use super::int8;
-use super::launch::{Buffer, launch};
-use super::packed::{Format, Operand, Packed};
-use super::product::Matrix;
-use super::timings::chosen;
-use crate::kernels::{Residual, Slotted};
+use super::launch::{Buffer, Launch, launch};
+use super::packed::Operand;
+use crate::kernels::activation::Activation;
+use crate::kernels::residual::{Residual, TokenIndexing};
+use crate::kernels::weight::Weight;
+use crate::kernels::wgsl::format::Format;
+use crate::kernels::wgsl::gemm::{Gemm, Tile, flag};
+use crate::kernels::wgsl::quantize::UNIT;
 
-/// What is made of `x Wᵀ + b`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    None,
-    /// In its tanh form.
-    Gelu,
-    Silu,
+/// Up to so many rows are few.
+const FEW: usize = 8;
+
+/// Products with matrices alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatmulKey {
+    pub format: Format,
+    /// `[out, in]`
+    pub shape: [usize; 2],
+    pub few: bool,
 }
 
-/// A weight `[out, in]`.
-#[derive(Debug, Clone)]
-pub enum Weight {
-    Plain(Tensor<2>),
-    Packed(Packed),
+impl MatmulKey {
+    pub fn new(format: Format, shape: [usize; 2], rows: usize) -> Self {
+        Self { format, shape, few: rows <= FEW }
+    }
 }
 
-impl Weight {
-    /// `[out, in]`.
-    pub fn shape(&self) -> [usize; 2] {
-        match self {
-            Self::Plain(weight) => weight.dims(),
-            Self::Packed(weight) => weight.shape(),
-        }
+impl Display for MatmulKey {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let Self { format, shape: [outputs, inputs], .. } = self;
+        write!(f, "{} {outputs}x{inputs}", format.name())
+    }
+}
+
+impl TuneKey for MatmulKey {
+    type Variant = Tile;
+
+    const KIND: &'static str = "products";
+
+    fn default_variant(self) -> Tile {
+        Tile::Direct
     }
 
-    pub(super) fn format(&self) -> Format {
-        match self {
-            Self::Plain(_) => Format::F32,
-            Self::Packed(weight) => weight.format(),
+    fn candidates(self, rounding: Rounding) -> Vec<Tile> {
+        if self.few {
+            return vec![Tile::Thin];
         }
+        // Weights that bundles keep in f32 are meant to be exact.
+        let half = rounding.half && self.format != Format::F32;
+        let int8 = rounding.int8 && self.format.is_scaled();
+        let rounding = [half.then_some(Tile::Half), int8.then_some(Tile::Int8)];
+        core::iter::once(Tile::Shared).chain(rounding.into_iter().flatten()).collect()
     }
 
-    fn operand(self) -> Operand {
-        match self {
-            Self::Plain(weight) => Operand::plain(weight),
-            Self::Packed(weight) => weight.operand(),
-        }
+    /// Only on its own matrix is it known how far a tile that rounds is off.
+    fn accepts_from(self, other: Self, tile: Tile) -> bool {
+        (self.format, self.few) == (other.format, other.few) && Tile::EXACT.contains(&tile)
+    }
+}
+
+/// How a weight lies in memory.
+pub fn format_of(weight: &Weight) -> Format {
+    match weight {
+        Weight::AsStored(_) | Weight::Transposed(_) => Format::F32,
+        Weight::Packed(packed) => packed.format(),
+    }
+}
+
+fn operand(weight: &Weight) -> Operand {
+    match weight {
+        Weight::AsStored(weight) => Operand::numbers(weight.val()),
+        Weight::Transposed(weight) => Operand::numbers(weight.val().transpose()),
+        Weight::Packed(packed) => packed.operand(),
     }
 }
 
@@ -57,7 +91,7 @@ struct Call {
     bias: Option<Buffer>,
     gate: Option<Buffer>,
     onto: Option<Buffer>,
-    slots: Option<Buffer>,
+    selected: Option<Buffer>,
     flags: usize,
     /// Rows of an image in x, in `onto` and in y.
     images: [usize; 3],
@@ -77,7 +111,7 @@ impl Call {
             bias,
             gate: None,
             onto: None,
-            slots: None,
+            selected: None,
             images: [image; 3],
             gate_at: [0; 2],
             tile: None,
@@ -91,10 +125,10 @@ impl Call {
         let tile = match self.tile {
             _ if !vector => Tile::Direct,
             Some(tile) => tile,
-            None => chosen(Matrix::new(format, [outputs, inputs], rows)),
+            None => chosen(MatmulKey::new(format, [outputs, inputs], rows)),
         };
         let unit = match tile {
-            Tile::Int8 => int8::UNIT,
+            Tile::Int8 => UNIT,
             _ if vector => 4 * format.vectors(),
             _ => 1,
         };
@@ -112,17 +146,17 @@ impl Call {
         let words = [rows, groups_in, group, outputs, self.flags, image, onto_image, y_image, gate_image, gate_at];
         // What is absent is not read; some buffer must stand in for it.
         let or_x = |buffer: &Option<Buffer>| buffer.clone().unwrap_or_else(|| self.x.clone());
-        let optional = [&self.bias, &self.gate, &self.onto, &self.slots].map(or_x);
+        let optional = [&self.bias, &self.gate, &self.onto, &self.selected].map(or_x);
         let mut inputs = vec![&self.x, &self.weight.weight];
         inputs.extend(optional.iter().chain(&self.weight.scales));
-        launch(shader, &inputs, &[y], &words, groups);
+        launch(shader, Launch { inputs: &inputs, outputs: &[y], words: &words, groups });
     }
 }
 
 /// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]`, to `[.., out]`, stored as x is.
 pub fn linear<const D: usize>(
     x: Tensor<D>,
-    weight: Weight,
+    weight: &Weight,
     bias: Option<Tensor<1>>,
     activation: Activation,
 ) -> Tensor<D> {
@@ -130,15 +164,15 @@ pub fn linear<const D: usize>(
 }
 
 /// [`linear`] in the given tiles.
-pub(super) fn linear_in<const D: usize>(
+pub fn linear_in<const D: usize>(
     tile: Option<Tile>,
     x: Tensor<D>,
-    weight: Weight,
+    weight: &Weight,
     bias: Option<Tensor<1>>,
     activation: Activation,
 ) -> Tensor<D> {
     let mut shape = x.dims();
-    let weight = weight.operand();
+    let weight = operand(weight);
     let [outputs, inputs] = weight.shape;
     let rows = shape.iter().product::<usize>() / inputs;
     shape[D - 1] = outputs;
@@ -155,9 +189,9 @@ pub(super) fn linear_in<const D: usize>(
 
 /// `residual` of `x Wᵀ + bias`, in f32: `x` `[B, k, in]`, `weight` `[out, in]`, `bias` `[out]`. Tokens that are merged into others are
 /// written where those lie, unless somebody else holds them.
-pub fn linear_residual(x: Tensor<3>, weight: Weight, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
+pub fn linear_residual(x: Tensor<3>, weight: &Weight, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
     let [b, k, _] = x.dims();
-    let weight = weight.operand();
+    let weight = operand(weight);
     let [outputs, _] = weight.shape;
     let mut call = Call::new(Buffer::packed(x), weight, bias, k);
     let [onto_batch, onto_image, _] = residual.onto.dims();
@@ -170,17 +204,17 @@ pub fn linear_residual(x: Tensor<3>, weight: Weight, bias: Option<Tensor<1>>, re
         call.gate_at = [rows * width, gate.row * width];
         call.gate = Some(Buffer::packed(gate.table));
     }
-    let y = match residual.slots {
-        Some(Slotted::Into { slots, all }) => {
-            call.flags |= flag::INTO;
+    let y = match residual.indexing {
+        Some(TokenIndexing::Scatter { selected, all }) => {
+            call.flags |= flag::SCATTER;
             call.images[2] = all.dims()[1];
-            call.slots = Some(Buffer::packed(slots));
+            call.selected = Some(Buffer::packed(selected));
             Buffer::packed(all).owned()
         }
-        slots => {
-            if let Some(Slotted::From(slots)) = slots {
-                call.flags |= flag::FROM;
-                call.slots = Some(Buffer::packed(slots));
+        indexing => {
+            if let Some(TokenIndexing::Gather(selected)) = indexing {
+                call.flags |= flag::GATHER;
+                call.selected = Some(Buffer::packed(selected));
             }
             call.x.beside([b, k, outputs], DType::F32)
         }
@@ -189,7 +223,7 @@ pub fn linear_residual(x: Tensor<3>, weight: Weight, bias: Option<Tensor<1>>, re
     y.float()
 }
 
-/// [`linear`] in plain tensor operations; with [`Residual::plain`], [`linear_residual`].
+/// [`linear`] in tensor operations; with [`Residual::reference`], [`linear_residual`].
 pub fn linear_reference(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, activation: Activation) -> Tensor<3> {
     let [b, n, inputs] = x.dims();
     let [outputs, _] = weight.dims();

@@ -2,13 +2,13 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::activation::silu;
 
 use crate::bundle::Scope;
 use crate::error::{Error, Result};
 use crate::kernels::norm;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu;
+
+/// Epsilon of `AutoencoderKL`'s.
+pub const EPS: f64 = 1e-6;
 
 /// `y = (x - mean) / √(var + eps) · weight + bias`, mean and (biased) variance over each group of channels and all
 /// pixels (Wu & He, 2018).
@@ -40,29 +40,16 @@ impl GroupNorm {
 
     /// `[B, C, H, W]` → the same.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "webgpu")]
-        if webgpu::runs(&x) {
-            return self.launch(x, false);
-        }
-        self.plain(x)
+        norm::group_norm(x, self.numbers(), false)
     }
 
     /// SiLU of [`GroupNorm::forward`].
     pub fn forward_silu(&self, x: Tensor<4>) -> Tensor<4> {
-        #[cfg(feature = "webgpu")]
-        if webgpu::runs(&x) {
-            return self.launch(x, true);
-        }
-        silu(self.plain(x))
+        norm::group_norm(x, self.numbers(), true)
     }
 
-    #[cfg(feature = "webgpu")]
-    fn launch(&self, x: Tensor<4>, silu: bool) -> Tensor<4> {
-        webgpu::group_norm(x, self.groups, self.weight.val(), self.bias.val(), self.eps, silu)
-    }
-
-    fn plain(&self, x: Tensor<4>) -> Tensor<4> {
-        norm::group_norm(x, self.groups, self.weight.val(), self.bias.val(), self.eps)
+    fn numbers(&self) -> norm::GroupNorm {
+        norm::GroupNorm { groups: self.groups, weight: self.weight.val(), bias: self.bias.val(), eps: self.eps }
     }
 }
 

@@ -11,16 +11,11 @@ use burn::tensor::{Tensor, s};
 
 use self::decoder::Decoder;
 use self::encoder::Encoder;
-use super::{check_image, check_levels};
+use super::checks::{check_image, check_levels, no_encoder};
 use crate::bundle::Scope;
-use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Convolution;
 use crate::bundle::config::VaeConfig;
+use crate::error::Result;
 use crate::model::conv::{Conv2d, Conv2dConfig};
-
-/// Of every group norm.
-const EPS: f64 = 1e-6;
 
 /// `AutoencoderKL` (Kingma & Welling, 2014, as trained by Rombach et al., 2022).
 #[derive(Module, Debug)]
@@ -68,7 +63,7 @@ impl Kl {
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
         check_image(image.dims(), self.config.in_channels, self.config.scale())?;
-        let Some(encoder) = &self.encoder else { return Err(super::no_encoder()) };
+        let Some(encoder) = &self.encoder else { return Err(no_encoder()) };
         let moments = encoder.forward(image); // [B, 2·latent, h, w]
         let moments = match &self.quant_conv {
             Some(conv) => conv.forward(moments),
@@ -87,9 +82,8 @@ impl Kl {
         self.decoder.forward(latents)
     }
 
-    /// One of the decoder's convolutions of every kind, from latents of that side on.
-    #[cfg(feature = "webgpu")]
-    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+    /// One of the decoder's convolutions of every kind, each with the side of the map that it goes over, from latents of that side on.
+    pub fn convolutions(&self, side: usize) -> Vec<(&Conv2d, usize)> {
         self.decoder.convolutions(side)
     }
 

@@ -6,6 +6,7 @@
 //!
 //! [`Vae`] is either, in the model's own units: what the transformer sees goes in and comes out.
 
+mod checks;
 mod group_norm;
 pub mod kl;
 pub mod tiled;
@@ -14,12 +15,12 @@ pub mod tiny;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use self::checks::check_image;
 use self::kl::Kl;
 use self::tiled::{TileConfig, decode_tiled, encode_tiled};
 use self::tiny::Tiny;
-use crate::error::{Error, Result};
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Convolution;
+use crate::error::Result;
+use crate::model::conv::Conv2d;
 
 /// An autoencoder between images in [-1, 1] and the latents that the transformer works on.
 #[derive(Module, Debug)]
@@ -111,9 +112,8 @@ impl Vae {
         }
     }
 
-    /// One of the decoder's convolutions of every kind, from latents of that side on.
-    #[cfg(feature = "webgpu")]
-    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
+    /// One of the decoder's convolutions of every kind, each with the side of the map that it goes over, from latents of that side on.
+    pub fn convolutions(&self, side: usize) -> Vec<(&Conv2d, usize)> {
         match self {
             Self::Kl(kl) => kl.convolutions(side),
             Self::Tiny(tiny) => tiny.convolutions(side),
@@ -127,27 +127,4 @@ impl Vae {
             Self::Tiny(tiny) => tiny.peak_values_per_cell(),
         }
     }
-}
-
-/// Widths of the outermost and the innermost level.
-fn check_levels(name: &str, channels: &[usize]) -> Result<(usize, usize)> {
-    match (channels.first(), channels.last()) {
-        (Some(&first), Some(&last)) => Ok((first, last)),
-        _ => Err(Error::model(name, "there must be at least one level")),
-    }
-}
-
-/// An image that an encoder can take: right channels, whole cells.
-fn check_image([_, found, height, width]: [usize; 4], channels: usize, scale: usize) -> Result<()> {
-    if found != channels {
-        return Err(Error::input("image", format!("it has {found} channels, the encoder takes {channels}")));
-    }
-    if [height, width].iter().any(|&side| side == 0 || !side.is_multiple_of(scale)) {
-        return Err(Error::input("image", format!("{width}x{height} pixels are no multiple of {scale}")));
-    }
-    Ok(())
-}
-
-fn no_encoder() -> Error {
-    Error::input("image", "this bundle has no image encoder")
 }

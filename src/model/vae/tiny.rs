@@ -4,12 +4,10 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::tanh;
 
-use super::{check_image, check_levels};
+use super::checks::{check_image, check_levels, no_encoder};
 use crate::bundle::Scope;
-use crate::error::{Error, Result};
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Convolution;
 use crate::bundle::config::TinyVaeConfig;
+use crate::error::{Error, Result};
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
 /// `AutoencoderTiny` of any depth; all levels of a half are equally wide, as in every checkpoint.
@@ -73,7 +71,7 @@ impl Tiny {
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
         check_image(image.dims(), self.config.in_channels, self.config.scale())?;
-        let Some(encoder) = &self.encoder else { return Err(super::no_encoder()) };
+        let Some(encoder) = &self.encoder else { return Err(no_encoder()) };
         Ok(encoder.forward((image + 1.0) / 2.0))
     }
 
@@ -84,14 +82,15 @@ impl Tiny {
         self.decoder.forward(tanh(latents / magnitude) * magnitude) * 2.0 - 1.0
     }
 
-    /// One of the decoder's convolutions of every kind, over the largest map that it goes over, from latents of that side on.
-    #[cfg(feature = "webgpu")]
-    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
-        let of_stage = |(level, stage): (usize, &DecoderStage)| {
+    /// One of the decoder's convolutions of every kind, each with the side of the largest map that it goes over, from latents of that
+    /// side on.
+    pub fn convolutions(&self, side: usize) -> Vec<(&Conv2d, usize)> {
+        let mut found = Vec::new();
+        for (level, stage) in self.decoder.stages.iter().enumerate().rev() {
             let convs = [stage.blocks.last().map(|block| &block.conv4), Some(&stage.conv)];
-            convs.into_iter().flatten().filter_map(|conv| conv.convolution(side << level)).collect::<Vec<_>>()
-        };
-        self.decoder.stages.iter().enumerate().rev().flat_map(of_stage).collect()
+            found.extend(convs.into_iter().flatten().map(|conv| (conv, side << level)));
+        }
+        found
     }
 
     /// Values of the decoder's largest feature map for one cell of the latents.

@@ -1,9 +1,12 @@
 //! What is done to the autoencoders' feature maps.
 
-use super::{Cases, noise};
+use super::cases::Cases;
 use crate::error::Result;
-use crate::kernels::webgpu::conv::{Conv, Window, conv_reference};
-use crate::kernels::webgpu::group_norm::{group_norm, group_norm_reference};
+use crate::kernels::norm::{GroupNorm, group_norm_reference};
+use crate::kernels::webgpu::compare::noise;
+use crate::kernels::webgpu::conv::{ConvReference, TiledConv, conv_reference};
+use crate::kernels::webgpu::group_norm::group_norm;
+use crate::kernels::wgsl::conv::Window;
 
 pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
     norms(cases).await?;
@@ -16,10 +19,11 @@ async fn norms(cases: &mut Cases<'_>) -> Result<()> {
         [([2, 24, 5, 7], 3, true), ([1, 12, 1, 1], 6, false), ([2, 64, 33, 19], 8, true)]
     {
         let map = || noise([b, h, w, c], 1.0, device).permute([0, 3, 1, 2]) * 3.0 + 20.0;
-        let (weight, bias) = (|| noise([c], 2.0, device), || noise([c], 3.0, device));
-        let ours = || group_norm(map(), groups, weight(), bias(), 1e-6, silu);
-        let plain = || group_norm_reference(map(), groups, weight(), bias(), 1e-6, silu);
-        cases.compare(format!("group norm {b}x{c}x{h}x{w} {groups}"), ours, plain).await?;
+        let (weight, bias) = (noise([c], 2.0, device), noise([c], 3.0, device));
+        let norm = || GroupNorm { groups, weight: weight.clone(), bias: bias.clone(), eps: 1e-6 };
+        let ours = || group_norm(map(), norm(), silu);
+        let reference = || group_norm_reference(map(), norm(), silu);
+        cases.compare(format!("group norm {b}x{c}x{h}x{w} {groups}"), ours, reference).await?;
     }
     Ok(())
 }
@@ -44,20 +48,21 @@ async fn convolutions(cases: &mut Cases<'_>) -> Result<()> {
     ] {
         // In either order of memory.
         let map = || noise([b, inputs, h, w], 1.0, device);
-        let turned = || noise([b, w, h, inputs], 1.0, device).permute([0, 3, 2, 1]);
+        let transposed = || noise([b, w, h, inputs], 1.0, device).permute([0, 3, 2, 1]);
         let weight = || noise([outputs, inputs, window.side, window.side], 2.0, device);
         for (x, bias, add, relu) in
-            [(map(), true, false, false), (turned(), false, true, false), (map(), true, true, true)]
+            [(map(), true, false, false), (transposed(), false, true, false), (map(), true, true, true)]
         {
             let bias = || bias.then(|| noise([outputs], 3.0, device));
             let [rows, columns] = window.stops([h, w]);
             let onto = || add.then(|| noise([b, outputs, rows, columns], 4.0, device));
-            let plain = || conv_reference(x.clone(), weight(), bias(), window, onto(), relu);
-            let conv = Conv::new(weight(), bias(), window);
-            for way in conv.ways() {
-                let ours = || conv.forward_in(way, x.clone(), onto(), relu);
-                let name = format!("conv {way}{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}");
-                cases.compare(name, ours, plain).await?;
+            let stored = || ConvReference { weight: weight(), bias: bias(), window };
+            let reference = || conv_reference(stored(), x.clone(), onto(), relu);
+            let conv = TiledConv::new(weight(), bias(), window);
+            for variant in conv.variants() {
+                let ours = || conv.forward_in(variant, x.clone(), onto(), relu);
+                let name = format!("conv {variant}{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}");
+                cases.compare(name, ours, reference).await?;
             }
         }
     }

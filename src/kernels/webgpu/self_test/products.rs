@@ -1,18 +1,22 @@
 //! Products with matrices.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use half::f16;
 
-use super::{Cases, floats, handed, ints, noise, slots, values};
+use super::cases::Cases;
+use super::inputs::{as_f16, selected};
 use crate::device::has_packed_dot;
 use crate::error::Result;
-use crate::kernels::webgpu::gemm::Tile;
+use crate::kernels::activation::Activation;
+use crate::kernels::packed::{PackedMatrix, PackedWords};
+use crate::kernels::residual::{Residual, Row, TokenIndexing};
+use crate::kernels::webgpu::compare::{floats, ints, noise, values};
 use crate::kernels::webgpu::int8;
 use crate::kernels::webgpu::launch::Buffer;
-use crate::kernels::webgpu::linear::{Activation, Weight, linear, linear_in, linear_reference, linear_residual};
-use crate::kernels::webgpu::packed::{Format, Packed};
-use crate::kernels::{Residual, Row, Slotted};
-use burn::tensor::Device;
+use crate::kernels::webgpu::linear::{linear, linear_in, linear_reference, linear_residual};
+use crate::kernels::weight::Weight;
+use crate::kernels::wgsl::format::Format;
+use crate::kernels::wgsl::gemm::Tile;
 
 pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
     epilogues(cases).await?;
@@ -28,20 +32,20 @@ async fn epilogues(cases: &mut Cases<'_>) -> Result<()> {
         let bias = || (n != 3).then(|| noise([outputs], 3.0, device));
         let shape = format!("{b}x{n}x{inputs}x{outputs}");
         for activation in [Activation::None, Activation::Gelu, Activation::Silu] {
-            let ours = || linear(x(), Weight::Plain(weight()), bias(), activation);
-            let plain = || linear_reference(x(), weight(), bias(), activation);
-            cases.compare(format!("linear {activation:?} {shape}"), ours, plain).await?;
+            let ours = || linear(x(), &Weight::new(weight()), bias(), activation);
+            let reference = || linear_reference(x(), weight(), bias(), activation);
+            cases.compare(format!("linear {activation:?} {shape}"), ours, reference).await?;
         }
         for (name, residual) in residuals([b, n, outputs], device) {
-            let plain = residual.clone();
-            let plain = || plain.plain(linear_reference(x(), weight(), bias(), Activation::None));
-            let ours = || linear_residual(x(), Weight::Plain(weight()), bias(), residual.clone());
-            cases.compare(format!("linear {name} {shape}"), ours, plain).await?;
+            let expected = residual.clone();
+            let reference = || expected.reference(linear_reference(x(), weight(), bias(), Activation::None));
+            let ours = || linear_residual(x(), &Weight::new(weight()), bias(), residual.clone());
+            cases.compare(format!("linear {name} {shape}"), ours, reference).await?;
             if cases.half && inputs.is_multiple_of(4) {
-                let plain = residual.clone();
-                let plain = || plain.plain(linear_reference(x(), weight(), bias(), Activation::None));
-                let ours = || linear_residual(handed(x()), Weight::Plain(weight()), bias(), residual);
-                cases.compare(format!("half handed, linear {name} {shape}"), ours, plain).await?;
+                let expected = residual.clone();
+                let reference = || expected.reference(linear_reference(x(), weight(), bias(), Activation::None));
+                let ours = || linear_residual(as_f16(x()), &Weight::new(weight()), bias(), residual);
+                cases.compare(format!("half handed, linear {name} {shape}"), ours, reference).await?;
             }
         }
     }
@@ -59,9 +63,10 @@ async fn formats(cases: &mut Cases<'_>) -> Result<()> {
         let (packed, numbers) = packed(format, [outputs, inputs], group, cases.device);
         cases.compare(format!("unpack {format:?} {outputs}x{inputs}"), || packed.unpack(), || numbers.clone()).await?;
         let x = noise([b, n, inputs], 1.0, cases.device);
-        let ours = || linear(x.clone(), Weight::Packed(packed.clone()), None, Activation::Gelu);
-        let plain = || linear_reference(x.clone(), numbers.clone(), None, Activation::Gelu);
-        cases.compare(format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), ours, plain).await?;
+        let weight = Weight::Packed(packed.clone());
+        let ours = || linear(x.clone(), &weight, None, Activation::Gelu);
+        let reference = || linear_reference(x.clone(), numbers.clone(), None, Activation::Gelu);
+        cases.compare(format!("linear {format:?} {b}x{n}x{inputs}x{outputs}"), ours, reference).await?;
     }
     Ok(())
 }
@@ -73,7 +78,7 @@ async fn tiles(cases: &mut Cases<'_>) -> Result<()> {
             let (weight, numbers) = match format {
                 Format::F32 => {
                     let weight = noise([outputs, inputs], 2.0, device);
-                    (Weight::Plain(weight.clone()), weight)
+                    (Weight::new(weight.clone()), weight)
                 }
                 _ => {
                     let (packed, numbers) = packed(format, [outputs, inputs], group, device);
@@ -82,41 +87,43 @@ async fn tiles(cases: &mut Cases<'_>) -> Result<()> {
             };
             let shape = format!("{format:?} {rows}x{inputs}x{outputs}");
             let (x, bias) = (|| noise([1, rows, inputs], 1.0, device), || Some(noise([outputs], 3.0, device)));
-            let ours = |tile, x| linear_in(Some(tile), x, weight.clone(), bias(), Activation::Silu);
-            let plain = |x| linear_reference(x, numbers.clone(), bias(), Activation::Silu);
+            let ours = |tile, x| linear_in(Some(tile), x, &weight, bias(), Activation::Silu);
+            let reference = |x| linear_reference(x, numbers.clone(), bias(), Activation::Silu);
             for tile in Tile::EXACT.into_iter().chain(cases.half.then_some(Tile::Half)) {
-                cases.compare(format!("{tile} {shape}"), || ours(tile, x()), || plain(x())).await?;
+                cases.compare(format!("{tile} {shape}"), || ours(tile, x()), || reference(x())).await?;
                 if cases.half {
                     let name = format!("half handed, {tile} {shape}");
-                    cases.compare(name, || ours(tile, handed(x())), || plain(x())).await?;
+                    cases.compare(name, || ours(tile, as_f16(x())), || reference(x())).await?;
                 }
             }
             if format.is_scaled() && has_packed_dot() && cases.wants("int8") {
                 let (rounded, wrong) = rounded(&x(), format, group).await?;
                 cases.found.push((format!("quantize {format:?} {rows}x{inputs}"), wrong));
-                cases.compare(format!("int8 {shape}"), || ours(Tile::Int8, x()), || plain(rounded)).await?;
+                cases.compare(format!("int8 {shape}"), || ours(Tile::Int8, x()), || reference(rounded)).await?;
             }
         }
     }
     Ok(())
 }
 
-/// Every kind of residual that an output `[B, k, D]` can go to, of 2k + 1 tokens where they are in slots.
+/// Every kind of residual that an output `[B, k, D]` can go to, of 2k + 1 tokens where some are selected.
 fn residuals([b, k, d]: [usize; 3], device: &Device) -> [(&'static str, Residual); 5] {
     let onto = |tokens| Residual::new(noise([b, tokens, d], 4.0, device));
     let gate = || Row { table: noise([b, 6, d], 5.0, device), row: 2 };
     let all = noise([b, 2 * k + 1, d], 6.0, device);
+    let scattered = TokenIndexing::Scatter { selected: selected(b, k, device), all };
+    let scattered = onto(k).gated(gate()).indexed(scattered);
     [
         ("residual", onto(k)),
         ("shared residual", Residual::new(noise([1, k, d], 4.0, device))),
         ("gated residual", onto(k).gated(gate())),
-        ("from slots", onto(2 * k + 1).gated(gate()).slotted(Slotted::From(slots(b, k, device)))),
-        ("into slots", onto(k).gated(gate()).slotted(Slotted::Into { slots: slots(b, k, device), all })),
+        ("from slots", onto(2 * k + 1).gated(gate()).indexed(TokenIndexing::Gather(selected(b, k, device)))),
+        ("into slots", scattered),
     ]
 }
 
 /// A matrix of random words, and the numbers that they stand for.
-fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (Packed, Tensor<2>) {
+fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (PackedMatrix, Tensor<2>) {
     let count = shape[0] * shape[1];
     let bits = 32 / format.per_word() as u32;
     let scales: Vec<f16> = values(count / group, 9.0).into_iter().map(f16::from_f32).collect();
@@ -133,7 +140,8 @@ fn packed(format: Format, shape: [usize; 2], group: usize, device: &Device) -> (
     let word = |values: &[u32]| values.iter().rev().fold(0, |word, &value| word << bits | value);
     let words: Vec<u32> = raw.chunks(format.per_word()).map(word).collect();
     let scales: Vec<u16> = scales.into_iter().map(f16::to_bits).collect();
-    let packed = Packed::new(format, shape, group, words, &scales, device);
+    let packed = PackedMatrix::upload(PackedWords { format, shape, group, words, scales }, device);
+    let packed = packed.unwrap_or_else(|| unreachable!("the shapes of the cases fit"));
     (packed, Tensor::from_data(TensorData::new(numbers, shape), device))
 }
 

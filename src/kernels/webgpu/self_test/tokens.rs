@@ -3,15 +3,18 @@
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{DType, Device, Tensor};
 
-use super::{Cases, error, floats, handed, ints, noise, slots};
+use super::cases::Cases;
+use super::inputs::{as_f16, selected};
 use crate::error::Result;
-use crate::kernels::Row;
-use crate::kernels::norm::rms_norm;
-use crate::kernels::webgpu::attention::{Heads, attention_in, attention_reference};
-use crate::kernels::webgpu::norm::{modulated_norm_in, modulated_norm_reference, rms_norm_in};
-use crate::kernels::webgpu::rows::Share;
+use crate::kernels::attention::AttentionInput;
+use crate::kernels::norm::{ModulatedNorm, modulated_norm_reference, rms_norm_reference};
+use crate::kernels::residual::Row;
+use crate::kernels::webgpu::attention::{AttentionKey, attention_in, attention_reference};
+use crate::kernels::webgpu::choices::{Rounding, TuneKey};
+use crate::kernels::webgpu::compare::{error, floats, ints, noise};
+use crate::kernels::webgpu::norm::{modulated_norm_in, rms_norm_in};
 use crate::kernels::webgpu::select::select;
-use crate::kernels::webgpu::timings::{Class, Rounding};
+use crate::kernels::wgsl::row_reduction::RowReduction;
 
 pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
     heads(cases).await?;
@@ -32,15 +35,22 @@ async fn heads(cases: &mut Cases<'_>) -> Result<()> {
         let biases: [(&str, &dyn Fn() -> Option<Tensor<4>>); 3] =
             [("", &|| None), (" bias", &|| Some(full())), (" padding", &|| Some(padding()))];
         for (name, bias) in biases {
-            let class = Heads { head_dim: d };
-            for stream in core::iter::once(class.usual()).chain(class.others(Rounding::NONE)) {
+            let key = AttentionKey { head_dim: d };
+            let input = || AttentionInput { query: q(), key: k(), value: v(), bias: bias(), scale: Some(0.37) };
+            let halved = || AttentionInput {
+                query: as_f16(q()),
+                key: as_f16(k()),
+                value: as_f16(v()),
+                bias: bias(),
+                scale: Some(0.37),
+            };
+            for stream in core::iter::once(key.default_variant()).chain(key.candidates(Rounding::NONE)) {
                 let name = format!("attention{name}, {stream} {b}x{h}x{n}x{s}x{d}");
-                let plain = || attention_reference(q(), k(), v(), bias(), 0.37);
-                let ours = || attention_in(stream, q(), k(), v(), bias(), 0.37);
-                cases.compare(name.clone(), ours, plain).await?;
+                let reference = || attention_reference(input());
+                cases.compare(name.clone(), || attention_in(stream, input()), reference).await?;
                 if cases.half {
-                    let ours = || attention_in(stream, handed(q()), handed(k()), handed(v()), bias(), 0.37);
-                    cases.compare(format!("half handed, {name}"), ours, plain).await?;
+                    let ours = || attention_in(stream, halved());
+                    cases.compare(format!("half handed, {name}"), ours, reference).await?;
                 }
             }
         }
@@ -53,23 +63,32 @@ async fn norms(cases: &mut Cases<'_>) -> Result<()> {
     for [b, n, d] in [[2, 17, 24], [1, 70, 37], [3, 3, 128]] {
         let x = || noise([b, n, d], 1.0, device) * 5.0 + 2.0;
         let row = |row| Row { table: noise([b, 6, d], 2.0, device), row };
-        for (name, slots) in [("", None), (" slots", Some(slots(b, n / 2, device)))] {
-            let plain = || modulated_norm_reference(x(), slots.clone(), row(1), row(4), 1e-6);
-            for share in Share::ALL {
-                let ours = |y| modulated_norm_in(share, x(), slots.clone(), row(1), row(4), 1e-6, y);
-                let name = format!("norm{name}, {share} {b}x{n}x{d}");
-                cases.compare(name.clone(), || ours(DType::F32), plain).await?;
+        for (name, tokens) in [("", None), (" slots", Some(selected(b, n / 2, device)))] {
+            let norm = |dtype| ModulatedNorm {
+                x: x(),
+                selected: tokens.clone(),
+                shift: row(1),
+                scale: row(4),
+                eps: 1e-6,
+                dtype,
+            };
+            let reference = || modulated_norm_reference(norm(DType::F32));
+            for reduction in RowReduction::ALL {
+                let ours = |dtype| modulated_norm_in(reduction, norm(dtype));
+                let name = format!("norm{name}, {reduction} {b}x{n}x{d}");
+                cases.compare(name.clone(), || ours(DType::F32), reference).await?;
                 if cases.half {
-                    cases.compare(format!("half handed, {name}"), || ours(DType::F16), plain).await?;
+                    cases.compare(format!("half handed, {name}"), || ours(DType::F16), reference).await?;
                 }
             }
         }
     }
     for [b, n, d] in [[2, 17, 24], [1, 70, 37]] {
         let (x, weight) = (|| noise([b, n, d], 1.0, device) * 5.0, || noise([d], 2.0, device));
-        for share in Share::ALL {
-            let (ours, plain) = (|| rms_norm_in(share, x(), weight(), 1e-6), || rms_norm(x(), weight(), 1e-6));
-            cases.compare(format!("norm rms, {share} {b}x{n}x{d}"), ours, plain).await?;
+        for reduction in RowReduction::ALL {
+            let ours = || rms_norm_in(reduction, x(), weight(), 1e-6);
+            let reference = || rms_norm_reference(x(), weight(), 1e-6);
+            cases.compare(format!("norm rms, {reduction} {b}x{n}x{d}"), ours, reference).await?;
         }
     }
     Ok(())
@@ -98,21 +117,22 @@ async fn routers(cases: &mut Cases<'_>) -> Result<()> {
 async fn selection_error(x: Tensor<3>, k: usize, device: &Device) -> Result<f64> {
     let [b, n, d] = x.dims();
     let router = noise([1, d], 3.0, device);
-    let plain = sigmoid((x.clone() * router.clone().unsqueeze()).sum_dim(2)).reshape([b, n]);
+    let reference = sigmoid((x.clone() * router.clone().unsqueeze()).sum_dim(2)).reshape([b, n]);
     let ours = select(x, router, k, 0.5);
-    let (score, index, slots) = (floats(ours.score.clone()).await?, ints(ours.index).await?, floats(ours.slots).await?);
+    let (score, index) = (floats(ours.score.clone()).await?, ints(ours.index).await?);
+    let tokens = floats(ours.tokens).await?;
     for (image, scores) in score.chunks_exact(n).enumerate() {
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&i, &j| scores[j].total_cmp(&scores[i]).then(i.cmp(&j)));
         order.truncate(k);
         order.sort_unstable();
-        let found = index[image * k..][..k].iter().zip(slots[2 * image * k..][..2 * k].as_chunks().0);
-        let right = |(&token, (&index, slot)): (&usize, (&i32, &[f32; 2]))| {
-            index as usize == token && *slot == [token as f32, scores[token] * 0.5]
+        let found = index[image * k..][..k].iter().zip(tokens[2 * image * k..][..2 * k].as_chunks().0);
+        let right = |(&token, (&index, entry)): (&usize, (&i32, &[f32; 2]))| {
+            index as usize == token && *entry == [token as f32, scores[token] * 0.5]
         };
         if !order.iter().zip(found).all(right) {
             return Ok(f64::INFINITY);
         }
     }
-    error(ours.score, plain).await
+    error(ours.score, reference).await
 }

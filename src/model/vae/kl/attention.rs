@@ -4,14 +4,12 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Tensor, s};
 
-use super::EPS;
 use crate::bundle::Scope;
 use crate::error::Result;
-use crate::kernels::Residual;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu;
+use crate::kernels::linear::matmul_transposed;
+use crate::kernels::residual::Residual;
 use crate::model::linear::Linear;
-use crate::model::vae::group_norm::GroupNorm;
+use crate::model::vae::group_norm::{EPS, GroupNorm};
 
 /// Scores held at once: 64 MiB in f32. A 1024² image has 16384² of them, a GiB, in 16 chunks of queries.
 const MAX_SCORES: usize = 1 << 24;
@@ -58,23 +56,9 @@ fn attend(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, max_scores: usize) -> Tensor
     let rows = (max_scores / (b * n).max(1)).clamp(1, n.max(1));
     let chunks = (0..n).step_by(rows).map(|start| {
         let q = q.clone().slice(s![.., start..(start + rows).min(n), ..]); // [B, r, C]
-        product(softmax(product(q, k.clone()), 2), v.clone()) // [B, r, C]
+        matmul_transposed(softmax(matmul_transposed(q, k.clone()), 2), v.clone()) // [B, r, C]
     });
     Tensor::cat(chunks.collect(), 1)
-}
-
-/// `a bᵗ` of `[B, r, C]` and `[B, N, C]`: `[B, r, N]`.
-fn product(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
-    #[cfg(feature = "webgpu")]
-    if webgpu::runs(&a) {
-        let of = |image: usize| {
-            let at = |x: &Tensor<3>| x.clone().narrow(0, image, 1);
-            let weight = webgpu::Weight::Plain(at(&b).squeeze_dim(0));
-            webgpu::linear(at(&a), weight, None, webgpu::Activation::None)
-        };
-        return Tensor::cat((0..a.dims()[0]).map(of).collect(), 0);
-    }
-    a.matmul(b.swap_dims(1, 2))
 }
 
 #[cfg(all(test, feature = "cpu"))]

@@ -3,16 +3,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::EPS;
 use super::mid_block::MidBlock;
 use super::resnet::Resnet;
 use crate::bundle::Scope;
-use crate::error::Result;
-#[cfg(feature = "webgpu")]
-use crate::kernels::webgpu::Convolution;
 use crate::bundle::config::VaeConfig;
+use crate::error::Result;
 use crate::model::conv::{Conv2d, Conv2dConfig};
-use crate::model::vae::group_norm::GroupNorm;
+use crate::model::vae::group_norm::{EPS, GroupNorm};
 
 #[derive(Module, Debug)]
 pub struct Decoder {
@@ -56,14 +53,14 @@ impl Decoder {
         })
     }
 
-    /// One convolution of every kind, from latents of that side on.
-    #[cfg(feature = "webgpu")]
-    pub fn convolutions(&self, side: usize) -> Vec<Convolution> {
-        let of_level = |(level, block): (usize, &UpBlock)| {
+    /// One convolution of every kind, each with the side of the map that it goes over, from latents of that side on.
+    pub fn convolutions(&self, side: usize) -> Vec<(&Conv2d, usize)> {
+        let mut found = Vec::new();
+        for (level, block) in self.up_blocks.iter().enumerate() {
             let convs = [block.resnets.last().map(Resnet::conv), block.upsampler.as_ref()];
-            convs.into_iter().flatten().filter_map(|conv| conv.convolution(side << level)).collect::<Vec<_>>()
-        };
-        self.up_blocks.iter().enumerate().flat_map(of_level).collect()
+            found.extend(convs.into_iter().flatten().map(|conv| (conv, side << level)));
+        }
+        found
     }
 
     /// `[B, latent, h, w]` → `[B, out, h·scale, w·scale]`

@@ -3,14 +3,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::EPS;
 use super::mid_block::MidBlock;
 use super::resnet::Resnet;
 use crate::bundle::Scope;
-use crate::error::Result;
 use crate::bundle::config::VaeConfig;
+use crate::error::Result;
 use crate::model::conv::{Conv2d, Conv2dConfig};
-use crate::model::vae::group_norm::GroupNorm;
+use crate::model::vae::group_norm::{EPS, GroupNorm};
 
 #[derive(Module, Debug)]
 pub struct Encoder {

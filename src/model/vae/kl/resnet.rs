@@ -3,11 +3,10 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::EPS;
 use crate::bundle::Scope;
 use crate::error::Result;
 use crate::model::conv::{Conv2d, Conv2dConfig};
-use crate::model::vae::group_norm::GroupNorm;
+use crate::model::vae::group_norm::{EPS, GroupNorm};
 
 /// `shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))))))`.
 #[derive(Module, Debug)]
@@ -42,7 +41,6 @@ impl Resnet {
     }
 
     /// The larger of its convolutions that has as many channels in as out.
-    #[cfg(feature = "webgpu")]
     pub fn conv(&self) -> &Conv2d {
         &self.conv2
     }

@@ -1,0 +1,58 @@
+//! Matrix product with a weight `[out, in]`, and what follows it.
+
+use burn::tensor::Tensor;
+
+use super::activation::Activation;
+use super::residual::Residual;
+#[cfg(feature = "webgpu")]
+use super::webgpu;
+use super::weight::Weight;
+
+/// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `bias` `[out]`, to `[.., out]`, as one product over all leading dimensions.
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: &Weight,
+    bias: Option<Tensor<1>>,
+    activation: Activation,
+) -> Tensor<D> {
+    #[cfg(feature = "webgpu")]
+    if webgpu::runs(&x) {
+        return webgpu::linear::linear(x, weight, bias, activation);
+    }
+    activation.apply(reference(x, weight, bias))
+}
+
+/// `residual` of `x Wᵀ + bias`; `x` is `[B, N, in]`.
+pub fn linear_residual(x: Tensor<3>, weight: &Weight, bias: Option<Tensor<1>>, residual: Residual) -> Tensor<3> {
+    #[cfg(feature = "webgpu")]
+    if webgpu::runs(&x) {
+        return webgpu::linear::linear_residual(x, weight, bias, residual);
+    }
+    residual.reference(reference(x, weight, bias))
+}
+
+/// `a bᵀ` of `[B, r, C]` and `[B, N, C]`: `[B, r, N]`.
+pub fn matmul_transposed(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    #[cfg(feature = "webgpu")]
+    if webgpu::runs(&a) {
+        let of = |image: usize| {
+            let at = |x: &Tensor<3>| x.clone().narrow(0, image, 1);
+            webgpu::linear::linear(at(&a), &Weight::new(at(&b).squeeze_dim(0)), None, Activation::None)
+        };
+        return Tensor::cat((0..a.dims()[0]).map(of).collect(), 0);
+    }
+    a.matmul(b.swap_dims(1, 2))
+}
+
+fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let weight = weight.transposed(); // [in, out]
+    let [input, output] = weight.dims();
+    let rows = shape.iter().product::<usize>() / input;
+    let mut y = x.reshape([rows, input]).matmul(weight); // [rows, out]
+    if let Some(bias) = bias {
+        y = y + bias.unsqueeze();
+    }
+    shape[D - 1] = output;
+    y.reshape(shape)
+}

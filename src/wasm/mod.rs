@@ -1,0 +1,99 @@
+//! The browser's shell: converts types between JavaScript and the pipeline, nothing else.
+//!
+//! The same exports in both builds, WebGPU and CPU. Everything thrown is an `Error` with the properties `code` and `details`.
+
+pub mod convert;
+#[cfg(not(feature = "webgpu"))]
+mod cpu;
+mod model;
+mod run;
+#[cfg(feature = "webgpu")]
+mod webgpu;
+
+use std::rc::Rc;
+
+use burn::tensor::Device;
+use serde_json::json;
+use wasm_bindgen::prelude::*;
+
+use crate::bundle::{self, Manifest};
+use crate::pipeline::Pipeline;
+use convert::{throw, to_js};
+use model::Model;
+
+unsafe extern "C" {
+    /// The linker's: runs the static constructors, by which cubecl registers its operations.
+    ///
+    /// A module that never names it gets every export wrapped in a call of it, which took longer than all else a step does here.
+    fn __wasm_call_ctors();
+}
+
+/// Panics and log lines go to the console: an invalid shader, which the browser only reports there, must be seen.
+#[wasm_bindgen(start)]
+fn start() {
+    // SAFETY: this is the module's first code to run, and runs once.
+    unsafe { __wasm_call_ctors() };
+    console_error_panic_hook::set_once();
+    let _ = console_log::init_with_level(log::Level::Warn);
+}
+
+/// The backend compiled in, with its device acquired.
+#[wasm_bindgen]
+pub struct Engine {
+    device: Device,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    pub async fn create() -> Result<Engine, JsValue> {
+        Ok(Self { device: crate::device::open().await.map_err(throw)? })
+    }
+
+    #[wasm_bindgen(getter)]
+    pub fn backend(&self) -> String {
+        crate::device::Backend::COMPILED_IN.name().into()
+    }
+
+    /// Of the package.
+    #[wasm_bindgen(getter)]
+    pub fn version(&self) -> String {
+        env!("CARGO_PKG_VERSION").into()
+    }
+
+    /// Checks `diffcr.json` and says what it holds.
+    pub fn manifest(&self, json: &str) -> Result<JsValue, JsValue> {
+        let manifest = Manifest::parse(json).map_err(throw)?;
+        to_js(&json!({
+            "name": manifest.name,
+            "version": manifest.version,
+            "totalBytes": manifest.total_bytes(),
+            "files": manifest.files,
+            "parts": manifest.parts,
+            "routing": manifest.routing,
+        }))
+    }
+
+    pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {
+        let loader = Manifest::parse(json).and_then(|m| bundle::Loader::new(m, &self.device));
+        Ok(Loader { inner: loader.map_err(throw)? })
+    }
+}
+
+/// A bundle on its way in.
+#[wasm_bindgen]
+pub struct Loader {
+    inner: bundle::Loader,
+}
+
+#[wasm_bindgen]
+impl Loader {
+    #[wasm_bindgen(js_name = addFile)]
+    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), JsValue> {
+        self.inner.add_file(path, bytes).map_err(throw)
+    }
+
+    pub fn finish(self) -> Result<Model, JsValue> {
+        let pipeline = self.inner.finish().and_then(Pipeline::new).map_err(throw)?;
+        Ok(Model { pipeline: Rc::new(pipeline) })
+    }
+}
