@@ -9,11 +9,11 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::{Shared, size};
+use super::shared::{Shared, size};
 use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
+use crate::convert::progress::Progress;
 use crate::convert::quality::table;
-use crate::convert::shard::Watch;
-use crate::convert::{Converted, Options, convert};
+use crate::convert::{ConvertOptions, Converted, convert};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ fn parse_chunk(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
-    let options = Options {
+    let options = ConvertOptions {
         src: args.src.clone(),
         out: args.out.clone(),
         force: args.force,
@@ -137,8 +137,8 @@ struct Terminal {
     stop: Arc<AtomicBool>,
 }
 
-impl Watch for Terminal {
-    fn progress(&mut self, done: u64, total: u64) {
+impl Progress for Terminal {
+    fn update(&mut self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
     }

@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
+use super::png;
+use super::shared::Shared;
 use super::tensors::write_file;
-use super::{Shared, png};
 use crate::error::{Error, Result};
-use crate::eval::generation::{HeldOut, Options, Outcome, Row, report};
+use crate::eval::generation::{EvalOptions, EvalOutcome, EvalRow, HeldOut, report};
 use crate::model::ratios::Compression;
 
 /// Pictures in a row of a sheet.
@@ -44,7 +45,7 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     }
-    let options = Options {
+    let options = EvalOptions {
         prompts: args.prompts as usize,
         steps: args.steps as usize,
         guidance: args.guidance,
@@ -61,7 +62,7 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
             outcomes.push(outcome);
         }
     }
-    let rows: Vec<Row> = outcomes.iter().map(|o| o.row.clone()).collect();
+    let rows: Vec<EvalRow> = outcomes.iter().map(|o| o.row.clone()).collect();
     let settings = json!({ "prompts": args.prompts, "steps": args.steps, "guidance": args.guidance });
     let value = json!({ "settings": settings, "rows": rows });
     if let Some(out) = &args.out {
@@ -69,7 +70,7 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
         write_file(&out.join("eval.json"), format!("{value:#}\n").as_bytes())?;
         write_file(&out.join("eval.svg"), report::svg(&rows).as_bytes())?;
         for (i, outcome) in outcomes.iter().enumerate() {
-            let Outcome { row, verdicts, samples, side } = outcome;
+            let EvalOutcome { row, verdicts, samples, side } = outcome;
             let name = [row.name.as_str(), row.compression.as_str()].join(" ");
             let name = name.trim().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
             write_file(&out.join(format!("{i}-{name}.csv")), report::verdicts(verdicts).as_bytes())?;

@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
+use super::png;
+use super::shared::Shared;
 use super::tensors::write_file;
-use super::{Shared, png};
 use crate::error::{Error, Result};
-use crate::eval::inpainting::{Mode, Options, evaluate, report};
+use crate::eval::inpainting::{InpaintEvalOptions, Mode, evaluate, report};
 use crate::model::ratios::Compression;
 
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
     }
-    let options = Options {
+    let options = InpaintEvalOptions {
         scenes: args.scenes as usize,
         holes: args.holes.clone(),
         modes: args.modes.clone(),

@@ -8,8 +8,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::device::DeviceArg;
+use super::png;
+use super::shared::Shared;
 use super::tensors::{self, write_file};
-use super::{Shared, png};
 use crate::bundle::config::SolverKind;
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};

@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::generate::DrawingArgs;
+use super::png;
+use super::shared::Shared;
 use super::tensors::{self, write_file};
-use super::{Shared, png};
 use crate::error::{Error, Result};
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Shared, size};
+use super::shared::{Shared, size};
 use crate::bundle::folder::read_manifest;
 use crate::bundle::manifest::{Manifest, Part, Preset, Routing};
 use crate::error::{Error, Result};

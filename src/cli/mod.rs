@@ -15,6 +15,7 @@ mod png;
 mod probe;
 #[cfg(feature = "train")]
 mod scenes;
+mod shared;
 mod tensors;
 #[cfg(feature = "train")]
 mod train;
@@ -22,11 +23,11 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use clap::{Parser, Subcommand};
+use serde_json::json;
 
 use crate::error::Result;
+use shared::Shared;
 
 /// DiffCR: text to image with diffusion transformers that route their tokens.
 #[derive(Debug, Parser)]
@@ -64,45 +65,6 @@ enum Command {
     /// Captioned pictures of the procedural source.
     #[cfg(feature = "train")]
     Scenes(scenes::ScenesArgs),
-}
-
-/// The flags of every subcommand.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Shared {
-    /// Print nothing but errors.
-    #[arg(long, global = true)]
-    pub quiet: bool,
-    /// Print the result as JSON.
-    #[arg(long, global = true)]
-    pub json: bool,
-}
-
-impl Shared {
-    /// Prints a command's result: `value` with `--json`, else `text`.
-    pub fn result(self, value: &Value, text: &str) {
-        if self.json {
-            println!("{value}");
-        } else if !self.quiet {
-            println!("{text}");
-        }
-    }
-
-    /// A bar for bytes.
-    pub fn bytes_bar(self, total: u64) -> ProgressBar {
-        self.bar(total, "{bar:40} {bytes}/{total_bytes} {eta}")
-    }
-
-    /// A bar that counts what `unit` names.
-    pub fn count_bar(self, unit: &str, total: usize) -> ProgressBar {
-        self.bar(total as u64, &format!("{{bar:30}} {unit} {{pos}}/{{len}} {{eta}}"))
-    }
-
-    /// A bar on stderr; hidden where that is no terminal.
-    fn bar(self, total: u64, template: &str) -> ProgressBar {
-        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
-        ProgressBar::with_draw_target(Some(total), target).with_style(style)
-    }
 }
 
 /// Sets up this thread, and those that share its work, for speed.
@@ -147,14 +109,5 @@ fn run(cli: &Cli) -> Result<()> {
         Command::EvalInpaint(args) => eval_inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Scenes(args) => scenes::run(args, &cli.shared),
-    }
-}
-
-/// Bytes as people read them.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
 }

@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
 use crate::pipeline::options::Values;
-use crate::pipeline::probe::Output;
+use crate::pipeline::probe::ProbeOutput;
 
 /// The f32, i32 and i64 tensors of a file, widened to f32; others are left out.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
@@ -32,13 +32,13 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 /// Writes tensors under a temporary name, then renames.
-pub fn write(path: &Path, tensors: &[(String, Output)]) -> Result<()> {
+pub fn write(path: &Path, tensors: &[(String, ProbeOutput)]) -> Result<()> {
     let views: Vec<(&String, TensorView)> = tensors
         .iter()
         .map(|(name, output)| {
             let (dtype, shape, bytes) = match output {
-                Output::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
-                Output::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
+                ProbeOutput::Float(v) => (Dtype::F32, &v.shape, bytemuck::cast_slice(&v.data)),
+                ProbeOutput::Int { shape, data } => (Dtype::I32, shape, bytemuck::cast_slice(data)),
             };
             TensorView::new(dtype, shape.clone(), bytes)
                 .map(|view| (name, view))

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{Shared, size};
-use crate::convert::shard::Watch;
+use super::shared::{Shared, size};
+use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
 use crate::train::config::{Kind, TrainConfig};
 use crate::train::run::{Begin, Monitor, run as train};
@@ -68,8 +68,8 @@ struct Terminal {
     stop: Arc<AtomicBool>,
 }
 
-impl Watch for Terminal {
-    fn progress(&mut self, _: u64, _: u64) {}
+impl Progress for Terminal {
+    fn update(&mut self, _: u64, _: u64) {}
 
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

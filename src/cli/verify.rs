@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Shared, size};
+use super::shared::{Shared, size};
 use crate::bundle::folder::{read_manifest, verify_folder};
 use crate::error::Result;
 

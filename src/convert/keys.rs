@@ -2,7 +2,7 @@
 
 use safetensors::tensor::Dtype;
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use crate::error::{Error, Result};
 
 /// What becomes of a foreign tensor.

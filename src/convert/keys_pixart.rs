@@ -1,6 +1,6 @@
 //! The PixArt transformer's names: as diffusers saves them (which are ours), and as the authors' `.pth` files have them.
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use super::keys::{Key, numbered, swap};
 
 /// Wrappers that training scripts put in front of every name.

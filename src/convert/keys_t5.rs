@@ -1,6 +1,6 @@
 //! The T5 encoder's names: transformers' own, with one name for the embedding table.
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use super::keys::{Key, numbered};
 
 /// Both names a checkpoint may give the embedding table.

@@ -1,6 +1,6 @@
 //! The autoencoders' names: diffusers' own, older diffusers attention names, and TAESD's original numbering.
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use super::keys::{Key, numbered};
 
 /// Attention of an autoencoder, before and after diffusers renamed it.

@@ -1,24 +1,30 @@
-//! Foreign checkpoints become bundles.
+//! Checkpoints become bundles.
 //!
 //! ```text
-//! SRC ─ foreign (names, shapes, places) ─ keys* (our names) ─ transformer, text_encoder, vae, scheduler (configurations)
+//! SRC ─ checkpoint* (names, shapes, places) ─ keys* (our names) ─ transformer, text_encoder, vae, scheduler (configurations)
 //!     ─ policy (an encoding for each tensor), quantize
 //!     ─ shard (read, encode, write, hash: one chunk at a time) ─ output (a folder that appears whole, or not at all)
 //! ```
 
-pub mod foreign;
+pub mod checkpoint;
+mod checkpoint_file;
+pub mod checkpoint_tensor;
+mod from_bundle;
 mod json;
 mod keys;
 mod keys_pixart;
 mod keys_t5;
 mod keys_vae;
+mod model;
+mod options;
 mod output;
 mod pickle;
 pub mod policy;
+pub mod progress;
 pub mod quality;
 pub mod quantize;
-mod rebundle;
 mod routing;
+mod safetensors_file;
 mod scheduler;
 pub mod shard;
 mod source;
@@ -30,47 +36,18 @@ mod transformer;
 mod vae;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
 use crate::bundle::load::hex;
 use crate::bundle::manifest::{FORMAT, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, Provenance};
 use crate::error::{Error, Result};
-use foreign::Tensors;
-use output::Output;
-use policy::Policy;
-use shard::{Loss, Tally, Watch};
-pub use source::Model;
-
-/// What to convert, and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// A diffusers folder, a checkpoint file of the transformer alone, or a bundle that is not quantized.
-    pub src: PathBuf,
-    /// The folder the bundle becomes.
-    pub out: PathBuf,
-    /// Replaces a bundle that is there.
-    pub force: bool,
-    /// The bundle's name; the source's by default.
-    pub name: Option<String>,
-    pub license: Option<String>,
-    pub policy: Policy,
-    /// Runs the transformer before and after, where it is quantized.
-    pub probe: bool,
-    /// Bytes of a chunk, at most.
-    pub chunk_bytes: u64,
-    /// Routers and keep ratios in a file of their own.
-    pub routers: Option<PathBuf>,
-    /// A tiny autoencoder.
-    pub vae_tiny: Option<PathBuf>,
-    pub without_text_encoder: bool,
-    pub without_vae: bool,
-    /// Attention heads, where the source does not tell.
-    pub heads: Option<usize>,
-    /// Latent side the model was trained for, where the source does not tell.
-    pub sample_size: Option<usize>,
-}
+use checkpoint_tensor::Tensors;
+pub use model::SourceModel;
+pub use options::ConvertOptions;
+use output::OutputFolder;
+use progress::Progress;
+use shard::{Loss, ShardPlan, Tally};
 
 /// A bundle, and what encoding it cost.
 #[derive(Debug)]
@@ -85,14 +62,14 @@ pub struct Converted {
 /// Converts `options.src`; the bundle is then at `options.out`.
 ///
 /// Fails with `MODEL_INVALID` on a tensor or a setting that is not PixArt's, `INTEGRITY` on a damaged file, `INVALID_INPUT` on an
-/// argument, `CANCELLED` when `watch` says so; whatever fails, nothing is left behind.
-pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Converted> {
+/// argument, `CANCELLED` when `progress` says so; whatever fails, nothing is left behind.
+pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<Converted> {
     if let (Ok(src), Ok(out)) = (options.src.canonicalize(), options.out.canonicalize())
         && src.starts_with(&out)
     {
         return Err(Error::input("out", format!("{} holds the source", options.out.display())));
     }
-    let output = Output::create(&options.out, options.force)?;
+    let output = OutputFolder::create(&options.out, options.force)?;
     let mut model = source::open(options)?;
     if let Some(path) = &options.routers {
         model.routing = Some(routing::from_file(path, &mut model.transformer, &model.parts.transformer)?);
@@ -102,10 +79,10 @@ pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Converted> {
         model.parts.vae_tiny = Some(config);
         model.vae_tiny = tensors;
     }
-    let (manifest, losses) = write(&model, options, &output, watch)?;
+    let (manifest, losses) = write(&model, options, &output, progress)?;
     let probed = options.probe && !losses.is_empty();
     let psnr = probed.then(|| quality::psnr(&model, output.dir())).transpose()?;
-    if watch.cancelled() {
+    if progress.cancelled() {
         return Err(Error::Cancelled);
     }
     output.finish()?;
@@ -115,9 +92,9 @@ pub fn convert(options: &Options, watch: &mut dyn Watch) -> Result<Converted> {
 /// Writes `model` as the bundle `options.out`; of the other options, those about sources are not read.
 ///
 /// Fails as [`convert`] does.
-pub fn bundle(model: &Model, options: &Options, watch: &mut dyn Watch) -> Result<Manifest> {
-    let output = Output::create(&options.out, options.force)?;
-    let (manifest, _) = write(model, options, &output, watch)?;
+pub fn bundle(model: &SourceModel, options: &ConvertOptions, progress: &mut dyn Progress) -> Result<Manifest> {
+    let output = OutputFolder::create(&options.out, options.force)?;
+    let (manifest, _) = write(model, options, &output, progress)?;
     output.finish()?;
     Ok(manifest)
 }
@@ -125,7 +102,12 @@ pub fn bundle(model: &Model, options: &Options, watch: &mut dyn Watch) -> Result
 type Written = (Manifest, BTreeMap<String, Loss>);
 
 /// Writes the files of `model`, the manifest last.
-fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watch) -> Result<Written> {
+fn write(
+    model: &SourceModel,
+    options: &ConvertOptions,
+    output: &OutputFolder,
+    progress: &mut dyn Progress,
+) -> Result<Written> {
     let parts: [(Part, &Tensors); 4] = [
         (Part::Transformer, &model.transformer),
         (Part::TextEncoder, &model.text_encoder),
@@ -134,7 +116,7 @@ fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watc
     ];
     let plans = parts.iter().map(|(part, tensors)| shard::plan(*part, tensors, &options.policy, options.chunk_bytes));
     let plans = plans.collect::<Result<Vec<_>>>()?;
-    let total = plans.iter().map(shard::Plan::bytes).sum();
+    let total = plans.iter().map(ShardPlan::bytes).sum();
     let mut manifest = Manifest {
         format: FORMAT.into(),
         format_version: FORMAT_VERSION,
@@ -147,12 +129,12 @@ fn write(model: &Model, options: &Options, output: &Output, watch: &mut dyn Watc
         },
         files: vec![],
         parts: model.parts.clone(),
-        tensors: plans.iter().flat_map(shard::Plan::entries).collect(),
+        tensors: plans.iter().flat_map(ShardPlan::entries).collect(),
         routing: model.routing.clone(),
     };
     let mut tally = Tally { total, ..Default::default() };
     for plan in &plans {
-        manifest.files.extend(plan.write(output.dir(), &mut tally, watch)?);
+        manifest.files.extend(plan.write(output.dir(), &mut tally, progress)?);
     }
     if let Some(bytes) = &model.tokenizer {
         manifest.files.push(shard::write_file(output.dir(), tokenizer::FILE, Part::Tokenizer, bytes)?);
@@ -176,7 +158,7 @@ fn version(manifest: &Manifest) -> String {
     hex(&hash.finalize()).chars().take(16).collect()
 }
 
-fn stem(options: &Options) -> String {
+fn stem(options: &ConvertOptions) -> String {
     let path = options.src.canonicalize().unwrap_or_else(|_| options.src.clone());
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
     name.map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())

@@ -7,13 +7,13 @@ use crate::error::{Error, Result};
 
 /// A folder that is deleted unless it is finished.
 #[derive(Debug)]
-pub struct Output {
+pub struct OutputFolder {
     target: PathBuf,
     temporary: PathBuf,
     force: bool,
 }
 
-impl Output {
+impl OutputFolder {
     /// Prepares to write `target`. Something that is there already is replaced only by `force`, and only if it is a bundle.
     pub fn create(target: &Path, force: bool) -> Result<Self> {
         let fault = |reason: &str| Error::input("out", format!("{} {reason}", target.display()));
@@ -53,7 +53,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for OutputFolder {
     fn drop(&mut self) {
         if self.temporary.exists() {
             // Nothing better can be done here about a folder that cannot be deleted than to leave it.

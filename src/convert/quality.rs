@@ -6,8 +6,8 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::model::SourceModel;
 use super::shard::Loss;
-use super::source::Model;
 use crate::bundle::Weights;
 use crate::bundle::config::TransformerConfig;
 use crate::bundle::folder::load_folder;
@@ -28,7 +28,7 @@ const SEED: u64 = 2024;
 /// timesteps with a caption of noise: the range of the source's output over the root mean square of the difference.
 ///
 /// Both are in memory in f32, one after the other.
-pub fn psnr(model: &Model, dir: &Path) -> Result<f64> {
+pub fn psnr(model: &SourceModel, dir: &Path) -> Result<f64> {
     let device = device::cpu();
     let config = &model.parts.transformer;
     let mut weights = Weights::new(&device);

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::foreign::{self, Foreign, Tensors};
+use super::checkpoint;
+use super::checkpoint_tensor::{CheckpointTensor, Tensors};
 use super::keys::numbered;
 use crate::bundle::config::TransformerConfig;
 use crate::bundle::manifest::{Preset, Routing, ScoreScale};
@@ -18,8 +19,8 @@ const LEARNED: &str = "learned";
 #[derive(Debug, Default)]
 pub struct Ratios {
     /// By block.
-    keep: Vec<(usize, Foreign)>,
-    candidates: Vec<Foreign>,
+    keep: Vec<(usize, CheckpointTensor)>,
+    candidates: Vec<CheckpointTensor>,
 }
 
 impl Ratios {
@@ -69,7 +70,7 @@ pub fn from_checkpoint(tensors: &Tensors, ratios: &Ratios, config: &TransformerC
 
 /// The routing of a `--routers` file: `router.N` `[D]` for every layer and `keep` `[L]` or `[R, L]`. Its routers replace those in `tensors`.
 pub fn from_file(path: &Path, tensors: &mut Tensors, config: &TransformerConfig) -> Result<Routing> {
-    let file = foreign::open(path)?;
+    let file = checkpoint::open(path)?;
     let find =
         |name: &str| file.get(name).ok_or_else(|| Error::model(name, format!("{} does not hold it", path.display())));
     for n in 0..config.layers {
@@ -97,7 +98,7 @@ fn router_name(n: usize) -> String {
 }
 
 /// The bins a checkpoint lists, the same in every block.
-fn bins(candidates: &[Foreign]) -> Result<Vec<f64>> {
+fn bins(candidates: &[CheckpointTensor]) -> Result<Vec<f64>> {
     let Some(first) = candidates.first() else { return Ok(BINS.to_vec()) };
     let values = first.read()?;
     for other in candidates {

@@ -8,24 +8,17 @@ use half::slice::HalfFloatSliceExt;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use sha2::{Digest, Sha256};
 
-use super::foreign::{Foreign, Tensors};
+use super::checkpoint_tensor::{CheckpointTensor, Tensors};
 use super::policy::Policy;
+use super::progress::Progress;
 use super::quantize::quantize;
 use crate::bundle::load::hex;
 use crate::bundle::manifest::{Encoding, FileEntry, MAX_FILE_BYTES, Part, Piece, RowsEntry, TensorEntry};
 use crate::error::{Error, Result};
 
-/// What is told while a bundle is written, and asked: whether to go on.
-pub trait Watch {
-    /// `done` of `total` bytes are written.
-    fn progress(&mut self, done: u64, total: u64);
-    /// Whether the user asked to stop.
-    fn cancelled(&self) -> bool;
-}
-
 /// The chunks of a part, worked out before anything is read.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct ShardPlan<'a> {
     part: Part,
     tensors: &'a Tensors,
     policy: &'a Policy,
@@ -59,7 +52,7 @@ impl Loss {
 }
 
 /// Spreads the tensors of a part, by name, over chunks of at most `limit` bytes; a larger tensor is split by rows.
-pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64) -> Result<Plan<'a>> {
+pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64) -> Result<ShardPlan<'a>> {
     let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
     for (name, tensor) in tensors {
         if tensor.elements() == 0 {
@@ -95,7 +88,7 @@ pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64
         pieces.iter_mut().for_each(|piece| piece.file.clone_from(&file));
         pieces
     });
-    Ok(Plan { part, tensors, policy, chunks: chunks.collect() })
+    Ok(ShardPlan { part, tensors, policy, chunks: chunks.collect() })
 }
 
 /// `whole`, or its rows in pieces of at most `limit` bytes.
@@ -118,7 +111,7 @@ fn split(whole: Piece, limit: u64) -> Vec<Piece> {
     pieces.collect()
 }
 
-impl Plan<'_> {
+impl ShardPlan<'_> {
     /// Bytes of all tensors as they will be stored.
     pub fn bytes(&self) -> u64 {
         self.chunks.iter().flatten().map(Piece::bytes).sum()
@@ -147,17 +140,17 @@ impl Plan<'_> {
     }
 
     /// Writes the chunks into `dir`.
-    pub fn write(&self, dir: &Path, tally: &mut Tally, watch: &mut dyn Watch) -> Result<Vec<FileEntry>> {
+    pub fn write(&self, dir: &Path, tally: &mut Tally, progress: &mut dyn Progress) -> Result<Vec<FileEntry>> {
         let mut files = Vec::with_capacity(self.chunks.len());
         for pieces in &self.chunks {
             let mut stored = Vec::new();
             for piece in pieces {
-                if watch.cancelled() {
+                if progress.cancelled() {
                     return Err(Error::Cancelled);
                 }
                 stored.extend(self.encode(piece, tally)?);
                 tally.done += piece.bytes();
-                watch.progress(tally.done, tally.total);
+                progress.update(tally.done, tally.total);
             }
             let views = stored.iter().map(|(name, dtype, shape, bytes)| {
                 TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
@@ -204,7 +197,7 @@ impl Plan<'_> {
 /// A safetensors entry: name, type, shape and bytes.
 type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
 
-fn read(tensor: &Foreign, piece: &Piece) -> Result<Vec<f32>> {
+fn read(tensor: &CheckpointTensor, piece: &Piece) -> Result<Vec<f32>> {
     match piece.shape.first() {
         Some(&count) if piece.name != piece.tensor => tensor.rows(piece.start, count)?.read(),
         _ => tensor.read(),

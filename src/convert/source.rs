@@ -1,43 +1,31 @@
-//! A source as a model: every part's configuration, its tensors under our names, and where they come from.
+//! Opens what is converted: a bundle, a diffusers folder, or a file of the transformer alone.
 
 use std::path::Path;
 
 use serde_json::json;
 
-use super::Options;
-use super::foreign::{self, Tensors, open_folder};
+use super::checkpoint::{self, open_folder};
+use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::rename;
+use super::model::SourceModel;
+use super::options::ConvertOptions;
 use super::routing::{self, Ratios};
 use super::transformer::{self, Hints};
-use super::{keys_pixart, keys_t5, keys_vae, rebundle, scheduler, text_encoder, tokenizer, vae};
+use super::{from_bundle, keys_pixart, keys_t5, keys_vae, scheduler, text_encoder, tokenizer, vae};
 use crate::bundle::config::SchedulerConfig;
-use crate::bundle::manifest::{MANIFEST_FILE, Parts, Routing};
+use crate::bundle::manifest::{MANIFEST_FILE, Parts};
 use crate::error::{Error, Result};
 
 /// Tokens of a prompt that diffusers' pipelines use.
 const SIGMA_TOKENS: usize = 300;
 const ALPHA_TOKENS: usize = 120;
 
-/// A model whose tensors are still in their files.
-#[derive(Debug)]
-pub struct Model {
-    /// The kind of source, for the manifest.
-    pub source: &'static str,
-    pub parts: Parts,
-    pub transformer: Tensors,
-    pub text_encoder: Tensors,
-    pub vae: Tensors,
-    pub vae_tiny: Tensors,
-    pub tokenizer: Option<Vec<u8>>,
-    pub routing: Option<Routing>,
-}
-
 /// Opens the source: a folder with a manifest is a bundle, any other diffusers', a file is a transformer alone.
-pub fn open(options: &Options) -> Result<Model> {
+pub fn open(options: &ConvertOptions) -> Result<SourceModel> {
     let src = &options.src;
     if src.join(MANIFEST_FILE).is_file() {
-        return rebundle::open(src, options);
+        return from_bundle::open(src, options);
     }
     if src.is_dir() {
         return open_diffusers(src, options);
@@ -45,7 +33,7 @@ pub fn open(options: &Options) -> Result<Model> {
     if !src.is_file() {
         return Err(Error::input("SRC", format!("{} is neither a folder nor a file", src.display())));
     }
-    let tensors = keys_pixart::unwrapped(foreign::open(src)?);
+    let tensors = keys_pixart::unwrapped(checkpoint::open(src)?);
     let hints = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
     let original = keys_pixart::is_original(&tensors);
     let hints = hints.or(Hints::from_buffers(&tensors));
@@ -54,7 +42,7 @@ pub fn open(options: &Options) -> Result<Model> {
 }
 
 /// A model of the transformer alone, with the schedule that every PixArt was trained with.
-fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Result<Model> {
+fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Result<SourceModel> {
     let ratios = Ratios::find(&tensors);
     let original = keys_pixart::is_original(&tensors);
     let table = if original { keys_pixart::original } else { keys_pixart::diffusers };
@@ -69,7 +57,7 @@ fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Re
         vae_tiny: None,
         scheduler: SchedulerConfig::default(),
     };
-    Ok(Model {
+    Ok(SourceModel {
         source,
         parts,
         transformer,
@@ -82,7 +70,7 @@ fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Re
 }
 
 /// `model_index.json` and a folder for each component, or the transformer's folder alone.
-fn open_diffusers(src: &Path, options: &Options) -> Result<Model> {
+fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
     let index = src.join("model_index.json");
     let index = index.is_file().then(|| Config::read(&index)).transpose()?;
     if let Some(index) = &index {

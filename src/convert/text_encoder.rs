@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::count;
 use crate::bundle::config::{FeedForward, TextEncoderConfig};

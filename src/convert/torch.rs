@@ -7,7 +7,8 @@ use std::rc::Rc;
 use safetensors::tensor::Dtype;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::foreign::{Foreign, Source, Tensors};
+use super::checkpoint_file::CheckpointFile;
+use super::checkpoint_tensor::{CheckpointTensor, TensorLayout, Tensors};
 use super::pickle::{self, Pickle, Storage, Value};
 use crate::error::{Error, Result};
 
@@ -19,58 +20,58 @@ const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x
 const WRAPPERS: [&str; 2] = ["state_dict", "state_dict_ema"];
 
 /// The tensors of a `.pth`, `.pt` or `.bin` file.
-pub fn open(source: &Rc<Source>) -> Result<Tensors> {
-    let magic = source.read_at(0, source.len.min(LEGACY_MAGIC.len() as u64))?;
+pub fn open(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+    let magic = file.read_at(0, file.len.min(LEGACY_MAGIC.len() as u64))?;
     if magic.starts_with(b"PK") {
-        open_zip(source)
+        open_zip(file)
     } else if magic == LEGACY_MAGIC {
-        open_legacy(source)
+        open_legacy(file)
     } else {
-        Err(source.fault("neither a safetensors file nor one that torch.save wrote"))
+        Err(file.fault("neither a safetensors file nor one that torch.save wrote"))
     }
 }
 
 /// `NAME/data.pkl`, and storage `K` uncompressed in `NAME/data/K`.
-fn open_zip(source: &Rc<Source>) -> Result<Tensors> {
-    let fault = |e: zip::result::ZipError| source.fault(format!("not a readable zip archive: {e}"));
-    let mut zip = ZipArchive::new(source.reopen()?).map_err(fault)?;
+fn open_zip(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+    let fault = |e: zip::result::ZipError| file.fault(format!("not a readable zip archive: {e}"));
+    let mut zip = ZipArchive::new(file.reopen()?).map_err(fault)?;
     let mut names = zip.file_names().flatten();
     let pickle = names.find(|n| n.ends_with("/data.pkl") || n == "data.pkl").map(std::borrow::Cow::into_owned);
     drop(names);
-    let pickle = pickle.ok_or_else(|| source.fault("the archive holds no data.pkl"))?;
+    let pickle = pickle.ok_or_else(|| file.fault("the archive holds no data.pkl"))?;
     let folder = pickle.trim_end_matches("data.pkl").to_owned();
     if let Ok(order) = zip.by_name(&format!("{folder}byteorder")) {
         let mut text = String::new();
-        order.take(16).read_to_string(&mut text).map_err(|e| Error::io(&source.path, e))?;
+        order.take(16).read_to_string(&mut text).map_err(|e| Error::io(&file.path, e))?;
         if text.trim() != "little" {
-            return Err(source.fault(format!("its byte order is {text:?}")));
+            return Err(file.fault(format!("its byte order is {text:?}")));
         }
     }
     let mut bytes = Vec::new();
     let entry = zip.by_name(&pickle).map_err(fault)?;
-    entry.take(MAX_PICKLE).read_to_end(&mut bytes).map_err(|e| Error::io(&source.path, e))?;
-    let pickle = pickle::read(&source.path.display().to_string(), &bytes)?;
+    entry.take(MAX_PICKLE).read_to_end(&mut bytes).map_err(|e| Error::io(&file.path, e))?;
+    let pickle = pickle::read(&file.path.display().to_string(), &bytes)?;
 
-    tensors(source, &pickle, |storage, size| {
+    tensors(file, &pickle, |storage, size| {
         let name = format!("{folder}data/{}", storage.key);
-        let entry = zip.by_name(&name).map_err(|_| source.fault(format!("the archive holds no {name:?}")))?;
+        let entry = zip.by_name(&name).map_err(|_| file.fault(format!("the archive holds no {name:?}")))?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
-            return Err(source.fault(format!("{name:?} is compressed, which torch.save never does")));
+            return Err(file.fault(format!("{name:?} is compressed, which torch.save never does")));
         }
         if entry.size() < size {
-            return Err(source.fault(format!("{name:?} is shorter than the tensors in it")));
+            return Err(file.fault(format!("{name:?} is shorter than the tensors in it")));
         }
-        entry.data_start().ok_or_else(|| source.fault(format!("{name:?} is nowhere in the archive")))
+        entry.data_start().ok_or_else(|| file.fault(format!("{name:?} is nowhere in the archive")))
     })
 }
 
 /// Magic number, protocol, system and object, a pickle each, the list of storage keys, then the storages in that order.
-fn open_legacy(source: &Rc<Source>) -> Result<Tensors> {
-    let file = source.path.display().to_string();
-    let bytes = source.read_at(0, source.len.min(MAX_PICKLE))?;
+fn open_legacy(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+    let name = file.path.display().to_string();
+    let bytes = file.read_at(0, file.len.min(MAX_PICKLE))?;
     let mut at = 0;
     let mut next = || {
-        let pickle = pickle::read(&file, bytes.get(at..).unwrap_or_default())?;
+        let pickle = pickle::read(&name, bytes.get(at..).unwrap_or_default())?;
         at += pickle.len;
         Ok::<_, Error>(pickle)
     };
@@ -82,25 +83,25 @@ fn open_legacy(source: &Rc<Source>) -> Result<Tensors> {
     }
     let mut starts = BTreeMap::new();
     let mut start = at as u64;
-    let Value::List(keys_at) = keys.root else { return Err(source.fault("its storages are not listed")) };
+    let Value::List(keys_at) = keys.root else { return Err(file.fault("its storages are not listed")) };
     for key in keys.lists.get(keys_at).into_iter().flatten() {
-        let Value::Text(key) = key else { return Err(source.fault("a storage's key is not text")) };
-        let count = source.read_at(start, 8)?.try_into().map_or(0, u64::from_le_bytes);
-        let storage = sizes.get(&**key).ok_or_else(|| source.fault(format!("no tensor uses storage {key:?}")))?;
+        let Value::Text(key) = key else { return Err(file.fault("a storage's key is not text")) };
+        let count = file.read_at(start, 8)?.try_into().map_or(0, u64::from_le_bytes);
+        let storage = sizes.get(&**key).ok_or_else(|| file.fault(format!("no tensor uses storage {key:?}")))?;
         if count != storage.elements as u64 {
-            return Err(source.fault(format!("storage {key:?} has {count} elements, not {}", storage.elements)));
+            return Err(file.fault(format!("storage {key:?} has {count} elements, not {}", storage.elements)));
         }
         starts.insert(key.to_string(), start + 8);
         start = bytes_of(storage).and_then(|n| n.checked_add(start + 8)).unwrap_or(u64::MAX);
     }
-    tensors(source, &object, |storage, _| {
-        starts.get(&storage.key).copied().ok_or_else(|| source.fault(format!("storage {:?} is missing", storage.key)))
+    tensors(file, &object, |storage, _| {
+        starts.get(&storage.key).copied().ok_or_else(|| file.fault(format!("storage {:?} is missing", storage.key)))
     })
 }
 
 /// The tensors of the state dict in `pickle`; `locate` gives the byte in the file where a storage of so many bytes begins.
 fn tensors(
-    source: &Rc<Source>,
+    file: &Rc<CheckpointFile>,
     pickle: &Pickle,
     mut locate: impl FnMut(&Storage, u64) -> Result<u64>,
 ) -> Result<Tensors> {
@@ -108,7 +109,7 @@ fn tensors(
         Value::Dict(i) => pickle.dicts.get(*i).map(Vec::as_slice),
         _ => None,
     };
-    let root = entries(&pickle.root).ok_or_else(|| source.fault("it does not hold a dict of tensors"))?;
+    let root = entries(&pickle.root).ok_or_else(|| file.fault("it does not hold a dict of tensors"))?;
     let under =
         |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
     let entries = WRAPPERS.iter().find_map(|key| under(key)).unwrap_or(root);
@@ -131,10 +132,11 @@ fn tensors(
         let bytes = bytes_of(storage).ok_or_else(|| fault("its storage is not possible"))?;
         let offset = (tensor.offset * size) as u64 + locate(storage, bytes)?;
         let strides = Some(tensor.strides.clone());
-        found.insert(name.to_string(), Foreign::new(name, dtype, tensor.shape.clone(), strides, source, offset)?);
+        let layout = TensorLayout { dtype, shape: tensor.shape.clone(), strides, offset };
+        found.insert(name.to_string(), CheckpointTensor::new(name, layout, file)?);
     }
     if found.is_empty() {
-        return Err(source.fault("it does not hold a dict of tensors"));
+        return Err(file.fault("it does not hold a dict of tensors"));
     }
     Ok(found)
 }

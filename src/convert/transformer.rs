@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::foreign::Tensors;
+use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::count;
 use crate::bundle::config::TransformerConfig;

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::foreign::{self, Tensors, open_folder};
+use super::checkpoint::{self, open_folder};
+use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::{numbered, rename};
 use super::keys_vae;
@@ -53,7 +54,7 @@ pub fn tiny(path: &Path) -> Result<(TinyVaeConfig, Tensors)> {
     } else if path.is_dir() {
         (halves(path)?, None)
     } else {
-        (keys_vae::taesd_half(foreign::open(path)?), None)
+        (keys_vae::taesd_half(checkpoint::open(path)?), None)
     };
     let ours = tensors.keys().any(|name| name.contains(".layers."));
     let tensors = rename(tensors, "vae_tiny", if ours { keys_vae::tiny } else { keys_vae::taesd })?;
@@ -72,7 +73,7 @@ fn halves(dir: &Path) -> Result<Tensors> {
             weights && p.file_stem().is_some_and(|s| s.to_string_lossy().ends_with(half))
         };
         if let Some(file) = files.iter().rfind(is_half) {
-            all.extend(keys_vae::taesd_half(foreign::open(file)?));
+            all.extend(keys_vae::taesd_half(checkpoint::open(file)?));
         }
     }
     if all.keys().any(|name| name.starts_with("decoder.")) {

@@ -33,7 +33,7 @@ const SAMPLES: usize = 16;
 
 /// How prompts are drawn.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct EvalOptions {
     pub prompts: usize,
     pub steps: usize,
     pub guidance: f64,
@@ -93,7 +93,7 @@ impl Accuracy {
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub struct EvalRow {
     pub name: String,
     pub compression: String,
     pub accuracy: Accuracy,
@@ -118,8 +118,8 @@ pub struct Cost {
 
 /// A row, what it sums up, and the first of its pictures, `[3, side, side]` each.
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    pub row: Row,
+pub struct EvalOutcome {
+    pub row: EvalRow,
     /// Of every prompt.
     pub verdicts: Vec<(String, Verdict)>,
     pub samples: Vec<Vec<f32>>,
@@ -159,7 +159,7 @@ impl HeldOut {
     }
 
     /// What true pictures of the prompts score: the best a model can do.
-    pub fn truth(&self) -> Result<Outcome> {
+    pub fn truth(&self) -> Result<EvalOutcome> {
         let scenes = scenes(HELD_OUT_SEED, self.prompts.len()).enumerate();
         let drawn =
             scenes.map(|(i, scene)| self.score(i, &render(&scene, 2 * SIDE), 2 * SIDE)).collect::<Result<_>>()?;
@@ -174,10 +174,10 @@ impl HeldOut {
         &self,
         dir: &Path,
         device: &(dyn Fn() -> Result<Device> + Sync),
-        options: &Options,
+        options: &EvalOptions,
         compression: &Compression,
         progress: &(dyn Fn() + Sync),
-    ) -> Result<Outcome> {
+    ) -> Result<EvalOutcome> {
         reset_peak();
         let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
         let next = AtomicUsize::new(0);
@@ -217,7 +217,7 @@ impl HeldOut {
         Ok(Drawn { verdict, features, picture: (i < SAMPLES).then(|| picture.to_vec()), side })
     }
 
-    fn outcome(&self, name: String, compression: String, drawn: Vec<Drawn>, cost: Option<Cost>) -> Result<Outcome> {
+    fn outcome(&self, name: String, compression: String, drawn: Vec<Drawn>, cost: Option<Cost>) -> Result<EvalOutcome> {
         let mut accuracy = Accuracy::default();
         drawn.iter().for_each(|d| accuracy.add(d.verdict));
         let side = drawn.first().map_or(SIDE, |d| d.side);
@@ -225,8 +225,8 @@ impl HeldOut {
         let verdicts = captions.zip(drawn.iter().map(|d| d.verdict)).collect();
         let (features, pictures): (Vec<_>, Vec<_>) = drawn.into_iter().map(|d| (d.features, d.picture)).unzip();
         let frechet = Statistics::new(&features)?.frechet(&self.reference)?;
-        let row = Row { name, compression, accuracy, frechet, cost };
-        Ok(Outcome { row, verdicts, samples: pictures.into_iter().flatten().collect(), side })
+        let row = EvalRow { name, compression, accuracy, frechet, cost };
+        Ok(EvalOutcome { row, verdicts, samples: pictures.into_iter().flatten().collect(), side })
     }
 }
 
@@ -238,12 +238,12 @@ fn scenes(seed: u64, count: usize) -> impl Iterator<Item = Scene> {
 /// A loaded bundle and how it draws.
 struct Artist {
     pipeline: Rc<Pipeline>,
-    options: Options,
+    options: EvalOptions,
     compression: Compression,
 }
 
 impl Artist {
-    fn load(dir: &Path, device: Device, options: &Options, compression: &Compression) -> Result<Self> {
+    fn load(dir: &Path, device: Device, options: &EvalOptions, compression: &Compression) -> Result<Self> {
         let pipeline = Rc::new(Pipeline::new(load_folder(dir, &device, None)?)?);
         let side = pipeline.default_side();
         if side < SIDE {

@@ -36,7 +36,7 @@ const SAMPLES: usize = 8;
 
 /// What is compared.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct InpaintEvalOptions {
     pub scenes: usize,
     /// Shares of the picture that holes cover, in percent.
     pub holes: Vec<u32>,
@@ -81,7 +81,7 @@ impl Mode {
 /// A line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub struct InpaintEvalRow {
     pub name: String,
     /// Share of the picture that is redrawn, in percent.
     pub hole: u32,
@@ -108,7 +108,7 @@ pub struct Row {
 /// Rows, and the first pictures of each: what was given, then what came of it.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    pub rows: Vec<Row>,
+    pub rows: Vec<InpaintEvalRow>,
     pub samples: BTreeMap<u32, Vec<Vec<f32>>>,
     pub side: usize,
 }
@@ -120,7 +120,7 @@ pub struct Outcome {
 pub fn evaluate(
     dir: &Path,
     device: &(dyn Fn() -> Result<Device> + Sync),
-    options: &Options,
+    options: &InpaintEvalOptions,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Outcome> {
     let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
@@ -156,7 +156,7 @@ pub fn evaluate(
         for (m, mode) in options.modes.iter().enumerate() {
             let painted: Vec<&Painted> = done.iter().filter_map(|(_, modes)| modes.get(m)).collect();
             let (steps_ms, latency_ms) = times.get(m).copied().unwrap_or_default();
-            rows.push(Row { steps_ms, latency_ms, ..row(&name, hole, *mode, &painted) });
+            rows.push(InpaintEvalRow { steps_ms, latency_ms, ..row(&name, hole, *mode, &painted) });
         }
         let shown = done.into_iter().take(SAMPLES).flat_map(|(i, modes)| {
             let given = Task::new(hole, i as u64, side).image;
@@ -179,13 +179,13 @@ struct Painted {
     flops: u64,
 }
 
-fn row(name: &str, hole: u32, mode: Mode, painted: &[&Painted]) -> Row {
+fn row(name: &str, hole: u32, mode: Mode, painted: &[&Painted]) -> InpaintEvalRow {
     let share = |hit: fn(&Painted) -> bool| {
         let hits = painted.iter().filter(|p| hit(p)).count();
         Share { hits, asked: painted.len() }
     };
     let mean = |value: fn(&Painted) -> f64| painted.iter().map(|p| value(p)).sum::<f64>() / painted.len().max(1) as f64;
-    Row {
+    InpaintEvalRow {
         name: name.into(),
         hole,
         mode: mode.label(),
@@ -204,11 +204,11 @@ fn row(name: &str, hole: u32, mode: Mode, painted: &[&Painted]) -> Row {
 /// A loaded bundle and how it inpaints.
 struct Painter<'a> {
     pipeline: Rc<Pipeline>,
-    options: &'a Options,
+    options: &'a InpaintEvalOptions,
 }
 
 impl<'a> Painter<'a> {
-    fn load(dir: &Path, device: Device, options: &'a Options) -> Result<Self> {
+    fn load(dir: &Path, device: Device, options: &'a InpaintEvalOptions) -> Result<Self> {
         let pipeline = Rc::new(Pipeline::new(load_folder(dir, &device, None)?)?);
         let side = pipeline.default_side();
         if side < SIDE {

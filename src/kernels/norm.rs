@@ -3,7 +3,7 @@
 use burn::tensor::activation::silu;
 use burn::tensor::{DType, Tensor};
 
-use super::residual::{Row, SelectedTokens, gather};
+use super::residual::{ModulationRow, SelectedTokens, gather};
 #[cfg(feature = "webgpu")]
 use super::webgpu;
 
@@ -21,8 +21,8 @@ pub struct ModulatedNorm {
     pub x: Tensor<3>,
     /// Those of its tokens that are normed: `[B, k, 2]`; all where absent.
     pub selected: Option<SelectedTokens>,
-    pub shift: Row,
-    pub scale: Row,
+    pub shift: ModulationRow,
+    pub scale: ModulationRow,
     pub eps: f64,
     /// What a kernel stores it as; F32 where there is none.
     pub dtype: DType,
@@ -73,7 +73,7 @@ pub fn rms_norm_reference(x: Tensor<3>, weight: Tensor<1>, eps: f64) -> Tensor<3
 
 /// The numbers of a group norm.
 #[derive(Debug, Clone)]
-pub struct GroupNorm {
+pub struct GroupNormParameters {
     /// That the channels are split into.
     pub groups: usize,
     /// `[C]`.
@@ -84,7 +84,7 @@ pub struct GroupNorm {
 
 /// `(x - mean) / √(var + eps) · weight + bias` of `x` `[B, C, H, W]`, mean and (biased) variance over each group of channels and all
 /// pixels; then, where `rectify`, SiLU.
-pub fn group_norm(x: Tensor<4>, norm: GroupNorm, rectify: bool) -> Tensor<4> {
+pub fn group_norm(x: Tensor<4>, norm: GroupNormParameters, rectify: bool) -> Tensor<4> {
     #[cfg(feature = "webgpu")]
     if webgpu::runs(&x) {
         return webgpu::group_norm::group_norm(x, norm, rectify);
@@ -96,8 +96,8 @@ pub fn group_norm(x: Tensor<4>, norm: GroupNorm, rectify: bool) -> Tensor<4> {
 ///
 /// Means are taken over rows first and then over their results, which keeps millions of pixels exact in f32 and gives a GPU
 /// enough independent sums.
-pub fn group_norm_reference(x: Tensor<4>, norm: GroupNorm, rectify: bool) -> Tensor<4> {
-    let GroupNorm { groups, weight, bias, eps } = norm;
+pub fn group_norm_reference(x: Tensor<4>, norm: GroupNormParameters, rectify: bool) -> Tensor<4> {
+    let GroupNormParameters { groups, weight, bias, eps } = norm;
     let [b, c, h, w] = x.dims();
     let mean = |x: Tensor<4>| x.mean_dim(3).mean_dim(2); // [B, G, 1, 1]
     let x = x.reshape([b, groups, c / groups * h, w]); // [B, G, C/G·H, W]

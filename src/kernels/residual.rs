@@ -4,12 +4,12 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 /// One vector for all tokens of an image: row `row` of a table `[B, R, D]`, left where it lies.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct ModulationRow {
     pub table: Tensor<3>,
     pub row: usize,
 }
 
-impl Row {
+impl ModulationRow {
     /// `[B, 1, D]`.
     pub fn values(self) -> Tensor<3> {
         self.table.narrow(1, self.row, 1)
@@ -25,7 +25,7 @@ pub struct Residual {
     /// `[B, N, D]`, or `[1, N, D]` for every image of the batch.
     pub onto: Tensor<3>,
     /// 1 where absent.
-    pub gate: Option<Row>,
+    pub gate: Option<ModulationRow>,
     pub indexing: Option<TokenIndexing>,
 }
 
@@ -43,7 +43,7 @@ impl Residual {
         Self { onto, gate: None, indexing: None }
     }
 
-    pub fn gated(self, gate: Row) -> Self {
+    pub fn gated(self, gate: ModulationRow) -> Self {
         Self { gate: Some(gate), ..self }
     }
 

@@ -10,7 +10,7 @@ use crate::bundle::Scope;
 use crate::bundle::config::TransformerConfig;
 use crate::error::Result;
 use crate::kernels::cast::cast;
-use crate::kernels::residual::{Residual, Row, SelectedTokens, TokenIndexing};
+use crate::kernels::residual::{ModulationRow, Residual, SelectedTokens, TokenIndexing};
 use crate::kernels::weight::param;
 
 /// Tokens of the caption of [`Block::forward_for_tuning`].
@@ -93,7 +93,7 @@ impl Block {
     /// Keys and values that the tokens `x` `[B, S, D]` have in this block's self-attention.
     pub fn self_key_value(&self, x: Tensor<3>, modulation: Tensor<3>, dtype: DType) -> KeyValue {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation; // [B, 6, D]
-        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        let [shift, scale] = [0, 1].map(|row| ModulationRow { table: table.clone(), row });
         self.attn1.key_value(modulated_layer_norm(x, None, shift, scale, dtype))
     }
 
@@ -114,7 +114,7 @@ impl Block {
     ) -> (Tensor<3>, KeyValue) {
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation; // [B, 6, D]
         let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
-            core::array::from_fn(|row| Row { table: table.clone(), row });
+            core::array::from_fn(|row| ModulationRow { table: table.clone(), row });
 
         let Tokens { all, selected, weight } = tokens;
         let dtype = caption.dtype();

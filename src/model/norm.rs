@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor};
 use crate::bundle::Scope;
 use crate::error::Result;
 use crate::kernels::norm::{self, ModulatedNorm, modulated_norm, rms_norm};
-use crate::kernels::residual::{Row, SelectedTokens};
+use crate::kernels::residual::{ModulationRow, SelectedTokens};
 use crate::kernels::weight::param;
 
 /// Epsilon of PixArt's LayerNorms.
@@ -21,8 +21,8 @@ pub fn layer_norm(x: Tensor<3>) -> Tensor<3> {
 pub fn modulated_layer_norm(
     x: Tensor<3>,
     selected: Option<&SelectedTokens>,
-    shift: Row,
-    scale: Row,
+    shift: ModulationRow,
+    scale: ModulationRow,
     dtype: DType,
 ) -> Tensor<3> {
     modulated_norm(ModulatedNorm { x, selected: selected.cloned(), shift, scale, eps: LAYER_NORM_EPS, dtype })
@@ -83,7 +83,7 @@ mod tests {
     fn fused_norm_and_gelu_are_their_references() {
         for (b, n, d) in [(2, 5, 24), (3, 1, 7), (1, 64, 128)] {
             let shapes = [[b, n, d], [b, 6, d]];
-            let row = |t: &Tensor<3>, row| Row { table: t.clone(), row };
+            let row = |t: &Tensor<3>, row| ModulationRow { table: t.clone(), row };
             let fused =
                 traced(&shapes, |l| modulated_layer_norm(l[0].clone(), None, row(&l[1], 2), row(&l[1], 4), DType::F32));
             let reference =

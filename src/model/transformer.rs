@@ -16,7 +16,7 @@ use crate::bundle::Scope;
 use crate::bundle::config::TransformerConfig;
 use crate::error::{Error, Result};
 use crate::kernels::cast::{block_dtype, cast};
-use crate::kernels::residual::{Residual, Row};
+use crate::kernels::residual::{ModulationRow, Residual};
 use crate::kernels::weight::param;
 
 /// Pixels of an image along a latent cell, as alpha's size conditions count them.
@@ -192,7 +192,7 @@ impl Transformer {
         }
 
         let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
-        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        let [shift, scale] = [0, 1].map(|row| ModulationRow { table: table.clone(), row });
         let x = modulated_layer_norm(x, None, shift, scale, DType::F32);
         Ok(self.unpatchify(self.proj_out.forward(x), height, width))
     }

@@ -31,19 +31,19 @@ pub type Inputs = BTreeMap<String, Values>;
 
 /// A tensor that a part gave.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Output {
+pub enum ProbeOutput {
     Float(Values),
     Int { shape: Vec<usize>, data: Vec<i32> },
 }
 
-impl From<Values> for Output {
+impl From<Values> for ProbeOutput {
     fn from(values: Values) -> Self {
         Self::Float(values)
     }
 }
 
 /// Tensors by name, in the order of the computation.
-pub type Outputs = Vec<(String, Output)>;
+pub type Outputs = Vec<(String, ProbeOutput)>;
 
 impl Pipeline {
     /// Runs `part` on `inputs`; `tiny` takes the tiny VAE.
@@ -129,8 +129,8 @@ impl Pipeline {
         let shape = vec![rows.len(), tokens];
         Ok(vec![
             ("states".to_owned(), Values { shape: vec![rows.len(), tokens, width], data: states }.into()),
-            ("input_ids".to_owned(), Output::Int { shape: shape.clone(), data: ids }),
-            ("attention_mask".to_owned(), Output::Int { shape, data: mask }),
+            ("input_ids".to_owned(), ProbeOutput::Int { shape: shape.clone(), data: ids }),
+            ("attention_mask".to_owned(), ProbeOutput::Int { shape, data: mask }),
         ])
     }
 }
@@ -173,17 +173,17 @@ fn lengths(name: &str, mask: &Values) -> Result<Vec<usize>> {
         .collect()
 }
 
-fn named(name: &str, output: Output) -> Result<Outputs> {
+fn named(name: &str, output: ProbeOutput) -> Result<Outputs> {
     Ok(vec![(name.to_owned(), output)])
 }
 
-async fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Output> {
+async fn floats<const D: usize>(tensor: Tensor<D>) -> Result<ProbeOutput> {
     let shape = tensor.dims().to_vec();
     Ok(Values { shape, data: read_back(tensor).await? }.into())
 }
 
-async fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Result<Output> {
+async fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Result<ProbeOutput> {
     let shape = tensor.dims().to_vec();
     let values = read_back(tensor.float()).await?;
-    Ok(Output::Int { shape, data: values.into_iter().map(|v| v as i32).collect() })
+    Ok(ProbeOutput::Int { shape, data: values.into_iter().map(|v| v as i32).collect() })
 }

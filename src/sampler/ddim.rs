@@ -3,7 +3,7 @@
 //! Song et al., <https://arxiv.org/abs/2010.02502>, as diffusers' `DDIMScheduler` runs it with `clip_sample` off: leading
 //! timesteps without an offset, and a last step that lands on the clean estimate.
 
-use super::plan::{Next, Plan, StepPlan};
+use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule};
 use crate::Result;
 use crate::bundle::config::Prediction;
@@ -12,7 +12,7 @@ use crate::bundle::config::Prediction;
 ///
 /// # Errors
 /// `INVALID_INPUT` on `steps` outside `1..=T`.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<Plan> {
+pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<SolverPlan> {
     Schedule::check_steps(steps, schedule.timesteps())?;
     let stride = schedule.timesteps() / steps;
     let step = |i: usize| {
@@ -27,5 +27,5 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
             next_with_history: None,
         }
     };
-    Ok(Plan { steps: (0..steps).rev().map(step).collect(), init_sigma: 1.0 })
+    Ok(SolverPlan { steps: (0..steps).rev().map(step).collect(), init_sigma: 1.0 })
 }

@@ -2,7 +2,7 @@
 //!
 //! Yin et al., <https://arxiv.org/abs/2311.18828>; the timestep is the one the PixArt-Sigma authors distilled at.
 
-use super::plan::{Next, Plan, StepPlan};
+use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule};
 use crate::bundle::config::Prediction;
 use crate::{Error, Result};
@@ -11,7 +11,7 @@ const TIMESTEP: usize = 400;
 
 /// # Errors
 /// `INVALID_INPUT` on `steps` other than 1; `MODEL_INVALID` where training had no timestep 400.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<Plan> {
+pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<SolverPlan> {
     if schedule.timesteps() <= TIMESTEP {
         return Err(Error::model("scheduler.trainTimesteps", format!("DMD needs more than {TIMESTEP}")));
     }
@@ -26,5 +26,5 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
         next: Next::renoised(Level::CLEAN),
         next_with_history: None,
     };
-    Ok(Plan { steps: vec![step], init_sigma: 1.0 })
+    Ok(SolverPlan { steps: vec![step], init_sigma: 1.0 })
 }

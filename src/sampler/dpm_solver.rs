@@ -3,7 +3,7 @@
 //! Lu et al., <https://arxiv.org/abs/2211.01095>, as diffusers' `DPMSolverMultistepScheduler` runs it by default. The first
 //! step has no history and the last lands on σ = 0; both are of the first order.
 
-use super::plan::{Next, Plan, StepPlan};
+use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
 use crate::Result;
 use crate::bundle::config::Prediction;
@@ -12,7 +12,7 @@ use crate::bundle::config::Prediction;
 ///
 /// # Errors
 /// `INVALID_INPUT` on `steps` outside `1..=T − 1`: more would visit a timestep twice.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize, order: usize) -> Result<Plan> {
+pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize, order: usize) -> Result<SolverPlan> {
     let last = schedule.timesteps() - 1;
     Schedule::check_steps(steps, last)?;
     let timesteps: Vec<f64> =
@@ -31,7 +31,7 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize, order: us
             next_with_history: second.then(|| second_order(levels[i - 1], from, to)),
         }
     };
-    Ok(Plan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })
+    Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })
 }
 
 /// The first-order step with its clean estimate extrapolated to the midpoint: `m0 + (m0 − m1) / 2r`, `r = h0 / h`.

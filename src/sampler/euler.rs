@@ -2,7 +2,7 @@
 //!
 //! Karras et al., <https://arxiv.org/abs/2206.00364>, algorithm 1, as diffusers' `EulerDiscreteScheduler` runs it by default.
 
-use super::plan::{Next, Plan, StepPlan};
+use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
 use crate::Result;
 use crate::bundle::config::Prediction;
@@ -12,7 +12,7 @@ use crate::bundle::config::Prediction;
 ///
 /// # Errors
 /// `INVALID_INPUT` on `steps` outside `1..=T`.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<Plan> {
+pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<SolverPlan> {
     Schedule::check_steps(steps, schedule.timesteps())?;
     let ascending = linspace(0.0, (schedule.timesteps() - 1) as f64, steps);
     let timesteps: Vec<f64> = ascending.into_iter().rev().map(|t| f64::from(t as f32)).collect();
@@ -27,5 +27,5 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
         next: Next::along_the_ode(levels[i], levels[i + 1]),
         next_with_history: None,
     };
-    Ok(Plan { steps: (0..steps).map(step).collect(), init_sigma: levels[0].sigma })
+    Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: levels[0].sigma })
 }

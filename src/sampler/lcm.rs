@@ -2,7 +2,7 @@
 //!
 //! Luo et al., <https://arxiv.org/abs/2310.04378>, as diffusers' `LCMScheduler` runs it by default.
 
-use super::plan::{Next, Plan, StepPlan};
+use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
 use crate::bundle::config::Prediction;
 use crate::{Error, Result};
@@ -18,7 +18,7 @@ const SIGMA_DATA: f64 = 0.5;
 ///
 /// # Errors
 /// `INVALID_INPUT` on `steps` outside `1..=50`; `MODEL_INVALID` where training had fewer than 50 timesteps.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<Plan> {
+pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<SolverPlan> {
     let stride = schedule.timesteps() / ORIGINAL_STEPS;
     if stride == 0 {
         return Err(Error::model("scheduler.trainTimesteps", format!("LCM needs at least {ORIGINAL_STEPS}")));
@@ -38,7 +38,7 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
             next_with_history: None,
         }
     };
-    Ok(Plan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })
+    Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })
 }
 
 /// `c_skip · x + c_out · x0`: at timestep 0 the consistency function is the identity.

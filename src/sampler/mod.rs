@@ -31,12 +31,12 @@ pub use schedule::{Level, Schedule};
 use crate::Result;
 use crate::bundle::config::{SchedulerConfig, SolverKind};
 use field::combine;
-use plan::{Next, Plan};
+use plan::{Next, SolverPlan};
 
 /// A solver made ready for a number of steps. It holds no latents, so one sampler may serve many images.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    plan: Plan,
+    plan: SolverPlan,
     timesteps: Vec<f64>,
 }
 

@@ -4,7 +4,7 @@ use super::schedule::Level;
 
 /// All steps of one sampling run.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct SolverPlan {
     pub steps: Vec<StepPlan>,
     /// What unit noise is multiplied by to start.
     pub init_sigma: f64,

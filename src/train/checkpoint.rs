@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::config::TrainConfig;
 use super::controller::Controller;
+use super::exact;
 use super::export;
 use super::optimizer::AdamW;
 use super::parameters::Parameters;
@@ -42,22 +43,9 @@ pub struct State {
     pub loss: f64,
 }
 
-/// Numbers as the shortest text that is exactly them: JSON numbers may lose their last bit on the way back.
-pub mod exact {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&value.to_string())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-    }
-}
-
 /// The tensors of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Tensors {
+pub struct RunTensors {
     pub values: Parameters,
     pub average: Parameters,
     pub adam: AdamW,
@@ -82,7 +70,7 @@ pub fn fingerprint(config: &TrainConfig) -> Result<String> {
 ///
 /// # Errors
 /// `Io` naming the file.
-pub fn save(dir: &Path, tensors: &Tensors, state: &State) -> Result<()> {
+pub fn save(dir: &Path, tensors: &RunTensors, state: &State) -> Result<()> {
     let state = serde_json::to_string(state).map_err(|e| Error::internal(e.to_string()))?;
     let sources = [tensors.values.values(), tensors.average.values(), &tensors.adam.first, &tensors.adam.second];
     let named = KINDS.iter().zip(sources).flat_map(|(kind, all)| {
@@ -98,7 +86,7 @@ pub fn save(dir: &Path, tensors: &Tensors, state: &State) -> Result<()> {
 ///
 /// # Errors
 /// `Integrity` naming the file where it is damaged; `InvalidInput` on `resume` where it belongs to a run with other settings.
-pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(Tensors, State)> {
+pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunTensors, State)> {
     let path = dir.join(FILE);
     let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
     let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
@@ -127,7 +115,7 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(Tens
     let [values, average, first, second] = [read(KINDS[0])?, read(KINDS[1])?, read(KINDS[2])?, read(KINDS[3])?];
     let mut adam = AdamW::new(0, config.optimizer.betas);
     (adam.first, adam.second, adam.count) = (first.values().to_vec(), second.values().to_vec(), state.updates);
-    Ok((Tensors { values, average, adam }, state))
+    Ok((RunTensors { values, average, adam }, state))
 }
 
 /// The first setting that differs, as a path.

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::exact;
+use super::exact;
 
 /// The mean keep ratio is held within this of its target; λ aims at half of it.
 pub const BAND: f64 = 0.005;

@@ -10,8 +10,8 @@ use super::net::{Frame, RATIO};
 use super::parameters::Parameters;
 use crate::bundle::manifest::{Manifest, Preset, Routing, ScoreScale};
 use crate::convert::policy::{Policy, Scheme};
-use crate::convert::shard::Watch;
-use crate::convert::{self, Model, Options, foreign};
+use crate::convert::progress::Progress;
+use crate::convert::{self, ConvertOptions, SourceModel, checkpoint};
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable};
 
@@ -32,7 +32,7 @@ pub fn export(
     frame: &Frame,
     average: &Parameters,
     tokenizer: &[u8],
-    watch: &mut dyn Watch,
+    progress: &mut dyn Progress,
 ) -> Result<Manifest> {
     let merged = lora::merge(&frame.frozen, average)?;
     let path = config.work.join("weights.safetensors");
@@ -40,8 +40,8 @@ pub fn export(
     write(&path, trained.chain(merged.views()).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
 
     let (text_encoder, transformer) =
-        foreign::open(&path)?.into_iter().partition(|(name, _)| name.starts_with("text_encoder."));
-    let model = Model {
+        checkpoint::open(&path)?.into_iter().partition(|(name, _)| name.starts_with("text_encoder."));
+    let model = SourceModel {
         source: "diffcr-train",
         parts: frame.parts.clone(),
         transformer,
@@ -51,7 +51,7 @@ pub fn export(
         tokenizer: Some(tokenizer.to_vec()),
         routing: config.is_routed(kind).then(|| routing(config, frame, average)).transpose()?,
     };
-    let options = Options {
+    let options = ConvertOptions {
         src: path,
         out: config.out.clone(),
         force: true,
@@ -67,7 +67,7 @@ pub fn export(
         heads: None,
         sample_size: None,
     };
-    convert::bundle(&model, &options, watch)
+    convert::bundle(&model, &options, progress)
 }
 
 /// The table as it was learned, and its stretched presets.

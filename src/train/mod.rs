@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod controller;
 pub mod ema;
+mod exact;
 pub mod export;
 pub mod init;
 pub mod lora;

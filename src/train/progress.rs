@@ -10,7 +10,7 @@ const HEADER: &str = "step,stage,size,images,loss,mean_keep,target,lambda,rate,i
 
 /// A moment of the run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct LogRow {
     pub step: u64,
     pub stage: usize,
     pub size: usize,
@@ -27,7 +27,7 @@ pub struct Row {
     pub seconds: f64,
 }
 
-impl Row {
+impl LogRow {
     fn csv(&self) -> String {
         format!(
             "{},{},{},{},{:.6},{:.5},{:.5},{:.4},{:.3e},{:.1},{:.1}",
@@ -79,7 +79,7 @@ impl Row {
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    rows: Vec<Row>,
+    rows: Vec<LogRow>,
 }
 
 impl Log {
@@ -87,11 +87,11 @@ impl Log {
     pub fn open(dir: &Path, step: u64) -> Self {
         let path = dir.join("log.csv");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        let rows = text.lines().skip(1).filter_map(Row::parse).filter(|row| row.step <= step).collect();
+        let rows = text.lines().skip(1).filter_map(LogRow::parse).filter(|row| row.step <= step).collect();
         Self { path, rows }
     }
 
-    pub fn add(&mut self, row: Row) {
+    pub fn add(&mut self, row: LogRow) {
         self.rows.push(row);
     }
 
@@ -100,7 +100,7 @@ impl Log {
     /// # Errors
     /// `Io` naming the file.
     pub fn write(&self, table: Option<&[Vec<f64>]>) -> Result<()> {
-        let rows = self.rows.iter().map(Row::csv);
+        let rows = self.rows.iter().map(LogRow::csv);
         let text = std::iter::once(HEADER.to_owned()).chain(rows).collect::<Vec<_>>().join("\n") + "\n";
         replace(&self.path, text.as_bytes())?;
         let dir = self.path.parent().ok_or_else(|| Error::internal("the log has no folder"))?;
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_row_survives_the_file() {
-        let row = Row {
+        let row = LogRow {
             step: 20,
             stage: 1,
             size: 64,
@@ -134,11 +134,11 @@ mod tests {
             images_per_second: 61.0,
             seconds: 3725.0,
         };
-        assert_eq!(Row::parse(&row.csv()), Some(row.clone()));
+        assert_eq!(LogRow::parse(&row.csv()), Some(row.clone()));
         assert_eq!(
             row.line(100, true, 3725.0),
             "64px step 20/100 loss 0.0690 keep 0.912 λ 0.41 61 images/s 1:02:05 left"
         );
-        assert_eq!(Row::parse("step,stage"), None);
+        assert_eq!(LogRow::parse("step,stage"), None);
     }
 }

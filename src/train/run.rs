@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::checkpoint::{self, State, Tensors};
+use super::checkpoint::{self, RunTensors, State};
 use super::config::{Kind, Task, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::muon::{Matrix, Rates};
@@ -12,12 +12,12 @@ use super::noise::{MicroBatch, timesteps};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{Origin, groups, matrices, mean};
 use super::parameters::Parameters;
-use super::progress::{Log, Row};
+use super::progress::{Log, LogRow};
 use super::stage::Stage;
 use super::step::{Terms, Workers};
 use super::{ema, export, muon, reach};
 use crate::bundle::manifest::Manifest;
-use crate::convert::shard::Watch;
+use crate::convert::progress::Progress;
 use crate::data::random::Random;
 use crate::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
 use crate::device;
@@ -36,7 +36,7 @@ const AHEAD: usize = 2;
 const NEWEST: f64 = 0.02;
 
 /// Who watches a run.
-pub trait Monitor: Watch {
+pub trait Monitor: Progress {
     /// A line of progress.
     fn line(&mut self, line: &str);
 }
@@ -62,7 +62,7 @@ struct Run<'a> {
     frame: Frame,
     tokenizer: Tokenizer,
     tokenizer_bytes: Vec<u8>,
-    tensors: Tensors,
+    tensors: RunTensors,
     state: State,
     groups: Vec<Group>,
     matrices: Vec<Matrix>,
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
                     controller: Controller::new(config.routing.lambda),
                     loss: f64::NAN,
                 };
-                (Tensors { average: trained.clone(), values: trained.clone(), adam }, state)
+                (RunTensors { average: trained.clone(), values: trained.clone(), adam }, state)
             }
         };
         Ok(Self {
@@ -226,7 +226,7 @@ impl<'a> Run<'a> {
             let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
             return Err(Error::model("loss", reason));
         }
-        let Tensors { values, average, adam } = &mut self.tensors;
+        let RunTensors { values, average, adam } = &mut self.tensors;
         adam.update(values.values_mut(), &outcome.gradient, &self.groups, stage.rate * shape, shape);
         if let Some(rate) = config.optimizer.muon {
             let (pools, device) = (self.workers.pools(), self.workers.plain());
@@ -308,8 +308,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn row(&self, stage: &Stage, rate: f64, images_per_second: f64, total: u64) -> Row {
-        Row {
+    fn row(&self, stage: &Stage, rate: f64, images_per_second: f64, total: u64) -> LogRow {
+        LogRow {
             step: self.state.step,
             stage: self.state.stage,
             size: stage.size,

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use super::convert::{from_js, object, picture, take, throw, to_js, values_to_js};
 use super::run::Run;
 use crate::model::ratios::Compression;
-use crate::pipeline::probe::{Inputs, Output, Part};
+use crate::pipeline::probe::{Inputs, Part, ProbeOutput};
 use crate::pipeline::{self, EditOptions, GenerateOptions, Pipeline};
 
 /// A loaded bundle.
@@ -55,16 +55,17 @@ impl Model {
     pub async fn probe(&self, part: JsValue, inputs: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
         #[derive(serde::Deserialize, Default)]
         #[serde(default, deny_unknown_fields)]
-        struct Options {
+        struct ProbeOptions {
             compression: Compression,
             tiny: bool,
         }
-        let (part, inputs, options): (Part, Inputs, Options) = (from_js(part)?, from_js(inputs)?, from_js(options)?);
+        let (part, inputs, options): (Part, Inputs, ProbeOptions) =
+            (from_js(part)?, from_js(inputs)?, from_js(options)?);
         let outputs = self.pipeline.probe(part, &inputs, &options.compression, options.tiny).await.map_err(throw)?;
         let entries = outputs.iter().map(|(name, output)| {
             let value = match output {
-                Output::Float(values) => values_to_js(values)?,
-                Output::Int { shape, data } => {
+                ProbeOutput::Float(values) => values_to_js(values)?,
+                ProbeOutput::Int { shape, data } => {
                     object(&[("shape", to_js(shape)?), ("data", Int32Array::from(&data[..]).into())])?
                 }
             };

@@ -128,7 +128,7 @@ fn collect(dir: &Path, module: &mut Vec<String>, into: &mut BTreeMap<String, Str
 
 /// Without comments, strings and what is compiled for tests alone.
 fn code(text: &str) -> String {
-    let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let shipped = text.split("\nmod tests {").next().unwrap_or_default();
     let mut code = String::new();
     for line in shipped.lines() {
         let line = line.split("//").next().unwrap_or_default();

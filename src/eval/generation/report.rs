@@ -1,6 +1,6 @@
 //! The evaluation's rows as a text table, as CSV, and as a plot of accuracy over cost.
 
-use super::{Row, Share};
+use super::{EvalRow, Share};
 use crate::eval::judge::Verdict;
 
 const HEADINGS: [&str; 13] = [
@@ -21,7 +21,7 @@ const HEADINGS: [&str; 13] = [
 const PEAK: &str = "peak MiB";
 
 /// A row's cells under the headings; empty where there is nothing to tell.
-fn cells(row: &Row) -> Vec<String> {
+fn cells(row: &EvalRow) -> Vec<String> {
     let percent = |share: &Share| format!("{:.1}", share.percent());
     let of_cost = |value: fn(&super::Cost) -> String| row.cost.as_ref().map(value).unwrap_or_default();
     let a = &row.accuracy;
@@ -43,7 +43,7 @@ fn cells(row: &Row) -> Vec<String> {
     ]
 }
 
-fn table(rows: &[Row]) -> Vec<Vec<String>> {
+fn table(rows: &[EvalRow]) -> Vec<Vec<String>> {
     let headings = HEADINGS.iter().chain([&PEAK]).map(|h| (*h).to_owned()).collect();
     std::iter::once(headings).chain(rows.iter().map(cells)).collect()
 }
@@ -59,7 +59,7 @@ pub fn verdicts(verdicts: &[(String, Verdict)]) -> String {
 }
 
 /// Aligned columns; words to the left, numbers to the right.
-pub fn text(rows: &[Row]) -> String {
+pub fn text(rows: &[EvalRow]) -> String {
     let table = table(rows);
     let width =
         |column: usize| table.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
@@ -74,7 +74,7 @@ pub fn text(rows: &[Row]) -> String {
 }
 
 /// RFC 4180, with headings.
-pub fn csv(rows: &[Row]) -> String {
+pub fn csv(rows: &[EvalRow]) -> String {
     let quoted = |cell: &String| match cell.contains(['"', ',', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell.clone(),
@@ -88,8 +88,8 @@ const HEIGHT: f64 = 400.0;
 const MARGIN: f64 = 60.0;
 
 /// Prompt accuracy, with its standard error, over GFLOPs per image, as SVG; rows without a cost are left out.
-pub fn svg(rows: &[Row]) -> String {
-    let points: Vec<(&Row, f64)> = rows.iter().filter_map(|r| r.cost.map(|c| (r, c.gflops_per_image))).collect();
+pub fn svg(rows: &[EvalRow]) -> String {
+    let points: Vec<(&EvalRow, f64)> = rows.iter().filter_map(|r| r.cost.map(|c| (r, c.gflops_per_image))).collect();
     let most = points.iter().map(|p| p.1).fold(0.0, f64::max).max(1e-9) * 1.15;
     let x = |gflops: f64| MARGIN + gflops / most * (WIDTH - 2.0 * MARGIN);
     let y = |percent: f64| HEIGHT - MARGIN - percent / 100.0 * (HEIGHT - 2.0 * MARGIN);
@@ -131,12 +131,17 @@ mod tests {
     use super::super::{Accuracy, Cost};
     use super::*;
 
-    fn rows() -> Vec<Row> {
+    fn rows() -> Vec<EvalRow> {
         let mut accuracy = Accuracy::default();
         accuracy.prompt = Share { hits: 90, asked: 100 };
         let cost = Cost { skipped: 0.3, gflops_per_image: 1.5, latency_ms: 20.0, peak_mib: None };
-        let row =
-            |name: &str, cost| Row { name: name.into(), compression: "learned".into(), accuracy, frechet: 0.5, cost };
+        let row = |name: &str, cost| EvalRow {
+            name: name.into(),
+            compression: "learned".into(),
+            accuracy,
+            frechet: 0.5,
+            cost,
+        };
         vec![row("true", None), row("a,\"b\"<c>", Some(cost))]
     }
 

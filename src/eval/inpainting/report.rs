@@ -1,6 +1,6 @@
 //! The rows of an inpainting evaluation as an aligned table and as CSV.
 
-use super::Row;
+use super::InpaintEvalRow;
 
 const HEADINGS: [&str; 15] = [
     "bundle",
@@ -21,10 +21,11 @@ const HEADINGS: [&str; 15] = [
 ];
 
 /// A row's cells under the headings; costs also as shares of full compute (`off`), where that was run.
-fn cells(row: &Row, rows: &[Row]) -> Vec<String> {
+fn cells(row: &InpaintEvalRow, rows: &[InpaintEvalRow]) -> Vec<String> {
     let full = rows.iter().find(|r| (r.mode.as_str(), r.hole, &r.name) == ("off", row.hole, &row.name));
-    let of_full =
-        |value: fn(&Row) -> f64| full.map_or(String::new(), |f| format!("{:.1}", 100.0 * value(row) / value(f)));
+    let of_full = |value: fn(&InpaintEvalRow) -> f64| {
+        full.map_or(String::new(), |f| format!("{:.1}", 100.0 * value(row) / value(f)))
+    };
     vec![
         row.name.clone(),
         row.mode.clone(),
@@ -44,13 +45,13 @@ fn cells(row: &Row, rows: &[Row]) -> Vec<String> {
     ]
 }
 
-fn table(rows: &[Row]) -> Vec<Vec<String>> {
+fn table(rows: &[InpaintEvalRow]) -> Vec<Vec<String>> {
     let headings = HEADINGS.iter().map(|h| (*h).to_owned()).collect();
     std::iter::once(headings).chain(rows.iter().map(|row| cells(row, rows))).collect()
 }
 
 /// Aligned columns; words to the left, numbers to the right.
-pub fn text(rows: &[Row]) -> String {
+pub fn text(rows: &[InpaintEvalRow]) -> String {
     let table = table(rows);
     let width = |column: usize| table.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max();
     let line = |row: &Vec<String>| {
@@ -64,7 +65,7 @@ pub fn text(rows: &[Row]) -> String {
 }
 
 /// Comma-separated, with headings.
-pub fn csv(rows: &[Row]) -> String {
+pub fn csv(rows: &[InpaintEvalRow]) -> String {
     table(rows)
         .iter()
         .map(|row| row.iter().map(|cell| cell.replace(',', " ")).collect::<Vec<_>>().join(",") + "\n")
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn costs_are_told_as_shares_of_full_compute() {
-        let row = |mode: &str, gflops, steps_ms| Row {
+        let row = |mode: &str, gflops, steps_ms| InpaintEvalRow {
             name: "m".into(),
             hole: 10,
             mode: mode.into(),

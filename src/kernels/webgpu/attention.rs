@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Rounding, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::attention::AttentionInput;
-use crate::kernels::wgsl::attention::{Attention, Stream};
+use crate::kernels::wgsl::attention::{AttentionShader, Stream};
 
 /// Attention with heads so wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub fn attention_in(stream: Stream, input: AttentionInput) -> Tensor<4> {
         buffers.push(buffer);
     }
     let [query, key] = [0, 1].map(|i: usize| buffers[i].scalar());
-    let shader = Attention { vectors: d / 4, stream, bias: bias.is_some(), query, key };
+    let shader = AttentionShader { vectors: d / 4, stream, bias: bias.is_some(), query, key };
     if let Some(bias) = bias {
         let buffer = Buffer::strided(bias);
         words.extend((0..4).map(|dim| buffer.stride(dim)));

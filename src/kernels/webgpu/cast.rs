@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Rounding, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
-use crate::kernels::wgsl::cast::{Cast, WORKGROUP};
+use crate::kernels::wgsl::cast::{CastShader, WORKGROUP};
 use crate::kernels::wgsl::{Scalar, folded};
 
 /// BlockKey of a width.
@@ -60,7 +60,7 @@ pub fn cast<const D: usize>(x: Tensor<D>, to: DType) -> Tensor<D> {
     let x = Buffer::packed(x);
     let y = x.beside(shape, to);
     let count = shape.iter().product::<usize>() / 4;
-    let shader = Cast { from: x.scalar(), to: Scalar::of(to) };
+    let shader = CastShader { from: x.scalar(), to: Scalar::of(to) };
     let groups = folded(count.div_ceil(WORKGROUP));
     launch(shader, Launch { inputs: &[&x], outputs: &[&y], words: &[count], groups });
     y.float()

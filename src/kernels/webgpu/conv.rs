@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Rounding, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
-use crate::kernels::wgsl::conv::{ConvVariant, FEW, SharedConv, SlidingConv, Window, flag, tile_of};
+use crate::kernels::wgsl::conv::{ConvVariant, FEW, SharedConvShader, SlidingConvShader, Window, flag, tile_of};
 
 /// Convolutions alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,12 +114,12 @@ impl TiledConv {
 
     /// [`TiledConv::forward`] in one of its [`TiledConv::variants`].
     pub fn forward_in(&self, variant: ConvVariant, x: Tensor<4>, onto: Option<Tensor<4>>, relu: bool) -> Tensor<4> {
-        let Self { window, inputs, outputs, .. } = *self;
+        let Self { window, inputs, outputs: channels, .. } = *self;
         let [b, _, height, width] = x.dims();
         let [rows, columns] = window.stops([height, width]);
         let vector = inputs.is_multiple_of(4);
         let x = Buffer::packed(channels_last(x));
-        let shape = [b, rows, columns, outputs];
+        let shape = [b, rows, columns, channels];
         let y = x.beside(shape, DType::F32);
         let flags = [(self.bias.is_some(), flag::BIAS), (onto.is_some(), flag::ONTO), (relu, flag::RELU)];
         let flags = flags.iter().map(|&(on, flag)| if on { flag } else { 0 }).sum();
@@ -127,13 +127,15 @@ impl TiledConv {
         let bias = self.bias.clone().map_or_else(|| x.clone(), Buffer::packed);
         let onto = onto.map_or_else(|| x.clone(), |onto| Buffer::packed(channels_last(onto)));
         let units = if vector { inputs / 4 } else { inputs };
-        let words = [units, height, width, outputs, rows, columns, b, flags];
+        let words = [units, height, width, channels, rows, columns, b, flags];
         let inputs = [&x, &Buffer::packed(self.weight.clone()), &bias, &onto];
         // A dimension holds at most 65,535 workgroups.
         let folded = |[wide, down]: [usize; 2]| [wide, down.min(65_535), down.div_ceil(65_535)];
-        let on = |groups: [usize; 2]| Launch { inputs: &inputs, outputs: &[&y], words: &words, groups: folded(groups) };
+        let outputs = [&y];
+        let on =
+            |groups: [usize; 2]| Launch { inputs: &inputs, outputs: &outputs, words: &words, groups: folded(groups) };
         let slide = |columns| {
-            let shader = SlidingConv::new(window, vector, columns, outputs);
+            let shader = SlidingConvShader::new(window, vector, columns, channels);
             let groups = shader.groups(shape);
             launch(shader, on(groups));
         };
@@ -141,7 +143,7 @@ impl TiledConv {
             ConvVariant::Slide => slide(8),
             ConvVariant::Narrow => slide(4),
             ConvVariant::Shared => {
-                let shader = SharedConv { window };
+                let shader = SharedConvShader { window };
                 let groups = shader.groups(shape);
                 launch(shader, on(groups));
             }

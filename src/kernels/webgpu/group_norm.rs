@@ -4,17 +4,17 @@ use burn::tensor::{DType, Tensor};
 
 use super::conv::{channels_first, channels_last};
 use super::launch::{Buffer, Launch, launch};
-use crate::kernels::norm::GroupNorm;
+use crate::kernels::norm::GroupNormParameters;
 use crate::kernels::wgsl::folded;
-use crate::kernels::wgsl::group_norm::{self as wgsl, Stage, WORKGROUP};
+use crate::kernels::wgsl::group_norm::{GroupNormShader, Stage, WORKGROUP};
 
 /// Pieces that a map is cut into, at most, and pixels of one, at least.
 const PIECES: usize = 256;
 const PIXELS: usize = 64;
 
 /// Group normalization of `x` `[B, C, H, W]`; then, where asked, SiLU.
-pub fn group_norm(x: Tensor<4>, norm: GroupNorm, silu: bool) -> Tensor<4> {
-    let GroupNorm { groups, weight, bias, eps } = norm;
+pub fn group_norm(x: Tensor<4>, norm: GroupNormParameters, silu: bool) -> Tensor<4> {
+    let GroupNormParameters { groups, weight, bias, eps } = norm;
     let [b, c, h, w] = x.dims();
     let (pixels, channels) = (h * w, c / groups);
     let piece = pixels.div_ceil((pixels / PIXELS).clamp(1, PIECES));
@@ -30,7 +30,7 @@ pub fn group_norm(x: Tensor<4>, norm: GroupNorm, silu: bool) -> Tensor<4> {
         let eps = (eps as f32).to_bits() as usize;
         let words = [c / unit, groups, channels / unit, channels, pixels, piece, pieces, count, eps, usize::from(silu)];
         let groups = folded(count.div_ceil(WORKGROUP));
-        launch(wgsl::GroupNorm { stage, vector }, Launch { inputs, outputs: &[y], words: &words, groups });
+        launch(GroupNormShader { stage, vector }, Launch { inputs, outputs: &[y], words: &words, groups });
     };
     run(Stage::Pieces, &[&x], &parts, b * pieces * groups);
     run(Stage::Groups, &[&parts], &moments, b * groups);

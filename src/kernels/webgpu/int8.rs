@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::wgsl::folded;
 use crate::kernels::wgsl::format::Format;
-use crate::kernels::wgsl::quantize::{Quantize, UNIT, WORKGROUP};
+use crate::kernels::wgsl::quantize::{QuantizeShader, UNIT, WORKGROUP};
 
 /// `x` `[rows, in]` in 8 bits as the tile reads it next to a weight of that format: a row of words, then an f32 for each group of the
 /// row, its largest value over 127.
@@ -15,7 +15,7 @@ pub(super) fn quantize(x: &Buffer, weight: Format, [rows, inputs]: [usize; 2], g
     let words = [rows * groups, groups, group / UNIT];
     let workgroups = folded((rows * groups).div_ceil(WORKGROUP));
     launch(
-        Quantize { weight, x: x.scalar() },
+        QuantizeShader { weight, x: x.scalar() },
         Launch { inputs: &[x], outputs: &[&y], words: &words, groups: workgroups },
     );
     y

@@ -13,7 +13,7 @@ use crate::kernels::activation::Activation;
 use crate::kernels::residual::{Residual, TokenIndexing};
 use crate::kernels::weight::Weight;
 use crate::kernels::wgsl::format::Format;
-use crate::kernels::wgsl::gemm::{Gemm, Tile, flag};
+use crate::kernels::wgsl::gemm::{GemmShader, Tile, flag};
 use crate::kernels::wgsl::quantize::UNIT;
 
 /// Up to so many rows are few.
@@ -135,7 +135,7 @@ impl Call {
         if tile == Tile::Int8 {
             self.x = int8::quantize(&self.x, format, [rows, inputs], group);
         }
-        let shader = Gemm { weight: format, vector, tile, scalars: [self.x.scalar(), y.scalar()] };
+        let shader = GemmShader { weight: format, vector, tile, scalars: [self.x.scalar(), y.scalar()] };
         let [wide, high] = tile.sides();
         // A dimension holds at most 65,535 workgroups.
         let down = rows.div_ceil(high);

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Rounding, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::norm::ModulatedNorm;
-use crate::kernels::residual::Row;
+use crate::kernels::residual::ModulationRow;
+use crate::kernels::wgsl::Scalar;
+use crate::kernels::wgsl::norm::{ModulatedNormShader, RmsNormShader};
 use crate::kernels::wgsl::row_reduction::RowReduction;
-use crate::kernels::wgsl::{Scalar, norm as wgsl};
 
 /// Norms of rows so wide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +70,7 @@ pub fn modulated_norm_in(reduction: RowReduction, norm: ModulatedNorm) -> Tensor
     let words = [b * k, width, d, eps, k, n, gathered, shift_image, shift_at, scale_image, scale_at];
     let groups = reduction.groups(b * k);
     launch(
-        wgsl::ModulatedNorm { vector, reduction, y: Scalar::of(dtype) },
+        ModulatedNormShader { vector, reduction, y: Scalar::of(dtype) },
         Launch { inputs: &[&x, &shift, &scale, &selected], outputs: &[&y], words: &words, groups },
     );
     y.float()
@@ -89,7 +90,7 @@ pub fn rms_norm_in(reduction: RowReduction, x: Tensor<3>, weight: Tensor<1>, eps
     let words = [b * n, if vector { d / 4 } else { d }, d, (eps as f32).to_bits() as usize];
     let groups = reduction.groups(b * n);
     launch(
-        wgsl::RmsNorm { vector, reduction },
+        RmsNormShader { vector, reduction },
         Launch { inputs: &[&x, &weight], outputs: &[&y], words: &words, groups },
     );
     y.float()

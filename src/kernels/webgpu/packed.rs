@@ -9,7 +9,7 @@ use crate::device::resident;
 use crate::kernels::packed::PackedWords;
 use crate::kernels::wgsl::folded;
 use crate::kernels::wgsl::format::Format;
-use crate::kernels::wgsl::unpack::{Unpack, WORKGROUP};
+use crate::kernels::wgsl::unpack::{UnpackShader, WORKGROUP};
 
 /// A matrix `[out, in]` in words.
 #[derive(Module, Debug)]
@@ -85,7 +85,7 @@ impl PackedMatrix {
         let group = if format.is_scaled() { self.group / (4 * format.vectors()) } else { units };
         let inputs: Vec<&Buffer> = core::iter::once(&weight).chain(&scales).collect();
         let groups = folded(units.div_ceil(WORKGROUP));
-        launch(Unpack { format }, Launch { inputs: &inputs, outputs: &[&y], words: &[units, group], groups });
+        launch(UnpackShader { format }, Launch { inputs: &inputs, outputs: &[&y], words: &[units, group], groups });
         y.float()
     }
 }

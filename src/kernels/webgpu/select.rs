@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::select::Selected;
-use crate::kernels::wgsl::select::{Score, Select, TOKENS};
+use crate::kernels::wgsl::select::{ScoreShader, SelectShader, TOKENS};
 
 /// Products of an image up to which the workgroup that selects scores too.
 const FEW: usize = 1 << 17;
@@ -25,14 +25,14 @@ pub fn select(x: Tensor<3>, router: Tensor<2>, k: usize, gain: f32) -> Selected 
     let inputs = &[&x, &router];
     if k == n {
         let outputs = &[&score, &index, &tokens];
-        launch(Score { all: true }, Launch { inputs, outputs, words: &scoring, groups: many });
+        launch(ScoreShader { all: true }, Launch { inputs, outputs, words: &scoring, groups: many });
     } else if n * width > FEW {
-        launch(Score { all: false }, Launch { inputs, outputs: &[&score], words: &scoring, groups: many });
+        launch(ScoreShader { all: false }, Launch { inputs, outputs: &[&score], words: &scoring, groups: many });
         let outputs = &[&index, &tokens];
-        launch(Select { scored: true }, Launch { inputs: &[&score], outputs, words: &words, groups: one });
+        launch(SelectShader { scored: true }, Launch { inputs: &[&score], outputs, words: &words, groups: one });
     } else {
         let outputs = &[&score, &index, &tokens];
-        launch(Select { scored: false }, Launch { inputs, outputs, words: &words, groups: one });
+        launch(SelectShader { scored: false }, Launch { inputs, outputs, words: &words, groups: one });
     }
     Selected { index: index.int(), score: score.float(), tokens: tokens.float() }
 }

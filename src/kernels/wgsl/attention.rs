@@ -47,7 +47,7 @@ impl Display for Stream {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Attention {
+pub struct AttentionShader {
     /// Width of a head in vectors of four.
     pub vectors: usize,
     pub stream: Stream,
@@ -58,14 +58,14 @@ pub struct Attention {
     pub key: Scalar,
 }
 
-impl Attention {
+impl AttentionShader {
     /// Keys that a workgroup takes at a time.
     fn deep(&self) -> usize {
         (MEMORY / (2 * self.vectors * 16) / KEYS * KEYS).clamp(KEYS, 64)
     }
 }
 
-impl Shader for Attention {
+impl Shader for AttentionShader {
     fn workgroup(&self) -> [u32; 3] {
         [self.stream.workgroup() as u32, 1, 1]
     }

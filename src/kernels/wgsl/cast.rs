@@ -7,12 +7,12 @@ pub const WORKGROUP: usize = 64;
 
 /// Four values to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Cast {
+pub struct CastShader {
     pub from: Scalar,
     pub to: Scalar,
 }
 
-impl Shader for Cast {
+impl Shader for CastShader {
     fn workgroup(&self) -> [u32; 3] {
         [WORKGROUP as u32, 1, 1]
     }

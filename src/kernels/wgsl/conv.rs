@@ -114,11 +114,11 @@ const LOADS: usize = SIDE * DEEP / (SIDES * SIDES);
 ///
 /// Of channels in multiples of four, and weights in tiles of eight.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SharedConv {
+pub struct SharedConvShader {
     pub window: Window,
 }
 
-impl SharedConv {
+impl SharedConvShader {
     /// Workgroups along channels and along cells of an output `[B, H, W, C]`.
     pub fn groups(&self, [b, rows, columns, outputs]: [usize; 4]) -> [usize; 2] {
         let zoom = self.window.zoom();
@@ -127,7 +127,7 @@ impl SharedConv {
     }
 }
 
-impl Shader for SharedConv {
+impl Shader for SharedConvShader {
     fn workgroup(&self) -> [u32; 3] {
         [SIDES as u32, SIDES as u32, 1]
     }
@@ -153,7 +153,7 @@ const WORKGROUP: usize = 32;
 
 /// A convolution whose invocations each slide the window over a few columns of a row, and read what they need themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SlidingConv {
+pub struct SlidingConvShader {
     pub window: Window,
     /// Loads take four channels at once.
     pub vector: bool,
@@ -165,7 +165,7 @@ pub struct SlidingConv {
     pub width: usize,
 }
 
-impl SlidingConv {
+impl SlidingConvShader {
     pub fn new(window: Window, vector: bool, columns: usize, outputs: usize) -> Self {
         let channels = tile_of(outputs);
         let width = outputs.div_ceil(channels).next_power_of_two().min(8);
@@ -193,7 +193,7 @@ impl SlidingConv {
     }
 }
 
-impl Shader for SlidingConv {
+impl Shader for SlidingConvShader {
     fn workgroup(&self) -> [u32; 3] {
         [self.width as u32, (WORKGROUP / self.width) as u32, 1]
     }

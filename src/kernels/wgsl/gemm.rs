@@ -77,7 +77,7 @@ pub mod flag {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Gemm {
+pub struct GemmShader {
     pub weight: Format,
     /// Loads take four inputs at once, which needs rows of a multiple of four; only f32 weights can do without, and only
     /// [`Tile::Direct`].
@@ -87,7 +87,7 @@ pub struct Gemm {
     pub scalars: [Scalar; 2],
 }
 
-impl Shader for Gemm {
+impl Shader for GemmShader {
     fn workgroup(&self) -> [u32; 3] {
         match self.tile {
             Tile::Direct => [DIRECT[0] as u32, DIRECT[1] as u32, 1],
@@ -142,7 +142,7 @@ impl Shader for Gemm {
     }
 }
 
-impl Gemm {
+impl GemmShader {
     fn direct(&self, template: Template) -> Template {
         let [outputs, rows] = self.tile.sides();
         template

@@ -17,13 +17,13 @@ pub enum Stage {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GroupNorm {
+pub struct GroupNormShader {
     pub stage: Stage,
     /// Loads take four channels at once.
     pub vector: bool,
 }
 
-impl Shader for GroupNorm {
+impl Shader for GroupNormShader {
     fn workgroup(&self) -> [u32; 3] {
         [WORKGROUP as u32, 1, 1]
     }

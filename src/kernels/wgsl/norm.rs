@@ -6,7 +6,7 @@ use super::{Scalar, Shader};
 
 /// `LN(x) (1 + scale) + shift`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ModulatedNorm {
+pub struct ModulatedNormShader {
     /// Loads take four channels at once.
     pub vector: bool,
     pub reduction: RowReduction,
@@ -15,7 +15,7 @@ pub struct ModulatedNorm {
 
 /// `weight · x / √(mean(x²) + eps)`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RmsNorm {
+pub struct RmsNormShader {
     pub vector: bool,
     pub reduction: RowReduction,
 }
@@ -30,7 +30,7 @@ fn template(file: &str, vector: bool, reduction: RowReduction) -> Template {
     reduction.fill(Template::new(&[row_reduction::FUNCTIONS, file])).set("element", element).set("sum", sum)
 }
 
-impl Shader for ModulatedNorm {
+impl Shader for ModulatedNormShader {
     fn workgroup(&self) -> [u32; 3] {
         [self.reduction.workgroup() as u32, 1, 1]
     }
@@ -45,7 +45,7 @@ impl Shader for ModulatedNorm {
     }
 }
 
-impl Shader for RmsNorm {
+impl Shader for RmsNormShader {
     fn workgroup(&self) -> [u32; 3] {
         [self.reduction.workgroup() as u32, 1, 1]
     }

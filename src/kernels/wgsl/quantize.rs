@@ -11,12 +11,12 @@ pub const WORKGROUP: usize = 64;
 
 /// Groups of rows in 8 bits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Quantize {
+pub struct QuantizeShader {
     pub weight: Format,
     pub x: Scalar,
 }
 
-impl Shader for Quantize {
+impl Shader for QuantizeShader {
     fn workgroup(&self) -> [u32; 3] {
         [WORKGROUP as u32, 1, 1]
     }

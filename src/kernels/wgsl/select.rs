@@ -4,23 +4,23 @@ use super::Shader;
 use super::template::Template;
 
 const WORKGROUP: usize = 256;
-/// Tokens of a workgroup of [`Score`], and the invocations that share out one.
+/// Tokens of a workgroup of [`ScoreShader`], and the invocations that share out one.
 pub const TOKENS: usize = 4;
 const LANES: usize = 16;
 
 /// Scores `[B, N]`; where all tokens are kept, also their indices and who is selected.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Score {
+pub struct ScoreShader {
     pub all: bool,
 }
 
-/// Selection by scores: its own, or those that [`Score`] wrote.
+/// Selection by scores: its own, or those that [`ScoreShader`] wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Select {
+pub struct SelectShader {
     pub scored: bool,
 }
 
-impl Shader for Score {
+impl Shader for ScoreShader {
     fn workgroup(&self) -> [u32; 3] {
         [(TOKENS * LANES) as u32, 1, 1]
     }
@@ -35,7 +35,7 @@ impl Shader for Score {
     }
 }
 
-impl Shader for Select {
+impl Shader for SelectShader {
     fn workgroup(&self) -> [u32; 3] {
         [WORKGROUP as u32, 1, 1]
     }

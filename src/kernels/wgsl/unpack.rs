@@ -8,11 +8,11 @@ pub const WORKGROUP: usize = 64;
 
 /// A unit to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Unpack {
+pub struct UnpackShader {
     pub format: Format,
 }
 
-impl Shader for Unpack {
+impl Shader for UnpackShader {
     fn workgroup(&self) -> [u32; 3] {
         [WORKGROUP as u32, 1, 1]
     }

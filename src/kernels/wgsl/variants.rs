@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module};
 
-use super::attention::{Attention, Stream};
-use super::cast::Cast;
-use super::conv::{SharedConv, SlidingConv, Window};
+use super::attention::{AttentionShader, Stream};
+use super::cast::CastShader;
+use super::conv::{SharedConvShader, SlidingConvShader, Window};
 use super::format::Format;
-use super::gemm::{Gemm, Tile};
-use super::group_norm::{GroupNorm, Stage};
-use super::norm::{ModulatedNorm, RmsNorm};
-use super::quantize::Quantize;
+use super::gemm::{GemmShader, Tile};
+use super::group_norm::{GroupNormShader, Stage};
+use super::norm::{ModulatedNormShader, RmsNormShader};
+use super::quantize::QuantizeShader;
 use super::row_reduction::RowReduction;
-use super::select::{Score, Select};
-use super::unpack::Unpack;
+use super::select::{ScoreShader, SelectShader};
+use super::unpack::UnpackShader;
 use super::{Scalar, Shader};
 
 /// WebGPU's default `maxComputeWorkgroupStorageSize`.
@@ -64,22 +64,28 @@ fn products_in_every_tile_format_and_scalar() {
     for weight in Format::ALL {
         for scalars in SCALARS.into_iter().flat_map(|x| SCALARS.map(|y| [x, y])) {
             for tile in [Tile::Direct, Tile::Shared, Tile::Half, Tile::Thin] {
-                variants.push(Gemm { weight, vector: true, tile, scalars });
+                variants.push(GemmShader { weight, vector: true, tile, scalars });
             }
         }
     }
-    variants.extend(SCALARS.map(|x| Gemm { weight: Format::F32, vector: false, tile: Tile::Direct, scalars: [x, x] }));
+    variants.extend(SCALARS.map(|x| GemmShader {
+        weight: Format::F32,
+        vector: false,
+        tile: Tile::Direct,
+        scalars: [x, x],
+    }));
     check_all(variants);
     // Activations are words by then, whatever they were.
-    let int8 = |weight| SCALARS.map(|y| Gemm { weight, vector: true, tile: Tile::Int8, scalars: [Scalar::F32, y] });
+    let int8 =
+        |weight| SCALARS.map(|y| GemmShader { weight, vector: true, tile: Tile::Int8, scalars: [Scalar::F32, y] });
     check_all([Format::Q8, Format::Q4].into_iter().flat_map(int8));
 }
 
 #[test]
 fn quantizing_unpacking_and_casting() {
-    check_all([Format::Q8, Format::Q4].into_iter().flat_map(|weight| SCALARS.map(|x| Quantize { weight, x })));
-    check_all(Format::ALL.map(|format| Unpack { format }));
-    check_all(SCALARS.into_iter().flat_map(|from| SCALARS.map(|to| Cast { from, to })));
+    check_all([Format::Q8, Format::Q4].into_iter().flat_map(|weight| SCALARS.map(|x| QuantizeShader { weight, x })));
+    check_all(Format::ALL.map(|format| UnpackShader { format }));
+    check_all(SCALARS.into_iter().flat_map(|from| SCALARS.map(|to| CastShader { from, to })));
 }
 
 #[test]
@@ -87,7 +93,7 @@ fn attention_of_every_head_stream_and_scalar() {
     for vectors in 1..=32 {
         let scalars = SCALARS.into_iter().flat_map(|query| SCALARS.map(|key| (query, key)));
         let streams = scalars.flat_map(|(query, key)| {
-            let stream = move |stream| [false, true].map(|bias| Attention { vectors, stream, bias, query, key });
+            let stream = move |stream| [false, true].map(|bias| AttentionShader { vectors, stream, bias, query, key });
             Stream::ALL.into_iter().flat_map(stream)
         });
         check_all(streams);
@@ -97,12 +103,12 @@ fn attention_of_every_head_stream_and_scalar() {
 #[test]
 fn norms_of_rows_and_of_groups() {
     let each = || [false, true].into_iter().flat_map(|vector| RowReduction::ALL.map(|reduction| (vector, reduction)));
-    check_all(each().flat_map(|(vector, reduction)| SCALARS.map(|y| ModulatedNorm { vector, reduction, y })));
-    check_all(each().map(|(vector, reduction)| RmsNorm { vector, reduction }));
+    check_all(each().flat_map(|(vector, reduction)| SCALARS.map(|y| ModulatedNormShader { vector, reduction, y })));
+    check_all(each().map(|(vector, reduction)| RmsNormShader { vector, reduction }));
     for stage in [Stage::Pieces, Stage::Values] {
-        check_all([false, true].map(|vector| GroupNorm { stage, vector }));
+        check_all([false, true].map(|vector| GroupNormShader { stage, vector }));
     }
-    check_all([GroupNorm { stage: Stage::Groups, vector: true }]);
+    check_all([GroupNormShader { stage: Stage::Groups, vector: true }]);
 }
 
 #[test]
@@ -115,12 +121,12 @@ fn convolutions_of_every_window_the_autoencoders_have() {
         Window { doubled: true, ..same },
         Window { side: 1, padding: [(0, 0); 2], ..same },
     ];
-    check_all(windows.map(|window| SharedConv { window }));
+    check_all(windows.map(|window| SharedConvShader { window }));
     for window in windows {
         let mut variants = BTreeSet::new();
         for (vector, columns) in [(false, 4), (false, 8), (true, 4), (true, 8)] {
             for outputs in [1, 3, 4, 5, 8, 16, 32, 64, 130] {
-                let conv = SlidingConv::new(window, vector, columns, outputs);
+                let conv = SlidingConvShader::new(window, vector, columns, outputs);
                 if variants.insert(format!("{conv:?}")) {
                     check(&conv);
                 }
@@ -131,8 +137,8 @@ fn convolutions_of_every_window_the_autoencoders_have() {
 
 #[test]
 fn routers() {
-    check_all([false, true].map(|all| Score { all }));
-    check_all([false, true].map(|scored| Select { scored }));
+    check_all([false, true].map(|all| ScoreShader { all }));
+    check_all([false, true].map(|scored| SelectShader { scored }));
 }
 
 #[test]

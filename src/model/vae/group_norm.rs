@@ -48,8 +48,13 @@ impl GroupNorm {
         norm::group_norm(x, self.numbers(), true)
     }
 
-    fn numbers(&self) -> norm::GroupNorm {
-        norm::GroupNorm { groups: self.groups, weight: self.weight.val(), bias: self.bias.val(), eps: self.eps }
+    fn numbers(&self) -> norm::GroupNormParameters {
+        norm::GroupNormParameters {
+            groups: self.groups,
+            weight: self.weight.val(),
+            bias: self.bias.val(),
+            eps: self.eps,
+        }
     }
 }
 

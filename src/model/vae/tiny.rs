@@ -29,7 +29,7 @@ struct Encoder {
 #[derive(Module, Debug)]
 struct EncoderStage {
     conv: Conv2d,
-    blocks: Vec<Block>,
+    blocks: Vec<TinyBlock>,
 }
 
 /// A convolution; then stages of blocks, an enlargement, which the last stage lacks, and a convolution.
@@ -41,7 +41,7 @@ struct Decoder {
 
 #[derive(Module, Debug)]
 struct DecoderStage {
-    blocks: Vec<Block>,
+    blocks: Vec<TinyBlock>,
     conv: Conv2d,
 }
 
@@ -115,7 +115,7 @@ impl Encoder {
             };
             stages.push(EncoderStage {
                 conv: Conv2d::load(&mut layers.next(), conv)?,
-                blocks: Block::load_row(&mut layers, count, width)?,
+                blocks: TinyBlock::load_row(&mut layers, count, width)?,
             });
         }
         let conv_out = Conv2d::load(&mut layers.next(), Conv2dConfig::new(width, config.latent_channels, 3))?;
@@ -143,7 +143,7 @@ impl Decoder {
         layers.skip(); // ReLU
         let mut stages = Vec::new();
         for (stage, &count) in config.decoder_blocks.iter().enumerate() {
-            let blocks = Block::load_row(&mut layers, count, width)?;
+            let blocks = TinyBlock::load_row(&mut layers, count, width)?;
             let conv = if stage + 1 < config.decoder_blocks.len() {
                 layers.skip(); // Upsample
                 Conv2dConfig::new(width, width, 3).with_upsampling(config.upsampling_factor).without_bias()
@@ -167,13 +167,13 @@ impl Decoder {
 
 /// `relu(x + conv.4(relu(conv.2(relu(conv.0(x))))))`.
 #[derive(Module, Debug)]
-struct Block {
+struct TinyBlock {
     conv0: Conv2d,
     conv2: Conv2d,
     conv4: Conv2d,
 }
 
-impl Block {
+impl TinyBlock {
     fn load(scope: &mut Scope, width: usize) -> Result<Self> {
         let mut scope = scope.enter("conv");
         let mut conv = |index: usize| Conv2d::load(&mut scope.enter(index), Conv2dConfig::new(width, width, 3));

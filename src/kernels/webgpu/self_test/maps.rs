@@ -2,7 +2,7 @@
 
 use super::cases::Cases;
 use crate::error::Result;
-use crate::kernels::norm::{GroupNorm, group_norm_reference};
+use crate::kernels::norm::{GroupNormParameters, group_norm_reference};
 use crate::kernels::webgpu::compare::noise;
 use crate::kernels::webgpu::conv::{ConvReference, TiledConv, conv_reference};
 use crate::kernels::webgpu::group_norm::group_norm;
@@ -20,7 +20,7 @@ async fn norms(cases: &mut Cases<'_>) -> Result<()> {
     {
         let map = || noise([b, h, w, c], 1.0, device).permute([0, 3, 1, 2]) * 3.0 + 20.0;
         let (weight, bias) = (noise([c], 2.0, device), noise([c], 3.0, device));
-        let norm = || GroupNorm { groups, weight: weight.clone(), bias: bias.clone(), eps: 1e-6 };
+        let norm = || GroupNormParameters { groups, weight: weight.clone(), bias: bias.clone(), eps: 1e-6 };
         let ours = || group_norm(map(), norm(), silu);
         let reference = || group_norm_reference(map(), norm(), silu);
         cases.compare(format!("group norm {b}x{c}x{h}x{w} {groups}"), ours, reference).await?;

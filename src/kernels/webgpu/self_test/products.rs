@@ -9,7 +9,7 @@ use crate::device::has_packed_dot;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
 use crate::kernels::packed::{PackedMatrix, PackedWords};
-use crate::kernels::residual::{Residual, Row, TokenIndexing};
+use crate::kernels::residual::{ModulationRow, Residual, TokenIndexing};
 use crate::kernels::webgpu::compare::{floats, ints, noise, values};
 use crate::kernels::webgpu::int8;
 use crate::kernels::webgpu::launch::Buffer;
@@ -109,7 +109,7 @@ async fn tiles(cases: &mut Cases<'_>) -> Result<()> {
 /// Every kind of residual that an output `[B, k, D]` can go to, of 2k + 1 tokens where some are selected.
 fn residuals([b, k, d]: [usize; 3], device: &Device) -> [(&'static str, Residual); 5] {
     let onto = |tokens| Residual::new(noise([b, tokens, d], 4.0, device));
-    let gate = || Row { table: noise([b, 6, d], 5.0, device), row: 2 };
+    let gate = || ModulationRow { table: noise([b, 6, d], 5.0, device), row: 2 };
     let all = noise([b, 2 * k + 1, d], 6.0, device);
     let scattered = TokenIndexing::Scatter { selected: selected(b, k, device), all };
     let scattered = onto(k).gated(gate()).indexed(scattered);

@@ -8,7 +8,7 @@ use super::inputs::{as_f16, selected};
 use crate::error::Result;
 use crate::kernels::attention::AttentionInput;
 use crate::kernels::norm::{ModulatedNorm, modulated_norm_reference, rms_norm_reference};
-use crate::kernels::residual::Row;
+use crate::kernels::residual::ModulationRow;
 use crate::kernels::webgpu::attention::{AttentionKey, attention_in, attention_reference};
 use crate::kernels::webgpu::choices::{Rounding, TuneKey};
 use crate::kernels::webgpu::compare::{error, floats, ints, noise};
@@ -62,7 +62,7 @@ async fn norms(cases: &mut Cases<'_>) -> Result<()> {
     let device = cases.device;
     for [b, n, d] in [[2, 17, 24], [1, 70, 37], [3, 3, 128]] {
         let x = || noise([b, n, d], 1.0, device) * 5.0 + 2.0;
-        let row = |row| Row { table: noise([b, 6, d], 2.0, device), row };
+        let row = |row| ModulationRow { table: noise([b, 6, d], 2.0, device), row };
         for (name, tokens) in [("", None), (" slots", Some(selected(b, n / 2, device)))] {
             let norm = |dtype| ModulatedNorm {
                 x: x(),

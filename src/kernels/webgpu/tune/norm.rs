@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::tuner::{Tunable, input};
 use crate::kernels::norm::ModulatedNorm;
-use crate::kernels::residual::Row;
+use crate::kernels::residual::ModulationRow;
 use crate::kernels::webgpu::norm::{NormKey, modulated_norm_in};
 use crate::kernels::wgsl::row_reduction::RowReduction;
 
@@ -42,7 +42,7 @@ impl Tunable for Norms {
     }
 
     fn run(&self, reduction: RowReduction, [x, table]: &Self::Input) -> Tensor<3> {
-        let [shift, scale] = [0, 1].map(|row| Row { table: table.clone(), row });
+        let [shift, scale] = [0, 1].map(|row| ModulationRow { table: table.clone(), row });
         let norm = ModulatedNorm { x: x.clone(), selected: None, shift, scale, eps: 1e-6, dtype: DType::F32 };
         modulated_norm_in(reduction, norm)
     }

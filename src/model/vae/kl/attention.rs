@@ -16,7 +16,7 @@ const MAX_SCORES: usize = 1 << 24;
 
 /// `x + to_out(softmax(q kᵗ / √C) v)` with q, k, v projected from `group_norm(x)`.
 #[derive(Module, Debug)]
-pub struct Attention {
+pub struct MidAttention {
     group_norm: GroupNorm,
     to_q: Linear,
     to_k: Linear,
@@ -24,7 +24,7 @@ pub struct Attention {
     to_out: Linear,
 }
 
-impl Attention {
+impl MidAttention {
     pub fn load(scope: &mut Scope, channels: usize, groups: usize) -> Result<Self> {
         Ok(Self {
             group_norm: GroupNorm::load(&mut scope.enter("group_norm"), groups, channels, EPS)?,

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use super::attention::Attention;
+use super::attention::MidAttention;
 use super::resnet::Resnet;
 use crate::bundle::Scope;
 use crate::error::Result;
@@ -11,14 +11,14 @@ use crate::error::Result;
 #[derive(Module, Debug)]
 pub struct MidBlock {
     before: Resnet,
-    attention: Option<Attention>,
+    attention: Option<MidAttention>,
     after: Resnet,
 }
 
 impl MidBlock {
     pub fn load(scope: &mut Scope, channels: usize, groups: usize, attention: bool) -> Result<Self> {
         let attention = if attention {
-            Some(Attention::load(&mut scope.enter("attentions").enter(0), channels, groups)?)
+            Some(MidAttention::load(&mut scope.enter("attentions").enter(0), channels, groups)?)
         } else {
             None
         };

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Options;
-use super::foreign::{self, Foreign, Source, Tensors};
-use super::source::Model;
+use super::checkpoint_file::CheckpointFile;
+use super::checkpoint_tensor::{CheckpointTensor, Tensors};
+use super::model::SourceModel;
+use super::options::ConvertOptions;
+use super::safetensors_file::open_safetensors;
 use crate::bundle::folder::verify_folder;
 use crate::bundle::manifest::Part;
 use crate::error::{Error, Result};
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `Integrity` and `ManifestInvalid` as the loader's; `ModelInvalid` naming a tensor that is quantized already.
-pub fn open(src: &Path, options: &Options) -> Result<Model> {
+pub fn open(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
     let manifest = verify_folder(src, |_| ())?;
     let mut files: BTreeMap<&str, Tensors> = BTreeMap::new();
     let mut tokenizer = None;
@@ -23,7 +25,7 @@ pub fn open(src: &Path, options: &Options) -> Result<Model> {
         if entry.part == Part::Tokenizer {
             tokenizer = Some(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
         } else {
-            files.insert(&entry.path, foreign::open_safetensors(&Source::open(&path)?)?);
+            files.insert(&entry.path, open_safetensors(&CheckpointFile::open(&path)?)?);
         }
     }
     let mut parts: BTreeMap<&str, Tensors> = BTreeMap::new();
@@ -38,13 +40,13 @@ pub fn open(src: &Path, options: &Options) -> Result<Model> {
         let stored = stored.collect::<Result<Vec<_>>>()?;
         let tensor = match stored.as_slice() {
             [whole] if entry.file.is_some() => whole.clone(),
-            _ => Foreign::stacked(name, stored)?,
+            _ => CheckpointTensor::stacked(name, stored)?,
         };
         parts.entry(name.split('.').next().unwrap_or_default()).or_default().insert(name.clone(), tensor);
     }
     let mut take = |part: Part, wanted: bool| parts.remove(part.prefix()).filter(|_| wanted).unwrap_or_default();
     let (text, vae) = (!options.without_text_encoder, !options.without_vae);
-    let mut model = Model {
+    let mut model = SourceModel {
         source: "bundle",
         transformer: take(Part::Transformer, true),
         text_encoder: take(Part::TextEncoder, text),

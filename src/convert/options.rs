@@ -1,0 +1,34 @@
+//! What to convert, and how.
+
+use std::path::PathBuf;
+
+use super::policy::Policy;
+
+/// What to convert, and how.
+#[derive(Debug, Clone)]
+pub struct ConvertOptions {
+    /// A diffusers folder, a checkpoint file of the transformer alone, or a bundle that is not quantized.
+    pub src: PathBuf,
+    /// The folder the bundle becomes.
+    pub out: PathBuf,
+    /// Replaces a bundle that is there.
+    pub force: bool,
+    /// The bundle's name; the source's by default.
+    pub name: Option<String>,
+    pub license: Option<String>,
+    pub policy: Policy,
+    /// Runs the transformer before and after, where it is quantized.
+    pub probe: bool,
+    /// Bytes of a chunk, at most.
+    pub chunk_bytes: u64,
+    /// Routers and keep ratios in a file of their own.
+    pub routers: Option<PathBuf>,
+    /// A tiny autoencoder.
+    pub vae_tiny: Option<PathBuf>,
+    pub without_text_encoder: bool,
+    pub without_vae: bool,
+    /// Attention heads, where the source does not tell.
+    pub heads: Option<usize>,
+    /// Latent side the model was trained for, where the source does not tell.
+    pub sample_size: Option<usize>,
+}

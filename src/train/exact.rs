@@ -1,0 +1,11 @@
+//! Numbers as the shortest text that is exactly them, for serde's `with`: JSON numbers may lose their last bit on the way back.
+
+use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.to_string())
+}
+
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
