@@ -25,7 +25,7 @@ impl DeviceArg {
     pub fn init(self) -> Result<Device> {
         match self {
             Self::Cpu => Ok(device::cpu()),
-            Self::Gpu => device::gpu(),
+            Self::Gpu => device::gpu(0),
         }
     }
 }

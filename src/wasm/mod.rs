@@ -45,8 +45,15 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    pub async fn create() -> Result<Engine, JsValue> {
-        Ok(Self { device: crate::device::open().await.map_err(throw)? })
+    /// `device` is a `GPUDevice` of the page's to compute on; left out, the module asks for one of its own.
+    pub async fn create(device: JsValue) -> Result<Engine, JsValue> {
+        let page = Some(device).filter(|device| !device.is_undefined() && !device.is_null());
+        Ok(Self { device: crate::device::open(page).await.map_err(throw)? })
+    }
+
+    /// What the device can do.
+    pub fn profile(&self) -> Result<JsValue, JsValue> {
+        to_js(&crate::device::profile(&self.device))
     }
 
     #[wasm_bindgen(getter)]

@@ -29,7 +29,7 @@ type Values = Record<string, { shape: number[]; data: ArrayLike<number> }>;
 interface Model {
   probe(part: string, inputs: Values, options: object): Promise<Values>;
   generate(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<{ latents: { data: Float32Array }; routing?: RoutingRecord }> }>;
-  inpaint(options: object): Promise<{ step(): Promise<unknown>; finish(): Promise<Record<'latents' | 'decoded' | 'composite', { data: Float32Array }>> }>;
+  generate(options: object, edit: object): Promise<{ step(): Promise<unknown>; finish(): Promise<Record<'latents' | 'decoded' | 'composite', { data: Float32Array }>> }>;
 }
 declare global {
   var model: Model;
@@ -92,15 +92,15 @@ test('inpainting: latents, what the decoder draws, and the image with it in plac
     return { shape, data: [...data] };
   };
   const options = {
-    prompt: about.prompt, negativePrompt: about.negative_prompt, steps: about.steps, guidance: about.guidance, strength: about.strength,
-    image: plain('image'), mask: plain('mask'), latents: plain('noise'),
+    prompt: about.prompt, negativePrompt: about.negative_prompt, steps: about.steps, guidance: about.guidance, latents: plain('noise'),
   };
-  const found = await opened.page.evaluate(async (options) => {
-    const run = await model.inpaint(options);
+  const edit = { image: plain('image'), mask: plain('mask'), strength: about.strength };
+  const found = await opened.page.evaluate(async ({ options, edit }) => {
+    const run = await model.generate(options, edit);
     while ((await run.step()) !== undefined);
     const { latents, decoded, composite } = await run.finish();
     return { final_latents: [...latents.data], decoded: [...decoded.data], composite: [...composite.data] };
-  }, options);
+  }, { options, edit });
   for (const name of ['final_latents', 'decoded', 'composite'] as const) close(`inpaint ${name}`, found[name], tensor(reference, name));
   await opened.close();
 });
@@ -117,12 +117,13 @@ for (const bundle of ['sigma', 'routed']) {
       const { shape, data } = tensor(reference, name);
       return { shape, data: [...data] };
     };
-    const options = { prompt, steps: 8, guidance: 3, image: plain('image'), mask: plain('mask'), latents: plain('noise') };
-    const found = await opened.page.evaluate(async (options) => {
-      const run = await model.inpaint(options);
+    const options = { prompt, steps: 8, guidance: 3, latents: plain('noise') };
+    const edit = { image: plain('image'), mask: plain('mask') };
+    const found = await opened.page.evaluate(async ({ options, edit }) => {
+      const run = await model.generate(options, edit);
       while ((await run.step()) !== undefined);
       return [...(await run.finish()).latents.data];
-    }, options);
+    }, { options, edit });
     close(`${bundle} followed`, found, tensor(readSafetensors(latents), 'final_latents'));
     await opened.close();
   });

@@ -20,15 +20,15 @@ const model = await loadBundle(engine, SCENES, read);
 const { width: side } = model.info();
 const { heads, headDim } = model.info().parts.transformer;
 const prompt = { prompt: 'a large red star on a blue background', seed: 7, guidance: 3 };
-/** A grey square, of which the middle is drawn anew: some steps run its tokens alone, with keys and values remembered from others. */
+/** A grey square, of which the middle is drawn anew: some steps run its tokens alone, attending to cached keys and values of others. */
 const hole = { image: square(() => 128), mask: square((x, y) => (Math.max(Math.abs(x), Math.abs(y)) < side / 6 ? 255 : 0)) };
 
 /** Latents where blocks are known to be fastest with `chosen` between their kernels. */
 async function draw(chosen, precision) {
-  const known = { blocks: [{ class: { width: heads * headDim }, rows: 64, ways: [['f32', 2], ['f16', 1]], chosen }] };
+  const known = { blocks: [{ key: { width: heads * headDim }, rows: 64, variants: [['f32', 2], ['f16', 1]], chosen }] };
   const timings = await model.tune(0, precision, JSON.stringify(known));
   const drawn = await latents(await model.generate({ ...prompt, steps: 4 }));
-  const inpainted = await latents(await model.inpaint({ ...prompt, ...hole, steps: 6 }));
+  const inpainted = await latents(await model.generate({ ...prompt, steps: 6 }, hole));
   return { timings, drawn, inpainted };
 }
 

@@ -68,9 +68,9 @@ export class Pipeline {
       const [image, mask] = await pictures;
       throwIfAborted(options.signal);
       const inpaint = given(options, INPAINT);
-      const request = { ...asked(options), ...inpaint, image, mask };
+      const [request, edit] = [asked(options), { ...inpaint, image, mask }];
       const transfer = [image, mask].flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
-      const done = await this.#remote.call('done', (id) => ({ id, type: 'inpaint', request, previewEvery, returnLatents }), { ...call, transfer });
+      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request, edit, previewEvery, returnLatents }), { ...call, transfer });
       return this.#output(done, options, inpaint);
     });
   }

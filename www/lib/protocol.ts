@@ -127,8 +127,8 @@ export interface InpaintSettings {
   readonly feather?: number;
 }
 
-/** An image to change: `latents` is then the noise, `width` and `height` the size that it is worked on at. */
-export interface InpaintRequest extends RunRequest, InpaintSettings {
+/** An image to change: of the run, `latents` is then the noise, `width` and `height` the size that it is worked on at. */
+export interface EditRequest extends InpaintSettings {
   /** RGBA, or values `[1, 3, H, W]` in [-1, 1]. */
   readonly image: Pixels | Tensor;
   /** What to redraw: what is light and opaque, or values `[1, 1, H, W]` of at least one half. */
@@ -164,8 +164,7 @@ export type ToWorker =
   | { readonly id: number; readonly type: 'manifest'; readonly json: string }
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }
-  | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly previewEvery: number; readonly returnLatents: boolean }
-  | { readonly id: number; readonly type: 'inpaint'; readonly request: InpaintRequest; readonly previewEvery: number; readonly returnLatents: boolean }
+  | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly edit?: EditRequest; readonly previewEvery: number; readonly returnLatents: boolean }
   | { readonly id: number; readonly type: 'abort' };
 
 /** One answer to one request, matched by `id`. */

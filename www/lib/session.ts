@@ -17,7 +17,7 @@ export interface Host {
   bitmap(picture: WasmPicture): Promise<ImageBitmap>;
 }
 
-type Draw = Extract<ToWorker, { type: 'generate' | 'inpaint' }>;
+type Draw = Extract<ToWorker, { type: 'generate' }>;
 
 /** What finding the fastest kernels may add to loading a model, and at most, unless told. */
 const TUNING = 0.1;
@@ -84,7 +84,6 @@ export class Session {
         return { type: 'ready', info: { ...model.info(), ...(kernels.length === 0 ? {} : { kernels }) } };
       }
       case 'generate':
-      case 'inpaint':
         return await this.#draw(message, present(this.#model, 'no model'));
     }
   }
@@ -120,7 +119,7 @@ export class Session {
   async #draw(message: Draw, model: WasmModel): Promise<Reply> {
     const { id, previewEvery, returnLatents } = message;
     const started = performance.now();
-    const run = await (message.type === 'generate' ? model.generate(message.request) : model.inpaint(message.request));
+    const run = await model.generate(message.request, message.edit);
     try {
       const encodeMs = performance.now() - started;
       const stepMs = await this.#denoise(id, run, previewEvery, started);

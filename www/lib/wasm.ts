@@ -2,7 +2,7 @@
 
 import { DiffCRError } from './errors.ts';
 import type { Precision } from './kernels.ts';
-import type { Backend, InpaintRequest, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings } from './protocol.ts';
+import type { Backend, EditRequest, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -32,8 +32,8 @@ export interface WasmModel {
   tune(budget: number, precision: Precision, known?: string): Promise<readonly string[]>;
   /** What {@link tune} knows of this model's kernels, as JSON. */
   timings(): string;
-  generate(request: RunRequest): Promise<WasmRun>;
-  inpaint(request: InpaintRequest): Promise<WasmRun>;
+  /** With an `edit`, redraws that image. */
+  generate(request: RunRequest, edit?: EditRequest): Promise<WasmRun>;
   free(): void;
 }
 

@@ -97,12 +97,18 @@ fn vectors(x: Tensor<4>) -> (Buffer, [usize; 3]) {
     (Buffer::packed(x), [h * n * d, n * d, d].map(|s| s / 4))
 }
 
-/// [`attention`] in tensor operations.
+/// [`attention`] in tensor operations, none of which asks for more than WebGPU guarantees.
 pub fn attention_reference(input: AttentionInput) -> Tensor<4> {
     let scale = input.scale() as f32;
-    let mut scores = input.query.matmul(input.key.swap_dims(2, 3)) * scale; // [B, H, N, S]
+    let [b, h, n, d] = input.query.dims();
+    let s = input.key.dims()[2];
+    let query = input.query.reshape([b * h, n, 1, d]);
+    let products = query * input.key.reshape([b * h, 1, s, d]); // [B·H, N, S, d]
+    let mut scores = products.sum_dim(3).reshape([b, h, n, s]) * scale;
     if let Some(bias) = input.bias {
         scores = scores + bias;
     }
-    burn::tensor::activation::softmax(scores, 3).matmul(input.value)
+    let weights = burn::tensor::activation::softmax(scores, 3).reshape([b * h, n, s, 1]);
+    let weighted = weights * input.value.reshape([b * h, 1, s, d]); // [B·H, N, S, d]
+    weighted.sum_dim(2).reshape([b, h, n, d])
 }

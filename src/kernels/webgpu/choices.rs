@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::device::has_packed_dot;
+use crate::device::DeviceProfile;
 use crate::error::{Error, Result};
 
 /// What kernels may round to where that is faster; what comes later includes what comes before.
@@ -51,8 +51,9 @@ impl Rounding {
 }
 
 impl Precision {
-    pub fn rounding(self, has_f16: bool) -> Rounding {
-        Rounding { half: self >= Self::Half && has_f16, int8: self >= Self::Int8 && has_packed_dot() }
+    /// What of it the device can do.
+    pub fn rounding(self, device: &DeviceProfile) -> Rounding {
+        Rounding { half: self >= Self::Half && device.shader_f16, int8: self >= Self::Int8 && device.packed_dot }
     }
 }
 

@@ -4,7 +4,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::wgpu::{CubeBackend, CubeTensor, Wgpu};
 use burn::cubecl::ir::metadata::Info;
 use burn::cubecl::ir::settings::{ExecutionMode, KernelSettings};
-use burn::cubecl::ir::{AddressType, ElemType, FloatKind, Scope, UIntKind};
+use burn::cubecl::ir::{AddressType, ElemType, Scope, UIntKind};
 use burn::cubecl::prelude::{KernelDefinition, KernelId, KernelMetadata};
 use burn::cubecl::server::{KernelArguments, MetadataBindingInfo};
 use burn::cubecl::{CubeCount, CubeDim, CubeKernel, PrecompiledSource};
@@ -88,11 +88,6 @@ impl Buffer {
     /// How its numbers are stored.
     pub fn scalar(&self) -> Scalar {
         Scalar::of(self.0.dtype)
-    }
-
-    /// Whether shaders of the device have f16.
-    pub fn has_f16(&self) -> bool {
-        self.0.client.features().supports_type(ElemType::Float(FloatKind::F16))
     }
 
     /// Waits until the device has done all that it was given.

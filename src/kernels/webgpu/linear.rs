@@ -223,11 +223,12 @@ pub fn linear_residual(x: Tensor<3>, weight: &Weight, bias: Option<Tensor<1>>, r
     y.float()
 }
 
-/// [`linear`] in tensor operations; with [`Residual::reference`], [`linear_residual`].
+/// [`linear`] in tensor operations, none of which asks for more than WebGPU guarantees (burn's own product does); with [`Residual::reference`], [`linear_residual`].
 pub fn linear_reference(x: Tensor<3>, weight: Tensor<2>, bias: Option<Tensor<1>>, activation: Activation) -> Tensor<3> {
     let [b, n, inputs] = x.dims();
     let [outputs, _] = weight.dims();
-    let mut y = x.reshape([b * n, inputs]).matmul(weight.transpose()).reshape([b, n, outputs]);
+    let products = x.reshape([b * n, 1, inputs]) * weight.unsqueeze_dim::<3>(0); // [B·N, out, in]
+    let mut y = products.sum_dim(2).reshape([b, n, outputs]);
     if let Some(bias) = bias {
         y = y + bias.unsqueeze();
     }

@@ -56,7 +56,7 @@ pub fn modulated_norm_in(reduction: RowReduction, norm: ModulatedNorm) -> Tensor
     let k = selected.as_ref().map_or(n, |selected| selected.dims()[1]);
     let vector = d.is_multiple_of(4);
     let width = if vector { d / 4 } else { d };
-    let row = |row: Row| {
+    let row = |row: ModulationRow| {
         let rows = row.table.dims()[1];
         (Buffer::packed(row.table), rows * width, row.row * width)
     };

@@ -9,8 +9,7 @@ mod tokens;
 use burn::tensor::Device;
 
 use self::cases::Cases;
-use super::compare::noise;
-use super::launch::Buffer;
+use crate::device::{DeviceProfile, profile};
 use crate::error::Result;
 
 /// The largest error of each kernel, relative to the largest value: of those whose names begin with `only`.
@@ -18,8 +17,8 @@ use crate::error::Result;
 /// # Errors
 /// `DeviceLost` where a result cannot be read back.
 pub async fn self_test(device: &Device, only: &str) -> Result<Vec<(String, f64)>> {
-    let half = Buffer::packed(noise([1], 1.0, device)).has_f16();
-    let mut cases = Cases { device, only, half, found: Vec::new() };
+    let DeviceProfile { shader_f16: half, packed_dot: int8, .. } = profile(device);
+    let mut cases = Cases { device, only, half, int8, found: Vec::new() };
     products::run(&mut cases).await?;
     tokens::run(&mut cases).await?;
     maps::run(&mut cases).await?;

@@ -35,11 +35,11 @@ export async function contest({ engine, loadBundle, net, read, openOrt }) {
   /** The dense network in burn's own operations. */
   async function burn() {
     const plainly = async (run) => {
-      engine.usePlain(true);
+      engine.useReference(true);
       try {
         return await run();
       } finally {
-        engine.usePlain(false);
+        engine.useReference(false);
       }
     };
     const { step, output } = await plainly(() => ours());

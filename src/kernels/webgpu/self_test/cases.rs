@@ -10,6 +10,8 @@ pub struct Cases<'a> {
     pub only: &'a str,
     /// Whether there is f16.
     pub half: bool,
+    /// Whether there are packed products of 8-bit integers.
+    pub int8: bool,
     pub found: Vec<(String, f64)>,
 }
 

@@ -5,7 +5,6 @@ use half::f16;
 
 use super::cases::Cases;
 use super::inputs::{as_f16, selected};
-use crate::device::has_packed_dot;
 use crate::error::Result;
 use crate::kernels::activation::Activation;
 use crate::kernels::packed::{PackedMatrix, PackedWords};
@@ -96,7 +95,7 @@ async fn tiles(cases: &mut Cases<'_>) -> Result<()> {
                     cases.compare(name, || ours(tile, as_f16(x())), || reference(x())).await?;
                 }
             }
-            if format.is_scaled() && has_packed_dot() && cases.wants("int8") {
+            if format.is_scaled() && cases.int8 && cases.wants("int8") {
                 let (rounded, wrong) = rounded(&x(), format, group).await?;
                 cases.found.push((format!("quantize {format:?} {rows}x{inputs}"), wrong));
                 cases.compare(format!("int8 {shape}"), || ours(Tile::Int8, x()), || reference(rounded)).await?;

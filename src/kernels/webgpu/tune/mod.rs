@@ -7,7 +7,7 @@ mod matmul;
 mod norm;
 mod tuner;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use serde_json::{Map, Value, json};
 
 pub use attention::SelfAttention;
@@ -18,7 +18,7 @@ pub use norm::Norms;
 use tuner::{Tunable, Tuner, keys};
 
 use super::choices::{self, Precision, Timing, TuneKey};
-use super::launch::Buffer;
+use crate::device::profile;
 use crate::error::Result;
 
 /// What a model does, one of each kind.
@@ -54,7 +54,7 @@ impl Workload<'_> {
         choices::begin(precision);
         let tuner = Tuner {
             known: serde_json::from_str(known).unwrap_or_default(),
-            rounding: precision.rounding(Buffer::packed(Tensor::<1>::zeros([1], device)).has_f16()),
+            rounding: precision.rounding(&profile(device)),
             device,
             clock,
             end: clock() + budget,

@@ -1,0 +1,108 @@
+//! Where tensors live, and what that device can do: WebGPU of our own or the page's, a GPU natively, or the CPU.
+//!
+//! [`open`] and [`gpu`] ask wgpu itself for instance, adapter and device, with all that the adapter has, and hand them to burn;
+//! [`profile`] tells kernels, loader and callers what came of it.
+
+#[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
+mod browser;
+mod profile;
+#[cfg(feature = "webgpu")]
+mod webgpu;
+
+use burn::tensor::{Device, TensorData};
+
+use crate::error::Result;
+
+pub use profile::{AdapterKind, DeviceLimits, DeviceProfile};
+
+/// The backends a caller can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    Cpu,
+    #[serde(rename = "webgpu")]
+    Gpu,
+}
+
+impl Backend {
+    /// The one that a browser module has.
+    pub const COMPILED_IN: Self = if cfg!(feature = "webgpu") { Self::Gpu } else { Self::Cpu };
+
+    /// The name JavaScript and the command line use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "webgpu",
+        }
+    }
+}
+
+/// The CPU backend (Flex).
+#[cfg(feature = "cpu")]
+pub fn cpu() -> Device {
+    Device::flex()
+}
+
+/// A device of the backend that a browser module has. Must be awaited before the first tensor.
+///
+/// `page` is a `GPUDevice` of the page's, which it keeps; otherwise the module asks for one of its own.
+///
+/// # Errors
+/// `WebgpuUnavailable` where the browser has no `navigator.gpu`, `NoAdapter` where that gives none, `InvalidInput` on `device`
+/// where a `GPUDevice` was handed to a module without WebGPU, or what was handed in is none.
+#[cfg(target_arch = "wasm32")]
+pub async fn open(page: Option<wasm_bindgen::JsValue>) -> Result<Device> {
+    #[cfg(feature = "webgpu")]
+    return browser::open(page).await;
+    #[cfg(not(feature = "webgpu"))]
+    match page {
+        None => Ok(cpu()),
+        Some(_) => {
+            Err(crate::error::Error::input("device", "this module runs on the CPU: a GPUDevice is of no use to it"))
+        }
+    }
+}
+
+/// GPU `index` of those that this machine offers natively, in the order that wgpu lists them.
+///
+/// # Errors
+/// `NoAdapter` naming those that were found, where there is none of that index.
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
+pub fn gpu(index: usize) -> Result<Device> {
+    webgpu::native(index)
+}
+
+/// Fails: this build has no GPU backend.
+#[cfg(all(not(feature = "gpu"), not(target_arch = "wasm32")))]
+pub fn gpu(_: usize) -> Result<Device> {
+    Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
+}
+
+/// What `device` can do.
+pub fn profile(device: &Device) -> DeviceProfile {
+    #[cfg(feature = "webgpu")]
+    if let Some(profile) = webgpu::profile_of(device) {
+        return profile;
+    }
+    let _ = device;
+    DeviceProfile::cpu()
+}
+
+/// Whether tensors of this device are in host memory, so that reading one costs nothing.
+pub fn is_host(device: &Device) -> bool {
+    #[cfg(feature = "cpu")]
+    return device.clone().inner() == cpu();
+    #[cfg(not(feature = "cpu"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// What `upload` makes of `data`, in device memory that is its own and that `data` has left for when this returns.
+///
+/// Without it a GPU's allocator may round a tensor up to a page of a bucket, or put it on a larger page that was free; and `data`
+/// waits in host memory, with that of many tensors more, until the queue of writes is long enough to run.
+pub fn resident<T: Send>(data: TensorData, device: &Device, upload: impl Fn(TensorData) -> T + Send) -> T {
+    device.memory_persistent_allocations(data, upload)
+}
