@@ -2,6 +2,27 @@
 
 use serde_json::{Value, json};
 
+/// Every code that a `DiffCRError` can carry in JavaScript, with what it means. The engine raises those that [`Error::code`] gives, the
+/// package the others.
+pub const BROWSER_CODES: [(&str, &str); 16] = [
+    ("WEBGPU_UNAVAILABLE", "The browser has no WebGPU, or none for this page."),
+    ("NO_ADAPTER", "WebGPU is there but gives no adapter or device."),
+    ("LIMIT_TOO_SMALL", "The adapter's limit is below what the run needs: `limit`, `needed`, `available`."),
+    ("F16_UNSUPPORTED", "f16 was asked for and the adapter has none."),
+    ("OUT_OF_MEMORY", "The run needs more memory than there is: `needed`, `available`."),
+    ("DEVICE_LOST", "The device was lost while working; the pipeline has ended."),
+    ("INTEGRITY", "A file is missing, truncated or altered: `file`."),
+    ("NETWORK", "Nothing, or a status that is none, came back: `url`, `status`."),
+    ("QUOTA", "The browser keeps no more; the model is loaded all the same (a warning)."),
+    ("OFFLINE_MISS", "The network is gone and a file was not kept."),
+    ("MANIFEST_INVALID", "`diffcr.json` is not what the schema asks for."),
+    ("MANIFEST_VERSION", "The bundle was written for another version of the format: `found`, `supported`."),
+    ("MODEL_INVALID", "A tensor or a setting does not make a model: `name`."),
+    ("DISPOSED", "The pipeline was disposed of, or has ended."),
+    ("INVALID_INPUT", "An option is not what it may be: `field`."),
+    ("INTERNAL", "A fault of ours."),
+];
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can fail, from a manifest to a GPU.

@@ -27,6 +27,9 @@ pub mod pipeline;
 #[cfg(feature = "web")]
 pub mod wasm;
 
+#[cfg(all(test, feature = "cli"))]
+mod contract;
+
 #[cfg(feature = "cli")]
 pub mod convert;
 

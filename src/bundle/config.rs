@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// PixArt transformer (alpha and Sigma).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TransformerConfig {
     pub layers: usize,
@@ -34,6 +35,7 @@ impl TransformerConfig {
 
 /// T5 encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TextEncoderConfig {
     pub vocab_size: usize,
@@ -50,6 +52,7 @@ pub struct TextEncoderConfig {
 
 /// The MLP of a T5 layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedForward {
     /// `wo(gelu_tanh(wi_0 x) * wi_1 x)`: T5 v1.1, XXL.
@@ -60,6 +63,7 @@ pub enum FeedForward {
 
 /// Where the token ids come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TokenizerConfig {
     /// Path of `tokenizer.json` in the bundle.
@@ -72,6 +76,7 @@ pub struct TokenizerConfig {
 
 /// `AutoencoderKL`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VaeConfig {
     pub in_channels: usize,
@@ -101,6 +106,7 @@ impl VaeConfig {
 
 /// `AutoencoderTiny` (TAESD and its relatives).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TinyVaeConfig {
     pub in_channels: usize,
@@ -126,6 +132,7 @@ impl TinyVaeConfig {
 
 /// What the network's output means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
     /// The noise.
@@ -138,6 +145,7 @@ pub enum Prediction {
 
 /// The noise schedule the model was trained with, and the solver its publisher chose.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SchedulerConfig {
     pub train_timesteps: usize,
@@ -162,6 +170,7 @@ impl Default for SchedulerConfig {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum BetaSchedule {
     Linear,
@@ -170,6 +179,7 @@ pub enum BetaSchedule {
 
 /// The solvers, by the names users type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub enum SolverKind {
     #[serde(rename = "dpm++")]
     DpmSolver2M,

@@ -50,6 +50,7 @@ pub struct Provenance {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct FileEntry {
     /// Relative to the manifest, with `/`.
@@ -61,6 +62,7 @@ pub struct FileEntry {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub enum Part {
     Transformer,
@@ -85,6 +87,8 @@ impl Part {
 
 /// The configurations of the parts; an absent one is not in the bundle. A model without `vae` and `vaeTiny` draws pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(optional_fields))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parts {
     pub transformer: TransformerConfig,
@@ -168,6 +172,7 @@ pub struct Piece {
 
 /// Token routing: which layers keep how many tokens, by region of the timesteps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Routing {
     /// The keep ratios a layer can run at, descending.
@@ -182,6 +187,7 @@ pub struct Routing {
 
 /// What the router's score multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum ScoreScale {
     /// The MLP branch before its residual add.
@@ -189,6 +195,7 @@ pub enum ScoreScale {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Preset {
     pub name: String,

@@ -17,6 +17,7 @@ pub use profile::{AdapterKind, DeviceLimits, DeviceProfile};
 
 /// The backends a caller can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     Cpu,

@@ -6,6 +6,8 @@ use super::Backend;
 
 /// The features and limits of a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(optional_fields))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceProfile {
     pub backend: Backend,
@@ -21,11 +23,13 @@ pub struct DeviceProfile {
     /// Whether WGSL has products of four 8-bit integers to a word (`packed_4x8_integer_dot_product`).
     pub packed_dot: bool,
     /// None on the CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<DeviceLimits>,
 }
 
 /// Whether an adapter computes on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "lowercase")]
 pub enum AdapterKind {
     Gpu,
@@ -37,6 +41,7 @@ pub enum AdapterKind {
 
 /// Those of WebGPU's limits that decide what runs; bytes, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceLimits {
     pub max_buffer_size: u64,

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 
 /// How much of the computation a caller wants saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(untagged)]
 pub enum Compression {
     /// `learned` (the default preset), `off` (every token in every layer), or a preset's name.

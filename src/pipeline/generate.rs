@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use burn::tensor::{Tensor, TensorData};
+use serde::Serialize;
 
 use super::Pipeline;
 use super::edit::Edit;
@@ -45,7 +46,8 @@ pub struct Run {
 }
 
 /// What a step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct StepReport {
     /// Steps done, from 1.
     pub step: usize,

@@ -10,9 +10,10 @@ use serde::Deserialize;
 use super::Pipeline;
 use super::crop::{Region, working_size};
 use super::edit::{Cells, Edit};
+use super::limits::{FEATHER, MAX_SIDE, STRENGTH};
 use super::mask::Mask;
 use super::mask_aware::{MaskAwareOptions, RunShape};
-use super::options::{GenerateOptions, MAX_SIDE};
+use super::options::GenerateOptions;
 use super::paste::Paste;
 use super::picture::Picture;
 use super::resample::resize;
@@ -31,19 +32,26 @@ pub struct EditOptions {
 
 /// How an image is inpainted.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct InpaintSettings {
-    /// Share of the steps that are run: 1 redraws from noise alone, 0 changes nothing.
+    /// Share of the steps that are run: 1 redraws from noise alone, 0 changes nothing. @default 1
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub strength: f64,
+    /// Computes what the hole needs and not the whole image, where nothing is lost by it. @default true
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub mask_aware: MaskAware,
-    /// Works on the mask's surroundings alone, at the model's size.
+    /// Draws the mask's surroundings alone, at the model's size: details for small holes, and images of any size. @default false
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub crop_to_mask: bool,
-    /// Pixels outside the mask over which the drawing fades into the image.
+    /// Pixels outside the mask over which the drawing fades into the image. @default 0
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub feather: f64,
 }
 
 /// Whether the cost follows the hole: yes, no, or how.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(untagged)]
 pub enum MaskAware {
     Switch(bool),
@@ -52,7 +60,12 @@ pub enum MaskAware {
 
 impl Default for InpaintSettings {
     fn default() -> Self {
-        Self { strength: 1.0, mask_aware: MaskAware::Switch(true), crop_to_mask: false, feather: 0.0 }
+        Self {
+            strength: STRENGTH.default,
+            mask_aware: MaskAware::Switch(true),
+            crop_to_mask: false,
+            feather: FEATHER.default,
+        }
     }
 }
 
@@ -95,9 +108,7 @@ impl Placed {
     /// `InvalidInput` naming the option.
     pub fn new(pipeline: &Pipeline, generate: &GenerateOptions, edit: &EditOptions) -> Result<Self> {
         let EditOptions { image, mask, how } = edit;
-        if !(0.0..=1.0).contains(&how.strength) {
-            return Err(Error::input("strength", format!("{} is not in 0 … 1", how.strength)));
-        }
+        STRENGTH.check(how.strength)?;
         let (size, mask_size) = (image.size("image", 3)?, mask.size("mask", 1)?);
         let mask = Mask::new(&mask.lightness(), mask_size, size)?.feathered(how.feather)?;
         let (region, work) = place(pipeline, generate, how, &mask);

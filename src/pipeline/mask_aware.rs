@@ -15,15 +15,20 @@ const MAX_CACHE: usize = 512 << 20;
 
 /// How a run follows its hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct MaskAwareOptions {
     /// Tokens around the hole, in every direction, that run at every step.
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub ring: usize,
     /// Every how many steps all tokens run. 0: never, and the others are not attended to.
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub refresh: usize,
     /// Runs of fewer steps are full: from one step to the next too much changes.
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub min_steps: usize,
     /// Runs with more than this share of the tokens active, in percent, are full: there is little to gain.
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub max_active: usize,
 }
 

@@ -1,52 +1,59 @@
-//! What a caller asks for, and the check that makes it a plan: every fault names its field.
+//! What a caller asks for, and the check that makes it the settings of a run: every fault names its field.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
+use super::limits::{self, GUIDANCE, MAX_SIDE, STEPS};
 use crate::bundle::config::SolverKind;
 use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
 
-/// Steps a run may have.
-const MAX_STEPS: usize = 1000;
-/// Side of an image in pixels, at most.
-pub(super) const MAX_SIDE: usize = 4096;
-
 /// Options of `generate`, as they come from JavaScript or from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(optional_fields, rename = "RunRequest"))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GenerateOptions {
+    /// What to draw. It or `promptEmbeds` is needed.
     pub prompt: Option<String>,
-    /// Default: the empty prompt.
+    /// What to steer away from. @default ''
     pub negative_prompt: Option<String>,
-    /// Default 0.
+    /// Of the noise. @default 0
     pub seed: Option<u64>,
-    /// Denoising steps. Default 20; the LCM solver's is 4, DMD's 1.
+    /// Denoising steps. @default 20; 4 with the LCM solver, 1 with DMD
     pub steps: Option<usize>,
-    /// Weight of the prompt against the negative prompt; off at 1 and below. Default 4.5; LCM and DMD run without.
+    /// Weight of the prompt against the negative prompt; off at 1 and below. @default 4.5; 1 with LCM and DMD
     pub guidance: Option<f64>,
-    /// Pixels. Default: the model's own size.
+    /// Pixels. @default the model's own size
     pub width: Option<usize>,
+    /// Pixels. @default the model's own size
     pub height: Option<usize>,
-    /// Default: the one the model's publisher chose.
+    /// @default the one that the model's publisher chose
     pub solver: Option<SolverKind>,
-    /// How many tokens the layers of a routed model skip. Default: as learned.
+    /// How many tokens the layers of a routed model skip: `'learned'`, `'off'`, a preset of the model, or a share from 0 to 0.9.
+    /// @default 'learned'
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub compression: Compression,
     /// Unit noise to start from, `[1, C, h, w]`, instead of the seed's.
     pub latents: Option<Values>,
     /// Text states `[1, S, E]` instead of a prompt.
     pub prompt_embeds: Option<Values>,
+    /// The same instead of the negative prompt.
     pub negative_prompt_embeds: Option<Values>,
-    /// Whether the run keeps a record of the tokens its layers kept.
+    /// Whether the run keeps a record of the tokens its layers kept. @default false
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub return_routing: bool,
 }
 
 /// A tensor in host memory, row-major.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "Tensor"))]
 #[serde(deny_unknown_fields)]
 pub struct Values {
     pub shape: Vec<usize>,
+    #[cfg_attr(test, ts(type = "Float32Array"))]
     pub data: Vec<f32>,
 }
 
@@ -73,6 +80,8 @@ impl Values {
 
 /// Checked settings of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(rename = "RunSettings"))]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     pub seed: u64,
@@ -89,19 +98,11 @@ impl GenerateOptions {
     /// Fills in defaults and checks every value against the model.
     pub fn settings(&self, pipeline: &Pipeline) -> Result<Settings> {
         let solver = self.solver.unwrap_or(pipeline.manifest().parts.scheduler.solver);
-        let (steps, guidance) = match solver {
-            SolverKind::Lcm => (4, 1.0),
-            SolverKind::Dmd => (1, 1.0),
-            _ => (20, 4.5),
-        };
+        let (steps, guidance) = limits::solver_defaults(solver);
         let steps = self.steps.unwrap_or(steps);
-        if steps == 0 || steps > MAX_STEPS {
-            return Err(Error::input("steps", format!("{steps} is not in 1 … {MAX_STEPS}")));
-        }
+        STEPS.check(steps as f64)?;
         let guidance = self.guidance.unwrap_or(guidance);
-        if !(0.0..=100.0).contains(&guidance) {
-            return Err(Error::input("guidance", format!("{guidance} is not in 0 … 100")));
-        }
+        GUIDANCE.check(guidance)?;
         let (height, width) = self.size(pipeline)?;
         Ok(Settings {
             seed: self.seed.unwrap_or(0),

@@ -8,6 +8,7 @@ use crate::model::layer::Routed;
 
 /// The kept tokens of an image's run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingRecord {
     /// Rows and columns of tokens; token `i` is at row `i / columns`.
@@ -17,6 +18,7 @@ pub struct RoutingRecord {
 
 /// One denoising step of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct RoutedStep {
     pub timestep: f64,

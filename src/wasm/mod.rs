@@ -13,11 +13,11 @@ mod webgpu;
 use std::rc::Rc;
 
 use burn::tensor::Device;
-use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use crate::bundle::{self, Manifest};
 use crate::pipeline::Pipeline;
+use crate::pipeline::info::ManifestSummary;
 use convert::{throw, to_js};
 use model::Model;
 
@@ -70,14 +70,7 @@ impl Engine {
     /// Checks `diffcr.json` and says what it holds.
     pub fn manifest(&self, json: &str) -> Result<JsValue, JsValue> {
         let manifest = Manifest::parse(json).map_err(throw)?;
-        to_js(&json!({
-            "name": manifest.name,
-            "version": manifest.version,
-            "totalBytes": manifest.total_bytes(),
-            "files": manifest.files,
-            "parts": manifest.parts,
-            "routing": manifest.routing,
-        }))
+        to_js(&ManifestSummary::from(&manifest))
     }
 
     pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use js_sys::{Int32Array, Object};
-use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{from_js, object, picture, take, throw, to_js, values_to_js};
@@ -21,25 +20,7 @@ pub struct Model {
 #[wasm_bindgen]
 impl Model {
     pub fn info(&self) -> Result<JsValue, JsValue> {
-        let pipeline = &self.pipeline;
-        let manifest = pipeline.manifest();
-        let transformer = &manifest.parts.transformer;
-        let side = pipeline.default_side();
-        let grid = transformer.sample_size / transformer.patch_size;
-        to_js(&json!({
-            "name": manifest.name,
-            "version": manifest.version,
-            "width": side,
-            "height": side,
-            "sideMultiple": pipeline.side_multiple(),
-            "pixelScale": pipeline.pixel_scale(),
-            "latentChannels": pipeline.latent_channels(),
-            "defaultSolver": manifest.parts.scheduler.solver,
-            "layers": transformer.layers,
-            "tokens": grid * grid,
-            "parts": manifest.parts,
-            "routing": manifest.routing,
-        }))
+        to_js(&self.pipeline.info())
     }
 
     /// Checks the options and encodes the prompts; where there is an `edit`, that image is redrawn: `{ image, mask, strength?, maskAware?,

@@ -1,6 +1,5 @@
 //! One image on its way, as JavaScript pulls it.
 
-use serde_json::json;
 use wasm_bindgen::prelude::*;
 
 use super::convert::{image_to_js, object, throw, to_js, values_to_js};
@@ -29,7 +28,7 @@ impl Run {
     pub async fn step(&mut self) -> Result<JsValue, JsValue> {
         let Some(report) = self.inner.step().map_err(throw)? else { return Ok(JsValue::UNDEFINED) };
         self.inner.wait().await.map_err(throw)?;
-        to_js(&json!({ "step": report.step, "total": report.total, "timestep": report.timestep }))
+        to_js(&report)
     }
 
     pub async fn preview(&self) -> Result<JsValue, JsValue> {

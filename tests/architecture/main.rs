@@ -9,7 +9,7 @@ use std::path::Path;
 use imports::{Crate, circles};
 
 /// The rooms in the order of the flow, each with those that it may import from.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("device", &["error"]),
     ("kernels", &["error", "device"]),
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("sampler", &["error", "device", "bundle"]),
     ("pipeline", &["error", "device", "bundle", "kernels", "model", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
+    ("contract", &["error", "device", "bundle", "model", "pipeline"]),
     ("convert", &["error", "device", "bundle", "model", "sampler"]),
     ("data", &["error"]),
     ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data"]),

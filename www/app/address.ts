@@ -2,7 +2,7 @@
 
 import { DiffCRError, type DeviceChoice } from 'diffcr-web';
 
-export interface Wishes {
+export interface PageOptions {
   /** Address of the bundle; the demo's own when absent. */
   readonly model: string;
   /** Whether it is the demo's own model, whose words are known. */
@@ -13,7 +13,7 @@ export interface Wishes {
 const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'cpu'];
 
 /** Throws `INVALID_INPUT` on a device that does not exist. */
-export function wishes(search: string): Wishes {
+export function pageOptions(search: string): PageOptions {
   const query = new URLSearchParams(search);
   const model = query.get('model');
   const wanted = query.get('device') ?? 'auto';

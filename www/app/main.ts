@@ -1,27 +1,27 @@
 /** The demo page: wires state, views and the package. */
 
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
-import { wishes, type Wishes } from './address.ts';
+import { pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
 import { busy, initial, reduce, type Action } from './state.ts';
-import { createAsk } from './views/ask.ts';
+import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
-import { createPlate } from './views/plate.ts';
+import { createPicture } from './views/picture.ts';
 import { createRouting } from './views/routing.ts';
 import { createStorage } from './views/storage.ts';
 import { EXAMPLES } from './words.ts';
 
-let wish: Wishes = { model: 'models/scenes/', scenes: true, device: 'auto' };
+let page: PageOptions = { model: 'models/scenes/', scenes: true, device: 'auto' };
 let refused: unknown;
 try {
-  wish = wishes(location.search);
+  page = pageOptions(location.search);
 } catch (error) {
   refused = error;
 }
 
-let state = initial({ prompt: wish.scenes ? (EXAMPLES[0] ?? '') : '', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' });
-let device: DeviceChoice = wish.device;
+let state = initial({ prompt: page.scenes ? (EXAMPLES[0] ?? '') : '', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' });
+let device: DeviceChoice = page.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
 /** What a change starts from: the reader's file itself, so that nothing of it is lost, or the last picture. */
@@ -30,7 +30,7 @@ let source: Picture | undefined;
 let work = new AbortController();
 
 const cancel = (): void => work.abort();
-const plate = createPlate({
+const picture = createPicture({
   load: () => void load(),
   cancel,
   look: (step) => dispatch({ type: 'look', step }),
@@ -45,7 +45,7 @@ const editor = createEditor({
 });
 const routing = createRouting({ edit: (change) => dispatch({ type: 'edit', change }), toggle: () => dispatch({ type: 'heat' }) });
 const views = [
-  createAsk({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, wish.scenes),
+  createForm({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, page.scenes),
   createNotices({
     retry: () => void (state.model.kind === 'ready' ? ask() : load()),
     useCpu: () => {
@@ -53,7 +53,7 @@ const views = [
       void load();
     },
   }),
-  plate.render,
+  picture.render,
   editor.render,
   routing.render,
   createStorage({ remove: () => void removeWeights() }),
@@ -73,7 +73,7 @@ async function load(): Promise<void> {
   try {
     await pipeline?.dispose();
     pipeline = undefined;
-    pipeline = await loadModel(wish.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
+    pipeline = await loadModel(page.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
     dispatch({ type: 'loaded', backend: pipeline.backend, note: pipeline.note, info: pipeline.info });
     void lookForWeights();
     if (state.run.kind === 'waiting') await draw(pipeline);
@@ -85,7 +85,7 @@ async function load(): Promise<void> {
 
 /** What the browser keeps of the model, also where a load was cut short. */
 async function lookForWeights(): Promise<void> {
-  const found = await models.get(wish.model).catch(() => undefined);
+  const found = await models.get(page.model).catch(() => undefined);
   dispatch({ type: 'kept', kept: found === undefined || found.bytes === 0 ? undefined : { bytes: found.bytes, state: 'there' } });
 }
 
@@ -93,7 +93,7 @@ async function lookForWeights(): Promise<void> {
 async function removeWeights(): Promise<void> {
   const { kept } = state;
   if (kept === undefined) return;
-  const gone = await models.remove(wish.model).then(() => true, () => false);
+  const gone = await models.remove(page.model).then(() => true, () => false);
   dispatch({ type: 'kept', kept: { bytes: kept.bytes, state: gone ? 'removed' : 'stuck' } });
 }
 
@@ -109,9 +109,9 @@ async function draw(model: Pipeline): Promise<void> {
   work = new AbortController();
   const { form } = state;
   const { retouch } = state;
-  const [before, mask] = [plate.image(), editor.mask()];
+  const [before, mask] = [picture.image(), editor.mask()];
   const total = retouch === undefined ? form.steps : Math.floor((form.steps * retouch.strength) / 100);
-  plate.begin(total);
+  picture.begin(total);
   dispatch({ type: 'start' });
   const options = {
     ...form,
@@ -119,7 +119,7 @@ async function draw(model: Pipeline): Promise<void> {
     returnRouting: true,
     signal: work.signal,
     onStep: ({ step, total, etaMs, preview }: Step): void => {
-      if (preview !== undefined) plate.step(step, preview);
+      if (preview !== undefined) picture.step(step, preview);
       dispatch({ type: 'step', step, total, etaMs });
     },
   };
@@ -136,7 +136,7 @@ async function draw(model: Pipeline): Promise<void> {
     }
     const { image, timings } = output;
     source = image;
-    plate.finish(image);
+    picture.finish(image);
     routing.keep(output.routing);
     const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
     dispatch({ type: 'done', total: timings.stepMs.length, totalMs: timings.totalMs, stepMs });
@@ -166,7 +166,7 @@ async function open(file: Blob): Promise<void> {
     if (image === undefined) return;
     source = file;
     output = undefined;
-    plate.finish(image);
+    picture.finish(image);
     dispatch({ type: 'opened' });
     retouch();
   } catch (error) {
@@ -175,7 +175,7 @@ async function open(file: Blob): Promise<void> {
 }
 
 function retouch(): void {
-  const image = plate.image();
+  const image = picture.image();
   if (image === undefined) return;
   editor.begin(image.width, image.height);
   dispatch({ type: 'leave' });

@@ -3,11 +3,11 @@
 import { abortable, throwIfAborted } from './abort.ts';
 import { suitsCpu } from './adapter.ts';
 import { absolute, listedBytes, resolveBundle, resolveFolder, type BundleUrls } from './bundle.ts';
-import { abortError, asError, DiffCRError } from './errors.ts';
+import { abortError, asError, DiffCRError, type Code } from './errors.ts';
 import type { Precision, Tuning } from './kernels.ts';
 import { Pipeline } from './pipeline.ts';
 import { ProgressMeter, type Progress } from './progress.ts';
-import type { DeviceChoice, ReplyOf } from './protocol.ts';
+import type { Backend, DeviceChoice, ReplyOf } from './protocol.ts';
 import { connectWorker, Remote, type Connect } from './remote.ts';
 import { platformFetch } from './support.ts';
 import { fetchChunks } from './weights/chunks.ts';
@@ -59,26 +59,61 @@ export async function load(url: string | URL, options: LoadOptions, connect: Con
   const urls = resolveBundle(url);
   const { device, concurrency, cache, tuning } = checked(options);
   const wasmUrl = options.wasmUrl === undefined ? undefined : resolveFolder(options.wasmUrl, 'wasmUrl');
+  const store = cache === 'auto' ? await Store.open() : undefined;
+  const { fetch = platformFetch, onWarning, onProgress, signal } = options;
+  const attempt = { urls, fetch, concurrency, store, onWarning, tuning, wasmUrl, connect, signal, onProgress: rising(onProgress) };
+  const [pipeline, fallback] = await loadOn(device, attempt);
+  if (pipeline !== undefined) return pipeline;
+  const [onCpu] = await loadOn('cpu', attempt, `WebGPU failed while the model was loaded (${fallback.message}). It runs on the CPU, which is slower.`);
+  if (onCpu !== undefined) return onCpu;
+  throw fallback;
+}
+
+/** What a load on any device needs. */
+interface Attempt extends Omit<Source, 'signal'> {
+  readonly wasmUrl: string | undefined;
+  readonly connect: Connect;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/** What of WebGPU's failures the CPU module does not share. */
+const LEFT_TO_CPU: readonly Code[] = ['DEVICE_LOST', 'INTERNAL', 'LIMIT_TOO_SMALL', 'NO_ADAPTER', 'OUT_OF_MEMORY', 'WEBGPU_UNAVAILABLE'];
+
+/** A load on `device`. Where that was left to us and WebGPU failed in any phase, what it failed with, for the CPU to take over. */
+async function loadOn(device: DeviceChoice, attempt: Attempt, note?: string): Promise<[Pipeline] | [undefined, DiffCRError]> {
+  const { urls, wasmUrl, connect, onProgress } = attempt;
   const remote = new Remote(connect);
   const stop = new AbortController();
+  const { signal } = stop;
+  let backend: Backend | undefined;
   try {
-    const signal = stop.signal;
-    const store = cache === 'auto' ? await Store.open() : undefined;
-    const { fetch = platformFetch, onWarning } = options;
-    const source: Source = { urls, fetch, signal, concurrency, store, onWarning, tuning };
-    const meter = new ProgressMeter((progress) => signal.aborted || options.onProgress?.(progress));
+    const source: Source = { ...attempt, signal };
+    const meter = new ProgressMeter((progress) => signal.aborted || onProgress(progress));
     const manifest = readManifest(source);
     const open = openEngine(remote, device, wasmUrl, async () => listedBytes((await manifest).json, urls.manifest));
-    const work = Promise.all([open, fill(remote, open, manifest, source, meter)]);
-    const [opened, info] = await abortable(Promise.race([work, remote.ended]), options.signal);
+    open.then((opened) => (backend = opened.backend), () => {});
+    const work = Promise.all([open, loadWeights(remote, open, manifest, source, meter)]);
+    const [opened, info] = await abortable(Promise.race([work, remote.ended]), attempt.signal);
     meter.finish();
-    return new Pipeline(remote, opened, info);
+    return [new Pipeline(remote, note === undefined ? opened : { ...opened, note }, info)];
   } catch (thrown) {
     const error = asError(thrown);
     stop.abort();
     remote.close(error);
+    if (device === 'auto' && backend === 'webgpu' && error instanceof DiffCRError && LEFT_TO_CPU.includes(error.code)) return [undefined, error];
     throw error;
   }
+}
+
+/** `report`, which never hears of less than before: a second attempt starts anew. */
+function rising(report: LoadOptions['onProgress']): (progress: Progress) => void {
+  let most = 0;
+  return (progress) => {
+    if (progress.overall < most) return;
+    most = progress.overall;
+    report?.(progress);
+  };
 }
 
 interface Source {
@@ -110,7 +145,7 @@ async function openEngine(remote: Remote, device: DeviceChoice, wasmUrl: string 
 }
 
 /** Brings the manifest and every chunk to the worker; what the model says of itself. */
-async function fill(remote: Remote, open: Promise<unknown>, manifest: Promise<ReadManifest>, source: Source, meter: ProgressMeter) {
+async function loadWeights(remote: Remote, open: Promise<unknown>, manifest: Promise<ReadManifest>, source: Source, meter: ProgressMeter) {
   const { urls, fetch, signal, concurrency, store, onWarning, tuning } = source;
   const [{ bytes, json, offline }] = await Promise.all([manifest, open]);
   const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));

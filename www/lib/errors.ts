@@ -1,13 +1,8 @@
 /** The one error of the package: a stable code, the data of the failure, and its way across the worker boundary. */
 
-/** Every code a {@link DiffCRError} can carry. */
-export const CODES = [
-  'WEBGPU_UNAVAILABLE', 'NO_ADAPTER', 'LIMIT_TOO_SMALL', 'F16_UNSUPPORTED', 'OUT_OF_MEMORY', 'DEVICE_LOST',
-  'INTEGRITY', 'NETWORK', 'QUOTA', 'OFFLINE_MISS', 'MANIFEST_INVALID', 'MANIFEST_VERSION', 'MODEL_INVALID',
-  'BUSY', 'DISPOSED', 'INVALID_INPUT', 'INTERNAL',
-] as const;
+import { CODES, type Code } from './contract.ts';
 
-export type Code = (typeof CODES)[number];
+export { CODES, type Code };
 
 /** What a code needs to be acted on: the file, the field, the limit, the address. */
 export type Details = Readonly<Record<string, unknown>>;

@@ -8,6 +8,10 @@ export type { Output, RunParams } from './output.ts';
 export type { Picture } from './picture.ts';
 export type { GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipeline.ts';
 export type { Phase, Progress } from './progress.ts';
-export type { Backend, DeviceChoice, FileEntry, InpaintSettings, ManifestSummary, ModelInfo, RoutedStep, RoutingInfo, RoutingPreset, RoutingRecord, RunRequest, RunSettings, Step, Tensor, Timings } from './protocol.ts';
+export { RANGES, SOLVERS } from './contract.ts';
+export type {
+  Backend, Compression, DeviceChoice, DeviceLimits, DeviceProfile, FileEntry, InpaintSettings, ManifestSummary, MaskAware, MaskAwareOptions, ModelInfo, OptionRange,
+  Preset as RoutingPreset, RoutedStep, Routing as RoutingInfo, RoutingRecord, RunRequest, RunSettings, SolverKind, Step, Tensor, Timings,
+} from './protocol.ts';
 export { checkSupport, type Needs, type Support, type SupportOptions } from './support.ts';
 export type { Fetch } from './weights/fetch.ts';

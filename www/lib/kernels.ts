@@ -40,7 +40,7 @@ const PATIENCE_MS = 1000;
 export async function recallKernels(caches: CacheStorage | undefined, conditions: Conditions): Promise<string | undefined> {
   const address = addressOf(conditions);
   if (caches === undefined || address === undefined) return undefined;
-  return await soon(async () => {
+  return await withTimeout(async () => {
     const found = await caches.match(address, { cacheName: PREFIX + conditions.version });
     return await found?.text();
   });
@@ -50,7 +50,7 @@ export async function recallKernels(caches: CacheStorage | undefined, conditions
 export async function keepKernels(caches: CacheStorage | undefined, conditions: Conditions, timings: string): Promise<void> {
   const address = addressOf(conditions);
   if (caches === undefined || address === undefined) return;
-  await soon(async () => {
+  await withTimeout(async () => {
     const name = PREFIX + conditions.version;
     const cache = await caches.open(name);
     await cache.put(address, new Response(timings));
@@ -69,7 +69,7 @@ async function removeExcept(caches: CacheStorage, kept: string | undefined): Pro
 }
 
 /** What storage answers; undefined where it fails, or takes longer than a load should wait for it. */
-async function soon<T>(ask: () => Promise<T>): Promise<T | undefined> {
+async function withTimeout<T>(ask: () => Promise<T>): Promise<T | undefined> {
   const late = new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS));
   return await Promise.race([ask().catch(() => undefined), late]);
 }

@@ -80,8 +80,8 @@ test('an image and a mask reach the model, and the picture has the size of the i
   const out = await pipe.inpaint({ prompt: 'a star', image, mask, seed: 9, steps: 2, strength: 0.5 });
   expect([out.image.width, out.image.height, ...out.image.data]).toEqual([3, 1, 9, ...Array(11).fill(50)]);
   expect(out.params).toMatchObject({ prompt: 'a star', seed: 9, inpaint: { strength: 0.5 } });
-  expect(log).toContain('inpaint image mask prompt seed steps strength');
-  expect(worker.sent.at(-1)).toMatchObject({ type: 'inpaint', previewEvery: 0 });
+  expect(log).toContain('edit image mask strength');
+  expect(worker.sent.at(-1)).toMatchObject({ type: 'generate', previewEvery: 0, request: { prompt: 'a star', seed: 9, steps: 2 } });
   expect(image.data).toHaveLength(12); // still the caller's
 });
 
@@ -107,7 +107,7 @@ test('a stream with an image inpaints it', async () => {
   const events: RunEvent[] = [];
   for await (const event of pipe.stream({ image: picture, mask: picture, steps: 2, strength: 0.5 })) events.push(event);
   expect(events.map(({ type }) => type)).toEqual(['step', 'step', 'done']);
-  expect(log).toContain('inpaint image mask seed steps strength');
+  expect(log).toContain('edit image mask strength');
 });
 
 test('leaving the loop of a stream stops the run', async () => {

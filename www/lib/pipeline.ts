@@ -27,7 +27,7 @@ export interface InpaintOptions extends GenerateOptions, InpaintSettings {
 /** What {@link Pipeline.stream} yields: every step, then the result. */
 export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'done'; readonly output: Output };
 
-const ASKED = [
+const REQUEST = [
   'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds',
   'negativePromptEmbeds', 'returnRouting',
 ] as const satisfies readonly (keyof RunRequest)[];
@@ -54,7 +54,7 @@ export class Pipeline {
   /** Draws a picture. A call while another runs waits for its turn. */
   generate(options: GenerateOptions = {}): Promise<Output> {
     return this.#queue(options, async (previewEvery, returnLatents, call) => {
-      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request: asked(options), previewEvery, returnLatents }), call);
+      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request: toRequest(options), previewEvery, returnLatents }), call);
       return this.#output(done, options);
     });
   }
@@ -67,8 +67,8 @@ export class Pipeline {
     return this.#queue(options, async (previewEvery, returnLatents, call) => {
       const [image, mask] = await pictures;
       throwIfAborted(options.signal);
-      const inpaint = given(options, INPAINT);
-      const [request, edit] = [asked(options), { ...inpaint, image, mask }];
+      const inpaint = pickDefined(options, INPAINT);
+      const [request, edit] = [toRequest(options), { ...inpaint, image, mask }];
       const transfer = [image, mask].flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
       const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request, edit, previewEvery, returnLatents }), { ...call, transfer });
       return this.#output(done, options, inpaint);
@@ -135,12 +135,12 @@ export class Pipeline {
 }
 
 /** The run's own options, without those that are undefined; a seed of chance where none is given. */
-function asked(options: GenerateOptions): RunRequest {
-  return { seed: Math.floor(Math.random() * 2 ** 32), ...given(options, ASKED) };
+function toRequest(options: GenerateOptions): RunRequest {
+  return { seed: Math.floor(Math.random() * 2 ** 32), ...pickDefined(options, REQUEST) };
 }
 
 /** Those of `keys` that are not undefined. */
-function given<T extends object, K extends keyof T>(options: T, keys: readonly K[]): Partial<Pick<T, K>> {
+function pickDefined<T extends object, K extends keyof T>(options: T, keys: readonly K[]): Partial<Pick<T, K>> {
   const entries = keys.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]);
   return Object.fromEntries(entries) as Partial<Pick<T, K>>;
 }

@@ -1,108 +1,20 @@
-/** The messages between the page and its worker. Types only: both ends are compiled against this file. */
+/** The messages between the page and its worker. Types only: both ends are compiled against this file, and against what Rust says in `contract.ts`. */
 
+import type { Backend, DeviceProfile, InpaintSettings, ManifestSummary, ModelInfo as EngineModelInfo, RoutingRecord, RunRequest, RunSettings, Tensor } from './contract.ts';
 import type { WireError } from './errors.ts';
 import type { Tuning } from './kernels.ts';
 
-export type Backend = 'webgpu' | 'cpu';
+export type * from './contract.ts';
 
 /** @default 'auto': WebGPU; the CPU where there is none, and for small models where WebGPU computes on the CPU itself. */
 export type DeviceChoice = 'auto' | Backend;
 
-/** A file of a bundle, as its manifest lists it. */
-export interface FileEntry {
-  readonly path: string;
-  readonly bytes: number;
-  /** Lower-case hex. */
-  readonly sha256: string;
-  readonly part: string;
-}
-
-export interface ManifestSummary {
-  readonly name: string;
-  /** Changes with the content. */
-  readonly version: string;
-  readonly totalBytes: number;
-  readonly files: readonly FileEntry[];
-}
-
-export interface ModelInfo {
-  readonly name: string;
-  readonly version: string;
-  /** Size of a picture when none is asked for. */
-  readonly width: number;
-  readonly height: number;
-  /** Pixels per latent cell, along one axis. */
-  readonly pixelScale: number;
-  readonly latentChannels: number;
-  readonly defaultSolver: string;
-  readonly layers: number;
-  readonly tokens: number;
+/** A loaded model on its device. */
+export interface ModelInfo extends EngineModelInfo {
   /** What its kernels were timed at on this device, and the choice: a line for each kind of matrix. Small models have nothing to choose. */
   readonly kernels?: readonly string[];
-  /** Where its layers route their tokens. */
-  readonly routing?: RoutingInfo;
-}
-
-/** How a model routes. */
-export interface RoutingInfo {
-  /** Parts that the timesteps are divided into, each with its own ratios. */
-  readonly regions: number;
-  /** For `compression`. */
-  readonly presets: readonly RoutingPreset[];
-  /** The preset that `'learned'` stands for. */
-  readonly default: string;
-}
-
-export interface RoutingPreset {
-  readonly name: string;
-  /** Share of the tokens that each layer runs, `[region][layer]`; region 0 is the least noisy. */
-  readonly keep: readonly (readonly number[])[];
-  /** Share of the steps, the first ones, that run every token. */
-  readonly denseSteps: number;
-}
-
-/** A tensor of 32-bit floats, row-major. */
-export interface Tensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** What a run is asked for; whatever is left out takes the model's default. */
-export interface RunRequest {
-  readonly prompt?: string;
-  readonly negativePrompt?: string;
-  readonly seed?: number;
-  readonly steps?: number;
-  readonly guidance?: number;
-  readonly width?: number;
-  readonly height?: number;
-  readonly solver?: string;
-  /**
-   * How many tokens the layers of a routed model skip: `'learned'`, `'off'`, a preset of the model, or a share from 0 to 0.9.
-   * @default 'learned'
-   */
-  readonly compression?: string | number;
-  /** Initial noise `[1, C, h, w]`. */
-  readonly latents?: Tensor;
-  /** Text states `[1, S, E]` in place of the prompt. */
-  readonly promptEmbeds?: Tensor;
-  /** The same in place of the negative prompt. */
-  readonly negativePromptEmbeds?: Tensor;
-  /** Hands out which tokens every layer kept. @default false */
-  readonly returnRouting?: boolean;
-}
-
-/** Which tokens the layers of a run kept. */
-export interface RoutingRecord {
-  /** Rows and columns of tokens; token `i` is at row `i / columns`. */
-  readonly grid: readonly [number, number];
-  readonly steps: readonly RoutedStep[];
-}
-
-export interface RoutedStep {
-  readonly timestep: number;
-  /** For each layer its kept tokens, ascending; null where it has no router. Empty for a step on an inpainted part alone. */
-  readonly layers: readonly (readonly number[] | null)[];
+  /** What the device can do. */
+  readonly device: DeviceProfile;
 }
 
 /** Bytes as a canvas has them: RGBA, rows from the top. */
@@ -112,38 +24,12 @@ export interface Pixels {
   readonly data: Uint8ClampedArray;
 }
 
-/** How an image is inpainted. */
-export interface InpaintSettings {
-  /** Share of the steps that are run: 1 redraws from noise alone, 0 changes nothing. @default 1 */
-  readonly strength?: number;
-  /**
-   * Computes what the hole needs and not the whole image, where nothing is lost by it; `ring` is the tokens around the hole that
-   * run at every step, `refresh` every how many steps all do. @default true
-   */
-  readonly maskAware?: boolean | { readonly ring?: number; readonly refresh?: number; readonly minSteps?: number; readonly maxActive?: number };
-  /** Draws the mask's surroundings alone, at the model's size: details for small holes, and images of any size. @default false */
-  readonly cropToMask?: boolean;
-  /** Pixels outside the mask over which the drawing fades into the image. @default 0 */
-  readonly feather?: number;
-}
-
 /** An image to change: of the run, `latents` is then the noise, `width` and `height` the size that it is worked on at. */
 export interface EditRequest extends InpaintSettings {
   /** RGBA, or values `[1, 3, H, W]` in [-1, 1]. */
   readonly image: Pixels | Tensor;
   /** What to redraw: what is light and opaque, or values `[1, 1, H, W]` of at least one half. */
   readonly mask: Pixels | Tensor;
-}
-
-/** What a run does, defaults filled in. */
-export interface RunSettings {
-  readonly seed: number;
-  readonly steps: number;
-  readonly guidance: number;
-  readonly solver: string;
-  readonly compression: string | number;
-  readonly width: number;
-  readonly height: number;
 }
 
 /** Milliseconds, measured in the worker. */

@@ -66,10 +66,10 @@ export class Session {
         return await this.#open(message.device, this.#host.openerFor(message.wasmUrl));
       case 'manifest': {
         const engine = present(this.#engine, 'no engine');
-        const { name, version, totalBytes, files } = engine.manifest(message.json);
+        const summary = engine.manifest(message.json);
         this.#loader = engine.loader(message.json);
         this.#loading = performance.now();
-        return { type: 'manifest', summary: { name, version, totalBytes, files } };
+        return { type: 'manifest', summary };
       }
       case 'file':
         present(this.#loader, 'no manifest').addFile(message.path, message.bytes);
@@ -81,7 +81,8 @@ export class Session {
         const model = loader.finish();
         const kernels = await this.#tune(model, message.tuning);
         this.#model = model;
-        return { type: 'ready', info: { ...model.info(), ...(kernels.length === 0 ? {} : { kernels }) } };
+        const device = present(this.#engine, 'no engine').profile();
+        return { type: 'ready', info: { ...model.info(), device, ...(kernels.length === 0 ? {} : { kernels }) } };
       }
       case 'generate':
         return await this.#draw(message, present(this.#model, 'no model'));

@@ -2,7 +2,8 @@
 
 import { DiffCRError } from './errors.ts';
 import type { Precision } from './kernels.ts';
-import type { Backend, EditRequest, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings } from './protocol.ts';
+import type { Backend, DeviceProfile, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings, StepReport } from './contract.ts';
+import type { EditRequest } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -13,7 +14,7 @@ export interface WasmPicture {
 export interface WasmRun {
   readonly total: number;
   readonly settings: RunSettings;
-  step(): Promise<{ readonly step: number; readonly total: number; readonly timestep: number } | undefined>;
+  step(): Promise<StepReport | undefined>;
   preview(): Promise<WasmPicture>;
   finish(): Promise<{
     readonly image: WasmPicture;
@@ -47,6 +48,8 @@ export interface WasmEngine {
   readonly backend: Backend;
   /** Of the package. */
   readonly version: string;
+  /** What its device can do. */
+  profile(): DeviceProfile;
   manifest(json: string): ManifestSummary;
   loader(json: string): WasmLoader;
   free(): void;
@@ -57,7 +60,7 @@ export type OpenEngine = (backend: Backend) => Promise<WasmEngine>;
 
 interface Glue {
   readonly default: (options: { module_or_path: Response }) => Promise<unknown>;
-  readonly Engine: { create(): Promise<WasmEngine> };
+  readonly Engine: { create(device?: GPUDevice): Promise<WasmEngine> };
 }
 
 interface Addresses {

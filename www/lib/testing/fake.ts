@@ -1,7 +1,7 @@
 /** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
 
 import type { DiffCRError } from '../errors.ts';
-import type { Backend, FileEntry, FromWorker, InpaintRequest, RunRequest, ToWorker } from '../protocol.ts';
+import type { Backend, FileEntry, FromWorker, EditRequest, RunRequest, ToWorker } from '../protocol.ts';
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
 import type { Fetch } from '../weights/fetch.ts';
@@ -34,7 +34,7 @@ export const INFO = {
 export function fakeWasm(options: FakeOptions = {}): FakeWasm {
   const log: string[] = [];
   const added = new Map<string, number>();
-  const generate = async (request: RunRequest): Promise<WasmRun> => {
+  const draw = async (request: RunRequest): Promise<WasmRun> => {
     options.generate?.(request);
     const { seed = 1, steps = 3, prompt = '' } = request;
     log.push(`generate ${prompt}`);
@@ -42,7 +42,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
     const image = { width: 2, height: 2, data: new Uint8ClampedArray(16).fill(seed) };
     return {
       total: steps,
-      settings: { seed, steps, guidance: request.guidance ?? 4.5, solver: 'dpm++', compression: 'learned', width: 2, height: 2 },
+      settings: { seed, steps, guidance: request.guidance ?? 4.5, solver: 'dpm++' as const, compression: 'learned', width: 2, height: 2 },
       step: async () => {
         if (at === steps) return undefined;
         at += 1;
@@ -60,13 +60,14 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       free: () => void log.push('free run'),
     };
   };
-  /** Gives back the image with its first byte set to the seed. */
-  const inpaint = async (request: InpaintRequest): Promise<WasmRun> => {
-    log.push(`inpaint ${Object.keys(request).sort().join(' ')}`);
-    const run = await generate(request);
-    if (!('width' in request.image)) return run;
-    const { width, height } = request.image;
-    const image = { width, height, data: new Uint8ClampedArray(request.image.data) };
+  /** Of an edit it gives back the image with its first byte set to the seed. */
+  const generate = async (request: RunRequest, edit?: EditRequest): Promise<WasmRun> => {
+    if (edit === undefined) return await draw(request);
+    log.push(`edit ${Object.keys(edit).sort().join(' ')}`);
+    const run = await draw(request);
+    if (!('width' in edit.image)) return run;
+    const { width, height } = edit.image;
+    const image = { width, height, data: new Uint8ClampedArray(edit.image.data) };
     image.data[0] = request.seed ?? 1;
     return { ...run, finish: async () => ({ ...(await run.finish()), image }) };
   };
@@ -78,6 +79,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
   const engine = (backend: Backend): WasmEngine => ({
     backend,
     version: '1.2.3',
+    profile: () => PROFILE,
     manifest: (json) => {
       const { formatVersion, name, version, files } = JSON.parse(json);
       if (formatVersion !== 1) throw wasmError('MANIFEST_VERSION', 'manifest: formatVersion', { found: formatVersion, supported: 1 });
@@ -89,7 +91,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, inpaint, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),

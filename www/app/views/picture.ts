@@ -31,7 +31,7 @@ const PHASES: Readonly<Record<Progress['phase'], string>> = {
   compile: 'Putting the model together',
 };
 
-export function createPlate(events: PlateEvents): Plate {
+export function createPicture(events: PlateEvents): Plate {
   const picture = find('picture', HTMLCanvasElement);
   const sheet = find('sheet', HTMLElement);
   const strip = find('strip', HTMLElement);

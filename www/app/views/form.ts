@@ -11,7 +11,7 @@ export interface AskEvents {
 }
 
 /** `scenes`: the model's words are known, so examples and hints make sense. */
-export function createAsk(events: AskEvents, scenes: boolean): (state: State) => void {
+export function createForm(events: AskEvents, scenes: boolean): (state: State) => void {
   const form = find('form', HTMLFormElement);
   const prompt = find('prompt', HTMLTextAreaElement);
   const negative = find('negative', HTMLTextAreaElement);

@@ -1,0 +1,86 @@
+//! What a caller is told: of a manifest before its files are fetched, of a model that is loaded, of a step that is done.
+
+use serde::Serialize;
+
+use super::Pipeline;
+use crate::bundle::Manifest;
+use crate::bundle::config::SolverKind;
+use crate::bundle::manifest::{FileEntry, Parts, Routing};
+
+/// What a manifest lists.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestSummary {
+    pub name: String,
+    /// Changes with the content.
+    pub version: String,
+    /// Of all files.
+    pub total_bytes: u64,
+    pub files: Vec<FileEntry>,
+}
+
+impl From<&Manifest> for ManifestSummary {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            total_bytes: manifest.total_bytes(),
+            files: manifest.files.clone(),
+        }
+    }
+}
+
+/// A loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(optional_fields))]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    pub name: String,
+    pub version: String,
+    /// Size of a picture when none is asked for, in pixels.
+    pub width: usize,
+    pub height: usize,
+    /// Sides of a picture are multiples of so many pixels.
+    pub side_multiple: usize,
+    /// Pixels per latent cell, along one axis.
+    pub pixel_scale: usize,
+    pub latent_channels: usize,
+    pub default_solver: SolverKind,
+    /// Steps and guidance that a run has where none are asked for.
+    pub default_steps: usize,
+    pub default_guidance: f64,
+    pub layers: usize,
+    /// Of a picture of the model's own size.
+    pub tokens: usize,
+    pub parts: Parts,
+    /// Where its layers route their tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
+}
+
+impl Pipeline {
+    pub fn info(&self) -> ModelInfo {
+        let manifest = self.manifest();
+        let transformer = &manifest.parts.transformer;
+        let solver = manifest.parts.scheduler.solver;
+        let (default_steps, default_guidance) = super::limits::solver_defaults(solver);
+        ModelInfo {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            width: self.default_side(),
+            height: self.default_side(),
+            side_multiple: self.side_multiple(),
+            pixel_scale: self.pixel_scale(),
+            latent_channels: self.latent_channels(),
+            default_solver: solver,
+            default_steps,
+            default_guidance,
+            layers: transformer.layers,
+            tokens: (transformer.sample_size / transformer.patch_size).pow(2),
+            parts: manifest.parts.clone(),
+            routing: manifest.routing.clone(),
+        }
+    }
+}
