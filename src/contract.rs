@@ -91,7 +91,7 @@ fn push_property(lines: &mut Vec<String>, property: &str) {
             .collect();
         lines.push(format!("  /** {} */", words.join(" ")));
     }
-    lines.push(format!("  readonly {};", arrays(property)));
+    lines.push(format!("  readonly {};", arrays(property).replacen(": [", ": readonly [", 1)));
 }
 
 /// `Array<T>` as `readonly T[]`, innermost first.

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::device::DeviceArg;
+use super::help;
 use super::png;
 use super::shared::Shared;
 use super::tensors::{self, write_file};
@@ -43,11 +44,9 @@ pub struct DrawingArgs {
     prompt: String,
     #[arg(long)]
     negative: Option<String>,
-    /// Denoising steps [default: 20; lcm 4, dmd 1].
-    #[arg(long)]
+    #[arg(help = help::steps(), long)]
     steps: Option<usize>,
-    /// Weight of the prompt; 1 and below turn guidance off [default: 4.5; lcm and dmd 1].
-    #[arg(long)]
+    #[arg(help = help::guidance(), long)]
     guidance: Option<f64>,
     #[arg(long, default_value_t = 0)]
     seed: u64,

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::generate::DrawingArgs;
+use super::help;
 use super::png;
 use super::shared::Shared;
 use super::tensors::{self, write_file};
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
+use crate::pipeline::limits::{FEATHER, STRENGTH};
 use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
 use crate::pipeline::picture::Picture;
@@ -29,7 +31,7 @@ pub struct InpaintArgs {
     #[arg(long)]
     mask: PathBuf,
     /// Share of the steps to run: 1 redraws from noise alone, 0 changes nothing.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = STRENGTH.default)]
     strength: f64,
     /// Compute what the hole needs, or everything.
     #[arg(long, value_enum, default_value_t)]
@@ -37,14 +39,13 @@ pub struct InpaintArgs {
     /// Mask-aware: tokens around the hole that run at every step [default: 0].
     #[arg(long)]
     ring: Option<usize>,
-    /// Mask-aware: every how many steps all tokens run [default: 7].
-    #[arg(long)]
+    #[arg(help = help::refresh(), long)]
     refresh: Option<usize>,
     /// Draw the mask's surroundings alone, at the model's size.
     #[arg(long)]
     crop_to_mask: bool,
     /// Pixels outside the mask over which the drawing fades into the picture.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = FEATHER.default)]
     feather: f64,
     /// Safetensors file with `noise` [1, C, h, w], the unit noise to use.
     #[arg(long)]

@@ -9,6 +9,7 @@ mod eval;
 #[cfg(feature = "train")]
 mod eval_inpaint;
 mod generate;
+mod help;
 mod inpaint;
 mod inspect;
 mod png;

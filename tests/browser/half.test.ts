@@ -1,10 +1,11 @@
 /** What SwiftShader cannot run, for it has no f16: on lavapipe through Dawn, which is Chrome's engine, in Node. */
 
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { excess } from '../dawn/tolerance.mjs';
+import { findDawn } from './dawn.ts';
 
 /** Of a picture after a few steps, against that in f32: rounding moves an edge here and there. */
 const MIN_DECIBELS = 36;
@@ -38,13 +39,3 @@ test.skipIf(dawn === undefined)('kernels and blocks may hand on f16, of whole pi
     expect(decibels).toBeGreaterThanOrEqual(MIN_DECIBELS);
   }
 }, PATIENCE_MS);
-
-/** Where Dawn for Node is; where it cannot be, the reason is printed. */
-function findDawn(): string | undefined {
-  try {
-    return execFileSync('bash', [path('../../scripts/dawn.sh')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }).trim();
-  } catch (error) {
-    console.log(`skipped: ${String((error as { stdout?: string }).stdout).trim()}`);
-    return undefined;
-  }
-}

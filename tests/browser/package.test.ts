@@ -114,6 +114,7 @@ test('a stream, an abort, a refused option, a queue, the end', async () => {
     const refused = [
       await caught(pipe.generate({ prompt, steps: 0 })),
       await caught(pipe.generate({ prompt, width: 63 })),
+      // @ts-expect-error: it is none of the solvers
       await caught(pipe.generate({ prompt, solver: 'magic' })),
       await caught(pipe.generate({ prompt, latents: { shape: [1, 4, 64, 64], data: new Float32Array(4 * 64 * 64) } })),
     ];

@@ -7,8 +7,11 @@ const engineAt = fileURLToPath(new URL('../../build/wasm/', import.meta.url));
 
 export const importFrom = (path) => import(pathToFileURL(path).href);
 
-/** Opens the engine on what `modules`, a node_modules with the package `webgpu`, has. Once in a process, which ends after `close`. */
-export async function openDawn(modules) {
+/**
+ * Opens the engine on what `modules`, a node_modules with the package `webgpu`, has. Once in a process, which ends after `close`. `narrow` may
+ * take something away from each adapter; `pageDevice` makes the device that the engine is handed.
+ */
+export async function openDawn(modules, { narrow = () => {}, pageDevice } = {}) {
   const { create, globals } = await importFrom(`${modules}/webgpu/index.js`);
   const gpu = create(['backend=vulkan']);
   const adapter = await gpu.requestAdapter();
@@ -20,13 +23,20 @@ export async function openDawn(modules) {
   GPUQueue.prototype.writeBuffer = function (buffer, at, data, ...range) {
     return writeBuffer.call(this, buffer, at, data.buffer instanceof SharedArrayBuffer ? data.slice() : data, ...range);
   };
+  const { requestAdapter } = gpu;
+  gpu.requestAdapter = async (...options) => {
+    const adapter = await requestAdapter.apply(gpu, options);
+    narrow(adapter);
+    return adapter;
+  };
   Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true });
 
   const { default: init, Engine } = await importFrom(`${engineAt}diffcr_webgpu.js`);
   await init({ module_or_path: await readFile(`${engineAt}diffcr_webgpu_bg.wasm`) });
   // Exiting instead would take the ground from under Dawn's threads.
   const close = () => delete globalThis.navigator;
-  return { engine: await Engine.create(), adapter: adapter.info.description, close };
+  const device = await pageDevice?.(adapter);
+  return { engine: await Engine.create(device), adapter: adapter.info.description, close, device };
 }
 
 /** The bytes of a file. */

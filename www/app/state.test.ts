@@ -1,9 +1,10 @@
 import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
+import { INFO } from '../lib/testing/fake.ts';
 import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
 const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' };
-const info: ModelInfo = { name: 'scenes', version: 'v', width: 64, height: 64, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 8, tokens: 64 };
+const info: ModelInfo = { ...INFO, name: 'scenes', width: 64, height: 64, layers: 8, tokens: 64 };
 const loaded: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info };
 const step: Action = { type: 'step', step: 1, total: 12, etaMs: 500 };
 const done: Action = { type: 'done', total: 12, totalMs: 900, stepMs: 70 };
@@ -24,7 +25,7 @@ test('the usual way: load, ask, draw', () => {
 });
 
 test('a model with routers brings its presets, and a choice it does not have becomes its own', () => {
-  const routing = { regions: 1, presets: [{ name: 'fast', keep: [[0.5]], denseSteps: 0 }], default: 'fast' };
+  const routing = { bins: [1, 0.5], regions: 1, scoreScale: 'mlp' as const, scoreGain: 1, presets: [{ name: 'fast', keep: [[0.5]], denseSteps: 0 }], default: 'fast' };
   const routed: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info: { ...info, routing } };
   expect(after(routed).form.compression).toBe('fast');
   expect(after({ type: 'edit', change: { compression: 'off' } }, routed).form.compression).toBe('off');

@@ -1,6 +1,6 @@
 /** The page's state and the one pure function that changes it. Pictures live beside it, in the views. */
 
-import type { Backend, ModelInfo, Progress } from 'diffcr-web';
+import { RANGES, type Backend, type ModelInfo, type Progress } from 'diffcr-web';
 
 export interface Form {
   readonly prompt: string;
@@ -98,10 +98,10 @@ export type Action =
   | { readonly type: 'heat' };
 
 export const LIMITS = {
-  steps: { min: 1, max: 50 },
+  steps: { min: RANGES.steps.min, max: 50 },
   size: { min: 2, max: 60 },
-  strength: { min: 5, max: 100 },
-  feather: { min: 0, max: 64 },
+  strength: { min: 5, max: 100 * RANGES.strength.max },
+  feather: { min: RANGES.feather.min, max: 64 },
   guidance: { min: 1, max: 10 },
   /** Fits a number exactly, and an input field. */
   seed: { min: 0, max: 2 ** 32 - 1 },

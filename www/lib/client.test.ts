@@ -104,6 +104,26 @@ test.each([
   expect(worker.closed).toBe(true);
 });
 
+test("what fails on WebGPU alone is left to the CPU with device 'auto', and is a typed error otherwise", async () => {
+  let backend = '';
+  const options: FakeOptions = {
+    open: async (opened) => void (backend = opened),
+    addFile: () => {
+      if (backend === 'webgpu') throw new WebAssembly.RuntimeError('unreachable');
+    },
+  };
+  const { worker, fetch, log } = setup(options);
+  const overall: number[] = [];
+  const pipe = await load(base, { fetch, onProgress: (progress) => overall.push(progress.overall) }, worker.connect);
+  expect(pipe).toMatchObject({ backend: 'cpu', info: { name: 'fake' } });
+  expect(pipe.note).toMatch(/^WebGPU failed while the model was loaded \(the wasm module stopped/);
+  expect(log.filter((line) => line.startsWith('open'))).toEqual(['open webgpu', 'open cpu']);
+  expect(overall).toEqual([...overall].sort((a, b) => a - b));
+  const asked = setup(options);
+  await expect(load(base, { fetch: asked.fetch, device: 'webgpu' }, asked.worker.connect)).rejects.toMatchObject({ code: 'INTERNAL' });
+  expect(asked.worker.closed).toBe(true);
+});
+
 test('a worker that dies while the weights come in', async () => {
   const { worker, fetch } = setup({}, (url) => {
     if (url.endsWith('part-1.safetensors')) worker.crash(new DiffCRError('INTERNAL', 'the worker stopped'));

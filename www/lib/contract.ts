@@ -406,7 +406,7 @@ export type RoutedStep = {
  */
 export type RoutingRecord = {
   /** Rows and columns of tokens; token `i` is at row `i / columns`. */
-  readonly grid: [number, number];
+  readonly grid: readonly [number, number];
   readonly steps: readonly RoutedStep[];
 };
 

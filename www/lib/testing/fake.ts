@@ -1,7 +1,8 @@
 /** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
 
 import type { DiffCRError } from '../errors.ts';
-import type { Backend, FileEntry, FromWorker, EditRequest, RunRequest, ToWorker } from '../protocol.ts';
+import type { ModelInfo as EngineModelInfo } from '../contract.ts';
+import type { Backend, DeviceProfile, EditRequest, FileEntry, FromWorker, ModelInfo, RunRequest, ToWorker } from '../protocol.ts';
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
 import type { Fetch } from '../weights/fetch.ts';
@@ -26,9 +27,29 @@ export interface FakeOptions {
   readonly addFile?: (path: string) => void;
 }
 
-export const INFO = {
-  name: 'fake', version: 'v1', width: 2, height: 2, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', layers: 1, tokens: 4,
+export const PROFILE: DeviceProfile = {
+  backend: 'webgpu', adapter: 'acme one', kind: 'gpu', shaderF16: true, subgroups: false, timestampQuery: true, packedDot: true,
+  limits: {
+    maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27, maxStorageBuffersPerShaderStage: 8, maxComputeWorkgroupStorageSize: 16_384,
+    maxComputeInvocationsPerWorkgroup: 256,
+  },
 };
+
+/** What the engine says of the model. */
+export const ENGINE_INFO: EngineModelInfo = {
+  name: 'fake', version: 'v1', width: 2, height: 2, sideMultiple: 1, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', defaultSteps: 20,
+  defaultGuidance: 4.5, layers: 1, tokens: 4,
+  parts: {
+    transformer: {
+      layers: 1, heads: 1, headDim: 4, inChannels: 3, outChannels: 3, patchSize: 1, captionChannels: 4, sampleSize: 2, interpolationScale: 1,
+      sizeConditions: false,
+    },
+    scheduler: { trainTimesteps: 1000, betaStart: 1e-4, betaEnd: 0.02, betaSchedule: 'linear', prediction: 'epsilon', solver: 'dpm++' },
+  },
+};
+
+/** What the pipeline says of it. */
+export const INFO: ModelInfo = { ...ENGINE_INFO, device: PROFILE };
 
 /** An engine that draws 2×2 pictures whose red is the seed, and throws as the module does. */
 export function fakeWasm(options: FakeOptions = {}): FakeWasm {
@@ -91,7 +112,7 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, free: () => void log.push('free model') }),
+      finish: () => ({ info: () => ENGINE_INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, free: () => void log.push('free model') }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),
@@ -152,14 +173,19 @@ export function fakeWorker(wasm: FakeWasm): FakeWorker {
     crash: () => {},
     connect: (receive, crash) => {
       worker.crash = crash;
-      const post = (message: FromWorker): void => void setTimeout(() => worker.closed || receive(message), 0);
+      worker.closed = false;
+      let closed = false; // this one; another may be started after it
+      const post = (message: FromWorker): void => void setTimeout(() => closed || receive(message), 0);
       const session = new Session({ ...wasm.host, post });
       return {
         post: (message) => {
           worker.sent.push(message);
-          setTimeout(() => worker.closed || void session.handle(message), 0);
+          setTimeout(() => closed || void session.handle(message), 0);
         },
-        close: () => void (worker.closed = true),
+        close: () => {
+          closed = true;
+          worker.closed = true;
+        },
       };
     },
   };
