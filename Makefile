@@ -1,7 +1,10 @@
 # Every target sets up what it needs: rustup's Rust, Node 20 and apt are enough.
 #
 #   make demo    build everything, serve the demo page, print its address
-#   make test    run every test: native, TypeScript, and in Chromium over WebGPU
+#   make test    run every test: lint, native, TypeScript, and in Chromium over WebGPU
+#   make lint    formatting, clippy for every build, ESLint, Prettier
+#   make docs    rustdoc and TypeDoc into build/docs
+#   make contract  write the TypeScript side of the Rust types
 #   make cli     build the native binary; its path is the last line
 #   make pkg     fill pkg/dist, the npm package
 #   make bench   print sizes and times
@@ -12,13 +15,22 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test cli pkg bench clean app wasm wasm-opt
+.PHONY: demo test lint docs contract cli pkg bench clean app wasm wasm-opt
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
 
 test:
 	bash scripts/test.sh
+
+lint:
+	bash scripts/lint.sh
+
+docs: www/node_modules/.package-lock.json
+	bash scripts/docs.sh
+
+contract:
+	. scripts/env.sh && WRITE_CONTRACT=1 cargo test --release --lib contract
 
 cli:
 	. scripts/env.sh && need cc gcc libc6-dev && cargo build --release --bin diffcr >&2 && echo "$$CARGO_TARGET_DIR/release/diffcr"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test there is, and one line that counts them: native, TypeScript, browser. A suite that cannot start counts as a failure.
-#   bash scripts/test.sh [native|www|browser ...]
+# Every test there is, and one line that counts them: lint, native, TypeScript, browser. A suite that cannot start counts as a failure.
+#   bash scripts/test.sh [lint|native|www|browser ...]
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
@@ -22,11 +22,12 @@ suite() {
   echo "== $name: $good passed, $bad failed"
 }
 
+lint() { bash scripts/lint.sh; }
 native() { need cc gcc libc6-dev; cargo test --release --no-fail-fast; }
 www() { make --no-print-directory www/node_modules/.package-lock.json && npm --prefix www run --silent test; }
 browser() { need chromium chromium && make --no-print-directory app cli && npm --prefix www run --silent test:browser; }
 
-for name in "${@:-native www browser}"; do
+for name in "${@:-lint native www browser}"; do
   for one in $name; do suite "$one" "$one"; done
 done
 echo "$passed passed, $failed failed"

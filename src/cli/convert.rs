@@ -29,9 +29,9 @@ pub struct ConvertArgs {
     /// The weights' license, noted in the manifest.
     #[arg(long)]
     license: Option<String>,
-    /// f32, f16, q8, q4 or mixed (feed-forwards q4, the rest of the linear layers q8).
-    #[arg(long, default_value = "f32")]
-    encoding: Scheme,
+    /// f32, f16, q8, q4 or mixed (feed-forwards q4, the rest of the linear layers q8) [default: f32; a quantized bundle stays as it is].
+    #[arg(long)]
+    encoding: Option<Scheme>,
     /// Inputs that share a scale: 32, 64 or 128; less where a matrix's width asks for it.
     #[arg(long, default_value = "64", value_parser = parse_group)]
     group: usize,
@@ -91,11 +91,12 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         name: args.name.clone(),
         license: args.license.clone(),
         policy: Policy {
-            scheme: args.encoding,
+            scheme: args.encoding.unwrap_or(Scheme::F32),
             group: args.group,
             clip: !args.no_clip,
             exceptions: args.tensor.clone(),
         },
+        encoded: args.encoding.is_some() || !args.tensor.is_empty(),
         probe: !args.no_probe,
         chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
         routers: args.routers.clone(),

@@ -150,6 +150,17 @@ impl CheckpointTensor {
         Ok(values)
     }
 
+    /// Its bytes as the file has them; only for a contiguous tensor of one file.
+    ///
+    /// # Errors
+    /// `ModelInvalid` for any other, `Integrity` where the file ends too early.
+    pub fn read_bytes(&self) -> Result<Vec<u8>> {
+        if !self.parts.is_empty() || !self.is_contiguous() {
+            return Err(Error::model(&self.name, "its bytes are not in one place"));
+        }
+        self.file.read_at(self.offset, self.elements() as u64 * self.size())
+    }
+
     fn is_contiguous(&self) -> bool {
         let expected = contiguous(&self.shape);
         self.shape.iter().zip(self.strides.iter().zip(&expected)).all(|(d, (a, b))| *d <= 1 || a == b)

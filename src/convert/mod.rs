@@ -23,6 +23,7 @@ pub mod policy;
 pub mod progress;
 pub mod quality;
 pub mod quantize;
+mod rechunk;
 mod routing;
 mod safetensors_file;
 mod scheduler;
@@ -70,6 +71,16 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
         return Err(Error::input("out", format!("{} holds the source", options.out.display())));
     }
     let output = OutputFolder::create(&options.out, options.force)?;
+    if rechunk::is_wanted(options)? {
+        let mut manifest = rechunk::rechunk(options, output.dir(), progress)?;
+        if let Some(name) = &options.name {
+            manifest.name.clone_from(name);
+        }
+        manifest.license = options.license.clone().or(manifest.license);
+        let manifest = finish(manifest, &output)?;
+        output.finish()?;
+        return Ok(Converted { manifest, losses: BTreeMap::new(), psnr: None });
+    }
     let mut model = source::open(options)?;
     if let Some(path) = &options.routers {
         model.routing = Some(routing::from_file(path, &mut model.transformer, &model.parts.transformer)?);
@@ -139,13 +150,18 @@ fn write(
     if let Some(bytes) = &model.tokenizer {
         manifest.files.push(shard::write_file(output.dir(), tokenizer::FILE, Part::Tokenizer, bytes)?);
     }
+    Ok((finish(manifest, output)?, tally.losses))
+}
+
+/// Writes the manifest, which comes last.
+fn finish(mut manifest: Manifest, output: &OutputFolder) -> Result<Manifest> {
     manifest.version = version(&manifest);
     let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::internal(e.to_string()))?;
     // What is written must be what is read: the manifest's own checks run on it before anyone sees it.
     let manifest = Manifest::parse(&json)?;
     let path = output.dir().join(MANIFEST_FILE);
     std::fs::write(&path, json + "\n").map_err(|e| Error::io(&path, e))?;
-    Ok((manifest, tally.losses))
+    Ok(manifest)
 }
 
 /// 16 hex digits that change with any file.

@@ -7,7 +7,7 @@ use super::policy::Policy;
 /// What to convert, and how.
 #[derive(Debug, Clone)]
 pub struct ConvertOptions {
-    /// A diffusers folder, a checkpoint file of the transformer alone, or a bundle that is not quantized.
+    /// A diffusers folder, a checkpoint file of the transformer alone, or a bundle; one that is quantized keeps its encodings.
     pub src: PathBuf,
     /// The folder the bundle becomes.
     pub out: PathBuf,
@@ -17,6 +17,8 @@ pub struct ConvertOptions {
     pub name: Option<String>,
     pub license: Option<String>,
     pub policy: Policy,
+    /// Whether the caller chose an encoding; a quantized bundle is otherwise taken as it is.
+    pub encoded: bool,
     /// Runs the transformer before and after, where it is quantized.
     pub probe: bool,
     /// Bytes of a chunk, at most.

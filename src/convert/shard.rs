@@ -53,13 +53,12 @@ impl Loss {
 
 /// Spreads the tensors of a part, by name, over chunks of at most `limit` bytes; a larger tensor is split by rows.
 pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64) -> Result<ShardPlan<'a>> {
-    let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
-    for (name, tensor) in tensors {
+    let whole = |(name, tensor): (&String, &CheckpointTensor)| {
         if tensor.elements() == 0 {
             return Err(Error::model(&tensor.name, format!("its shape {:?} holds nothing", tensor.shape)));
         }
         let (encoding, group) = policy.encoding(name, &tensor.shape)?;
-        let whole = Piece {
+        Ok(Piece {
             tensor: name.clone(),
             name: name.clone(),
             file: String::new(),
@@ -67,7 +66,20 @@ pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64
             shape: tensor.shape.clone(),
             encoding,
             group,
-        };
+        })
+    };
+    let wholes = tensors.iter().map(whole).collect::<Result<Vec<_>>>()?;
+    Ok(ShardPlan { part, tensors, policy, chunks: spread(part, wholes, limit)? })
+}
+
+/// The pieces of whole tensors, chunk by chunk.
+///
+/// # Errors
+/// `ModelInvalid` naming a tensor of which a single row is larger than any file may be.
+pub fn spread(part: Part, wholes: Vec<Piece>, limit: u64) -> Result<Vec<Vec<Piece>>> {
+    let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
+    for whole in wholes {
+        let name = whole.tensor.clone();
         for piece in split(whole, limit) {
             let bytes = piece.bytes();
             if bytes > MAX_FILE_BYTES / 2 {
@@ -88,7 +100,32 @@ pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64
         pieces.iter_mut().for_each(|piece| piece.file.clone_from(&file));
         pieces
     });
-    Ok(ShardPlan { part, tensors, policy, chunks: chunks.collect() })
+    Ok(chunks.collect())
+}
+
+/// The entries in a manifest of tensors that lie in `chunks`, which have the shapes that `shape` says.
+pub fn entries<'a>(
+    chunks: &[Vec<Piece>],
+    shape: impl Fn(&str) -> Option<&'a [usize]>,
+) -> BTreeMap<String, TensorEntry> {
+    let mut entries = BTreeMap::new();
+    for piece in chunks.iter().flatten() {
+        let Some(shape) = shape(&piece.tensor) else { continue };
+        let entry = entries.entry(piece.tensor.clone()).or_insert_with(|| TensorEntry {
+            shape: shape.to_vec(),
+            encoding: piece.encoding,
+            group: piece.group,
+            file: None,
+            rows: vec![],
+        });
+        if piece.name == piece.tensor {
+            entry.file = Some(piece.file.clone());
+        } else {
+            let count = piece.shape.first().copied().unwrap_or(1);
+            entry.rows.push(RowsEntry { start: piece.start, count, file: piece.file.clone() });
+        }
+    }
+    entries
 }
 
 /// `whole`, or its rows in pieces of at most `limit` bytes.
@@ -119,24 +156,7 @@ impl ShardPlan<'_> {
 
     /// The tensors' entries in the manifest.
     pub fn entries(&self) -> BTreeMap<String, TensorEntry> {
-        let mut entries = BTreeMap::new();
-        for piece in self.chunks.iter().flatten() {
-            let Some(tensor) = self.tensors.get(&piece.tensor) else { continue };
-            let entry = entries.entry(piece.tensor.clone()).or_insert_with(|| TensorEntry {
-                shape: tensor.shape.clone(),
-                encoding: piece.encoding,
-                group: piece.group,
-                file: None,
-                rows: vec![],
-            });
-            if piece.name == piece.tensor {
-                entry.file = Some(piece.file.clone());
-            } else {
-                let count = piece.shape.first().copied().unwrap_or(1);
-                entry.rows.push(RowsEntry { start: piece.start, count, file: piece.file.clone() });
-            }
-        }
-        entries
+        entries(&self.chunks, |name| self.tensors.get(name).map(|tensor| tensor.shape.as_slice()))
     }
 
     /// Writes the chunks into `dir`.
@@ -152,13 +172,8 @@ impl ShardPlan<'_> {
                 tally.done += piece.bytes();
                 progress.update(tally.done, tally.total);
             }
-            let views = stored.iter().map(|(name, dtype, shape, bytes)| {
-                TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
-            });
-            let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| Error::internal(e.to_string()))?;
-            let bytes = serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;
             let path = pieces.first().map(|piece| piece.file.as_str()).unwrap_or_default();
-            files.push(write_file(dir, path, self.part, &bytes)?);
+            files.push(write_chunk(dir, path, self.part, &stored)?);
         }
         Ok(files)
     }
@@ -195,7 +210,17 @@ impl ShardPlan<'_> {
 }
 
 /// A safetensors entry: name, type, shape and bytes.
-type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+pub type Stored = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// Writes a chunk of the bundle and describes it.
+pub fn write_chunk(dir: &Path, path: &str, part: Part, stored: &[Stored]) -> Result<FileEntry> {
+    let views = stored.iter().map(|(name, dtype, shape, bytes)| {
+        TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
+    });
+    let views = views.collect::<Result<Vec<_>, _>>().map_err(|e| Error::internal(e.to_string()))?;
+    let bytes = serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;
+    write_file(dir, path, part, &bytes)
+}
 
 fn read(tensor: &CheckpointTensor, piece: &Piece) -> Result<Vec<f32>> {
     match piece.shape.first() {

@@ -58,6 +58,7 @@ pub fn export(
         name: config.name.clone().or_else(|| config.out.file_name().map(|n| n.to_string_lossy().into_owned())),
         license: config.license.clone(),
         policy: Policy::new(Scheme::F16),
+        encoded: true,
         probe: false,
         chunk_bytes: CHUNK_BYTES,
         routers: None,

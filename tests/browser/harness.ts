@@ -12,7 +12,9 @@ import { injectFaults } from './faults.ts';
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const dist = `${root}www/dist`;
 const screenshots = fileURLToPath(new URL('screenshots/', import.meta.url));
-export const MODEL = `${dist}/models/scenes`;
+/** The page's default bundle, and the one in f16 that it was trained from. */
+export const MODEL = `${dist}/models/scenes-q4`;
+export const MODEL_F16 = `${dist}/models/scenes`;
 
 /** The demo at `/`, the package at `/pkg/`, the pages of the tests at `/test/`, damaged bundles at `/faulty/…`, and `mounts`. */
 export async function startServer(mounts: Record<string, string> = {}): Promise<Awaited<ReturnType<typeof serve>>> {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { MODEL, openPage, SCENES, useSite } from './harness.ts';
+import { MODEL_F16, openPage, SCENES, useSite } from './harness.ts';
 import { measure, mib } from './memory.mjs';
 import { diffcr } from './reference.ts';
 
@@ -25,7 +25,7 @@ beforeAll(() => {
 const site = useSite({ '/bundles/': bundles });
 
 test.each([
-  ['f16', 256, MODEL, 'models/scenes/'],
+  ['f16', 256, MODEL_F16, 'models/scenes/'],
   ['q4', 64, join(bundles, 'q4'), 'bundles/q4/'],
 ])('a bundle in %s takes the memory of its weights, and of few chunks on its way', async (name, tokens, folder, path) => {
   const manifest: { files: { bytes: number }[] } = JSON.parse(readFileSync(join(folder, 'diffcr.json'), 'utf8'));

@@ -81,6 +81,37 @@ fn a_bundle_can_be_stored_another_way() {
     assert_eq!(encoding("0.attn2.to_k")["encoding"], "f16");
     let fault = refused(&scratch.path("packed"), &scratch.path("twice"), &["--encoding", "q4"]);
     assert!(fault.contains("it is quantized already"), "{fault}");
+    let fault = refused(&scratch.path("packed"), &scratch.path("twice"), &["--tensor", "*=f16"]);
+    assert!(fault.contains("it is quantized already"), "{fault}");
     let fault = refused(&scenes(), &scratch.path("no"), &["--tensor", "*.proj_out.bias=q8"]);
     assert!(fault.contains("tensor: transformer.proj_out.bias"), "{fault}");
+}
+
+#[test]
+fn a_quantized_bundle_goes_into_other_chunks_byte_for_byte() {
+    let scratch = Scratch::new();
+    let packed = converted(&scenes(), &scratch.path("packed"), &["--encoding", "q4", "--group", "32", "--no-probe"]);
+    let small = converted(&scratch.path("packed"), &scratch.path("small"), &["--chunk-mib", "0.01"]);
+    assert!(small["files"].as_array().unwrap().len() > packed["files"].as_array().unwrap().len() + 3);
+    assert!(small["tensors"].as_object().unwrap().values().any(|t| t["encoding"] == "q4" && t["rows"].is_array()));
+    assert_eq!(small["name"], packed["name"]);
+    // And back: from split rows to the very files that were written first.
+    converted(&scratch.path("small"), &scratch.path("back"), &[]);
+    assert_eq!(files(&scratch.path("back"), "safetensors"), files(&scratch.path("packed"), "safetensors"));
+    for (bundle, picture) in [("packed", "a.png"), ("small", "b.png")] {
+        let out = scratch.path(picture);
+        let bundle = scratch.path(bundle);
+        let args = [
+            "generate",
+            bundle.to_str().unwrap(),
+            "--prompt",
+            "a red circle",
+            "--steps",
+            "2",
+            "--out",
+            out.to_str().unwrap(),
+        ];
+        assert!(diffcr().args(args).status().unwrap().success());
+    }
+    assert_eq!(std::fs::read(scratch.path("a.png")).unwrap(), std::fs::read(scratch.path("b.png")).unwrap());
 }

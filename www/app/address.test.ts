@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { pageOptions } from './address.ts';
 
 test('the demo draws scenes unless told otherwise', () => {
-  expect(pageOptions('')).toEqual({ model: 'models/scenes/', scenes: true, device: 'auto' });
+  expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto' });
   expect(pageOptions('?model=https://host/m/&device=cpu')).toEqual({ model: 'https://host/m/', scenes: false, device: 'cpu' });
 });
 

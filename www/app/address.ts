@@ -10,6 +10,9 @@ export interface PageOptions {
   readonly device: DeviceChoice;
 }
 
+/** The demo's own bundle: trained to be stored in 4 bits. */
+export const DEFAULT_MODEL = 'models/scenes-q4/';
+
 const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'cpu'];
 
 /** Throws `INVALID_INPUT` on a device that does not exist. */
@@ -21,5 +24,5 @@ export function pageOptions(search: string): PageOptions {
   if (device === undefined) {
     throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(wanted)} in the address is not webgpu, cpu or auto`, { field: 'device' });
   }
-  return { model: model ?? 'models/scenes/', scenes: model === null, device };
+  return { model: model ?? DEFAULT_MODEL, scenes: model === null, device };
 }

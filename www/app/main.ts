@@ -1,7 +1,7 @@
 /** The demo page: wires state, views and the package. */
 
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
-import { pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
 import { busy, initial, reduce, type Action } from './state.ts';
 import { createForm } from './views/form.ts';
@@ -12,7 +12,7 @@ import { createRouting } from './views/routing.ts';
 import { createStorage } from './views/storage.ts';
 import { EXAMPLES } from './words.ts';
 
-let page: PageOptions = { model: 'models/scenes/', scenes: true, device: 'auto' };
+let page: PageOptions = { model: DEFAULT_MODEL, scenes: true, device: 'auto' };
 let refused: unknown;
 try {
   page = pageOptions(location.search);
