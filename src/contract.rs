@@ -10,7 +10,8 @@ use crate::bundle::config::{
     BetaSchedule, FeedForward, Prediction, SchedulerConfig, SolverKind, TextEncoderConfig, TinyVaeConfig,
     TokenizerConfig, TransformerConfig, VaeConfig,
 };
-use crate::bundle::manifest::{FileEntry, Part, Parts, Preset, Routing, ScoreScale};
+use crate::bundle::manifest::{FileEntry, Part, Parts};
+use crate::bundle::routing::{Preset, Routing, ScoreScale};
 use crate::device::{AdapterKind, Backend, DeviceLimits, DeviceProfile};
 use crate::error::BROWSER_CODES;
 use crate::model::ratios::Compression;

@@ -157,7 +157,7 @@ impl ImageCost<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::manifest::{Preset, Routing, ScoreScale};
+    use crate::bundle::routing::{Preset, Routing, ScoreScale};
     use crate::model::ratios::Compression;
 
     fn tiny() -> TransformerConfig {

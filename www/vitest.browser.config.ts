@@ -6,7 +6,9 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 /** The built page and package in a real Chromium, with WebGPU on a CPU Vulkan device: minutes, not seconds. */
 export default defineConfig({
   root: here('../tests/browser'),
-  resolve: { alias: { 'playwright-core': here('node_modules/playwright-core/index.mjs'), vitest: here('node_modules/vitest/dist/index.js') } },
+  resolve: {
+    alias: { 'playwright-core': here('node_modules/playwright-core/index.mjs'), vitest: here('node_modules/vitest/dist/index.js') },
+  },
   server: { fs: { strict: false } },
   test: {
     include: ['*.test.ts'],

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::routing::Routing;
 use crate::bundle::config::{
     SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
@@ -170,42 +171,6 @@ pub struct Piece {
     pub group: Option<usize>,
 }
 
-/// Token routing: which layers keep how many tokens, by region of the timesteps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Routing {
-    /// The keep ratios a layer can run at, descending.
-    pub bins: Vec<f64>,
-    pub regions: usize,
-    pub score_scale: ScoreScale,
-    pub score_gain: f64,
-    pub presets: Vec<Preset>,
-    /// Name of the preset that `learned` means.
-    pub default: String,
-}
-
-/// What the router's score multiplies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum ScoreScale {
-    /// The MLP branch before its residual add.
-    Mlp,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Preset {
-    pub name: String,
-    /// `[regions][layers]`.
-    pub keep: Vec<Vec<f64>>,
-    /// Share of the steps, from the last one backwards, that run every token.
-    #[serde(default)]
-    pub dense_steps: f64,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Header {
@@ -329,14 +294,16 @@ impl TensorEntry {
         if self.shape.len() > 6 || elements.is_none_or(|n| n == 0 || n > MAX_ELEMENTS) {
             return fault(format!("the shape {:?} is not possible", self.shape));
         }
-        let fits = |group: usize| self.shape.len() == 2 && group >= 8 && group % 8 == 0 && self.shape[1] % group == 0;
+        let fits = |group: usize| {
+            self.shape.len() == 2 && group >= 8 && group.is_multiple_of(8) && self.shape[1].is_multiple_of(group)
+        };
         match (self.encoding.is_quantized(), self.group) {
             (false, None) => {}
             (true, Some(group)) if fits(group) => {}
             (true, Some(group)) => return fault(format!("groups of {group} do not fit the shape {:?}", self.shape)),
             _ => return fault("`group` goes with q8 and q4, and only with them".into()),
         }
-        if self.file.is_some() == !self.rows.is_empty() {
+        if self.file.is_some() != self.rows.is_empty() {
             return fault("it needs either `file` or `rows`".into());
         }
         let mut next = 0usize;

@@ -1,7 +1,7 @@
 //! A model at rest: the manifest, its chunks, and the tensors they become.
 //!
-//! [`manifest`] is the only schema, [`config`] its parts' configurations, [`chunk`] turns bytes into tensors without any I/O, [`load`] takes a bundle in file by file
-//! (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
+//! [`manifest`] is the only schema, [`config`] and [`routing`] its parts, [`chunk`] turns bytes into tensors without any I/O,
+//! [`load`] takes a bundle in file by file (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
 
 pub mod chunk;
 pub mod config;
@@ -10,6 +10,7 @@ pub mod folder;
 pub mod load;
 pub mod manifest;
 mod parts;
+pub mod routing;
 pub mod weights;
 
 pub use load::{Loaded, Loader};

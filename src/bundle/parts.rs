@@ -41,7 +41,7 @@ fn transformer(c: &TransformerConfig) -> Result<()> {
     if c.sample_size < c.patch_size {
         return fault(part, "sampleSize", "is below patchSize");
     }
-    if c.width() % 4 != 0 {
+    if !c.width().is_multiple_of(4) {
         return fault(part, "heads x headDim", "is not a multiple of 4, which the position table needs");
     }
     Ok(())

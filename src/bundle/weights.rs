@@ -22,6 +22,7 @@ pub struct Weights {
 
 /// One tensor, where it lives.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Some hundreds of them, until the layers have taken them.
 enum Stored {
     /// On the device, flat; the shape is restored when it is taken.
     Device { shape: Vec<usize>, flat: Tensor<1> },
@@ -30,6 +31,9 @@ enum Stored {
     /// On the device, in the words of its chunk.
     Packed(PackedMatrix),
 }
+
+/// Shape and values, row-major.
+pub type HostTensor = (Vec<usize>, Vec<f32>);
 
 /// A matrix kept in host memory, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +124,7 @@ impl Weights {
     /// # Errors
     /// `Internal` where a tensor cannot be read.
     #[cfg(feature = "train")]
-    pub fn into_values(self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
+    pub fn into_values(self) -> Result<BTreeMap<String, HostTensor>> {
         let read = |stored: Stored| match stored {
             Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
             Stored::Packed(packed) => {

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::shared::{Shared, size};
 use crate::bundle::folder::read_manifest;
-use crate::bundle::manifest::{Manifest, Part, Preset, Routing};
+use crate::bundle::manifest::{Manifest, Part};
+use crate::bundle::routing::{Preset, Routing};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]

@@ -1,7 +1,8 @@
 //! A source as a model: every part's configuration, its tensors under our names, and where they come from.
 
 use super::checkpoint_tensor::Tensors;
-use crate::bundle::manifest::{Parts, Routing};
+use crate::bundle::manifest::Parts;
+use crate::bundle::routing::Routing;
 
 /// A model whose tensors are still in their files.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use super::checkpoint;
 use super::checkpoint_tensor::{CheckpointTensor, Tensors};
 use super::keys::numbered;
 use crate::bundle::config::TransformerConfig;
-use crate::bundle::manifest::{Preset, Routing, ScoreScale};
+use crate::bundle::routing::{Preset, Routing, ScoreScale};
 use crate::error::{Error, Result};
 use crate::model::ratios::limits;
 

@@ -3,6 +3,7 @@
 //! [`open`] and [`gpu`] ask wgpu itself for instance, adapter and device, with all that the adapter has, and hand them to burn;
 //! [`profile`] tells kernels, loader and callers what came of it.
 
+mod backend;
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
 mod browser;
 mod profile;
@@ -13,30 +14,8 @@ use burn::tensor::{Device, TensorData};
 
 use crate::error::Result;
 
+pub use backend::Backend;
 pub use profile::{AdapterKind, DeviceLimits, DeviceProfile};
-
-/// The backends a caller can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    Cpu,
-    #[serde(rename = "webgpu")]
-    Gpu,
-}
-
-impl Backend {
-    /// The one that a browser module has.
-    pub const COMPILED_IN: Self = if cfg!(feature = "webgpu") { Self::Gpu } else { Self::Cpu };
-
-    /// The name JavaScript and the command line use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Gpu => "webgpu",
-        }
-    }
-}
 
 /// The CPU backend (Flex).
 #[cfg(feature = "cpu")]

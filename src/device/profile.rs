@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Backend;
+use super::backend::Backend;
 
 /// The features and limits of a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]

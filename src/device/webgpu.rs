@@ -6,7 +6,8 @@ use burn::tensor::Device;
 use burn_wgpu::{RuntimeOptions, WgpuSetup, init_device};
 use wgpu::{Adapter, DeviceDescriptor, DeviceType, ExperimentalFeatures, Features, Instance, MemoryHints, Trace};
 
-use super::{AdapterKind, Backend, DeviceLimits, DeviceProfile};
+use super::backend::Backend;
+use super::profile::{AdapterKind, DeviceLimits, DeviceProfile};
 use crate::error::{Error, Result};
 
 /// The devices that were opened, with what they can do.

@@ -31,6 +31,7 @@ pub struct Residual {
 
 /// How a residual goes between all tokens and the selected ones.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // One at a time, and not for long.
 pub enum TokenIndexing {
     /// `onto` are all tokens, of which the selected ones are read.
     Gather(SelectedTokens),

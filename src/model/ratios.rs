@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::manifest::{Preset, Routing};
+use crate::bundle::routing::{Preset, Routing};
 use crate::error::{Error, Result};
 
 /// How much of the computation a caller wants saved.
@@ -172,7 +172,7 @@ fn rescale(routing: &Routing, preset: &Preset, share: f64) -> Result<Vec<Vec<f64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::manifest::ScoreScale;
+    use crate::bundle::routing::ScoreScale;
 
     fn routing() -> Routing {
         let keep = vec![vec![0.5, 0.62, 0.71, 1.0], vec![0.8, 0.9, 0.94, 1.0]];

@@ -167,7 +167,7 @@ mod tests {
         let tokenizer = Tokenizer::from_json(&mapped(&units), &config(64)).unwrap();
         assert_eq!(tokenizer.encode("cafa").unwrap(), plain.encode("céfé").unwrap());
         units[0] = 1 << 20;
-        let error = Tokenizer::from_json(&mapped(&units), &config(64)).err().expect("refused");
+        let error = Tokenizer::from_json(&mapped(&units), &config(64)).expect_err("refused");
         assert_eq!(error.to_string(), "tokenizer.json: its character map points outside itself");
     }
 
@@ -187,7 +187,7 @@ mod tests {
             (edited(|json| json["model"]["unk_id"] = 100_000.into()), "MODEL_INVALID"),
             (regex, "MODEL_INVALID"),
         ] {
-            let error = Tokenizer::from_json(&bytes, &config(64)).err().expect("refused");
+            let error = Tokenizer::from_json(&bytes, &config(64)).expect_err("refused");
             assert_eq!(error.code(), code, "{error}");
             assert!(error.to_string().starts_with("tokenizer.json: "), "{error}");
         }

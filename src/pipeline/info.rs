@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::Pipeline;
 use crate::bundle::Manifest;
 use crate::bundle::config::SolverKind;
-use crate::bundle::manifest::{FileEntry, Parts, Routing};
+use crate::bundle::manifest::{FileEntry, Parts};
+use crate::bundle::routing::Routing;
 
 /// What a manifest lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]

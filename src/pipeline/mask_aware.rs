@@ -112,7 +112,7 @@ impl MaskAwarePlan {
     pub fn mode(&self, i: usize) -> StepMode {
         match self.refresh {
             0 => StepMode::Active,
-            refresh if i % refresh != 0 => StepMode::Active,
+            refresh if !i.is_multiple_of(refresh) => StepMode::Active,
             // What nobody will use need not be cached.
             refresh if refresh == 1 || i + 1 >= self.steps => StepMode::All,
             _ => StepMode::Cache,

@@ -8,7 +8,8 @@ use super::config::{Kind, TrainConfig};
 use super::lora;
 use super::net::{Frame, RATIO};
 use super::parameters::Parameters;
-use crate::bundle::manifest::{Manifest, Preset, Routing, ScoreScale};
+use crate::bundle::manifest::Manifest;
+use crate::bundle::routing::{Preset, Routing, ScoreScale};
 use crate::convert::policy::{Policy, Scheme};
 use crate::convert::progress::Progress;
 use crate::convert::{self, ConvertOptions, SourceModel, checkpoint};
@@ -22,18 +23,21 @@ const STRETCHED: [(&str, f64); 2] = [("quality", 0.5), ("fast", 1.5)];
 /// Bytes of a chunk, at most.
 const CHUNK_BYTES: u64 = 1 << 20;
 
+/// What a run leaves.
+pub struct Trained<'a> {
+    pub frame: &'a Frame,
+    /// Its averaged weights.
+    pub average: &'a Parameters,
+    /// `tokenizer.json`.
+    pub tokenizer: &'a [u8],
+}
+
 /// Writes the bundle `config.out`; a bundle that is there is replaced. `weights` is left beside the checkpoint.
 ///
 /// # Errors
 /// As the converter's.
-pub fn export(
-    config: &TrainConfig,
-    kind: Kind,
-    frame: &Frame,
-    average: &Parameters,
-    tokenizer: &[u8],
-    progress: &mut dyn Progress,
-) -> Result<Manifest> {
+pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn Progress) -> Result<Manifest> {
+    let Trained { frame, average, tokenizer } = run;
     let merged = lora::merge(&frame.frozen, average)?;
     let path = config.work.join("weights.safetensors");
     let trained = average.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_"));

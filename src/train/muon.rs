@@ -41,20 +41,20 @@ pub struct Rates {
     pub decay: f64,
 }
 
-/// One update of the matrices; `momentum` lies like `values`. Matrices are spread over the pools, and none depends on
+/// The numbers of an update, all of which lie alike.
+pub struct State<'a> {
+    pub values: &'a mut [f32],
+    pub gradient: &'a [f32],
+    pub momentum: &'a mut [f32],
+}
+
+/// One update of the matrices. Matrices are spread over the pools, and none depends on
 /// another.
 ///
 /// # Errors
 /// `Internal` where a matrix does not fit its range.
-pub fn update(
-    matrices: &[Matrix],
-    values: &mut [f32],
-    gradient: &[f32],
-    momentum: &mut [f32],
-    rates: Rates,
-    pools: &[ThreadPool],
-    device: &Device,
-) -> Result<()> {
+pub fn update(matrices: &[Matrix], rates: Rates, state: State, pools: &[ThreadPool], device: &Device) -> Result<()> {
+    let State { values, gradient, momentum } = state;
     for m in matrices {
         let pairs = momentum[m.range.clone()].iter_mut().zip(&gradient[m.range.clone()]);
         pairs.for_each(|(m, g)| *m = MOMENTUM * *m + g);
@@ -138,16 +138,8 @@ mod tests {
             for step in 0..200 {
                 let gradient: Vec<f32> = values.iter().zip(&target).map(|(v, t)| v - t).collect();
                 let rate = 0.05 * (1.0 - f64::from(step) / 200.0);
-                update(
-                    &matrices,
-                    &mut values,
-                    &gradient,
-                    &mut momentum,
-                    Rates { rate, decay: 0.0 },
-                    &pools,
-                    &crate::device::cpu(),
-                )
-                .unwrap();
+                let state = State { values: &mut values, gradient: &gradient, momentum: &mut momentum };
+                update(&matrices, Rates { rate, decay: 0.0 }, state, &pools, &crate::device::cpu()).unwrap();
             }
             values
         };

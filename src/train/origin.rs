@@ -14,7 +14,7 @@ use crate::bundle::config::{
     FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
 };
 use crate::bundle::folder::load_folder;
-use crate::bundle::manifest::{self, Parts};
+use crate::bundle::manifest::Parts;
 use crate::data::random::Random;
 use crate::device;
 use crate::error::{Error, Result};
@@ -126,7 +126,7 @@ fn widen(trained: &mut init::Tensors) -> Result<()> {
 }
 
 /// The ratios that a routed bundle learned, `[regions, layers]` in rows, within the run's bins.
-fn inherited(config: &TrainConfig, routing: Option<&manifest::Routing>) -> Result<Vec<f32>> {
+fn inherited(config: &TrainConfig, routing: Option<&crate::bundle::routing::Routing>) -> Result<Vec<f32>> {
     let fault = |reason: String| Error::input("routing.inherit", reason);
     let routing = routing.ok_or_else(|| fault("the bundle in `from` has no routers".into()))?;
     let r = &config.routing;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::checkpoint::{self, RunTensors, State};
 use super::config::{Kind, Task, TrainConfig};
 use super::controller::{Controller, target_at};
+use super::export::Trained;
 use super::muon::{Matrix, Rates};
 use super::net::{Frame, RATIO};
 use super::noise::{MicroBatch, timesteps};
@@ -100,7 +101,7 @@ pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Mon
         run.enter(&last);
     }
     let (average, frame) = (&run.tensors.average, &run.frame);
-    let manifest = export::export(config, kind, frame, average, &run.tokenizer_bytes, monitor)?;
+    let manifest = export::export(config, kind, Trained { frame, average, tokenizer: &run.tokenizer_bytes }, monitor)?;
     Ok(Summary {
         manifest,
         steps: run.state.step,
@@ -187,7 +188,7 @@ impl<'a> Run<'a> {
             let rate = self.step(&stage, data.next_batch()?, total)?;
             images += stage.batch as u64;
             self.state.seconds += started.elapsed().as_secs_f64();
-            if self.state.step % self.config.progress.log_every == 0 || self.state.step == total {
+            if self.state.step.is_multiple_of(self.config.progress.log_every) || self.state.step == total {
                 let row = self.row(&stage, rate, images as f64 / since.elapsed().as_secs_f64().max(1e-9), total);
                 let left = self.images_left() / row.images_per_second.max(1e-9);
                 monitor.line(&row.line(total, self.config.is_routed(self.kind), left));
@@ -197,7 +198,7 @@ impl<'a> Run<'a> {
             if self.state.stage_step == stage.steps {
                 self.next_stage();
             }
-            if self.state.step % self.config.progress.checkpoint_every == 0 || self.state.stage_step == 0 {
+            if self.state.step.is_multiple_of(self.config.progress.checkpoint_every) || self.state.stage_step == 0 {
                 self.save()?;
             }
             if self.state.stage_step == 0 {
@@ -232,7 +233,8 @@ impl<'a> Run<'a> {
             let (pools, device) = (self.workers.pools(), self.workers.plain());
             let momentum = &mut adam.first;
             let rates = Rates { rate: rate * shape, decay: config.optimizer.weight_decay };
-            muon::update(&self.matrices, values.values_mut(), &outcome.gradient, momentum, rates, pools, device)?;
+            let state = muon::State { values: values.values_mut(), gradient: &outcome.gradient, momentum };
+            muon::update(&self.matrices, rates, state, pools, device)?;
         }
         if let Some(range) = values.range(RATIO) {
             let (most, least) = limits(&config.routing.bins);

@@ -27,7 +27,7 @@ impl SoftRatios {
     /// # Errors
     /// `InvalidInput` where the lengths do not fit, or `bins` is empty or does not descend.
     pub fn new(table: Tensor<1>, values: Vec<f64>, layers: usize, bins: &[f64], gain: f64) -> Result<Self> {
-        if layers == 0 || values.is_empty() || values.len() % layers != 0 || table.dims() != [values.len()] {
+        if layers == 0 || values.is_empty() || !values.len().is_multiple_of(layers) || table.dims() != [values.len()] {
             return Err(Error::input("ratio", format!("{} ratios are no table of {layers} layers", values.len())));
         }
         if bins.is_empty() || !bins.is_sorted_by(|a, b| a > b) {

@@ -53,7 +53,7 @@ test('timings that do not fit the device, the model or the precision are dropped
   await page.goto(`${site.url}test/engine.html?bundle=wide`);
   await page.waitForSelector('body[data-api=ready]', { state: 'attached' });
   const timing = (chosen: string, format = 'q8', shape = [4 * WIDTH, WIDTH], few = false) => ({
-    class: { format, shape, few }, rows: 64, ways: [['direct', 2], [chosen, 1]], chosen,
+    key: { format, shape, few }, rows: 64, variants: [['direct', 2], [chosen, 1]], chosen,
   });
   /** What is taken over of `known`, with no time for more. */
   const taken = (known: unknown, precision: Precision): Promise<readonly string[]> =>
@@ -63,7 +63,7 @@ test('timings that do not fit the device, the model or the precision are dropped
     );
   const unfit = [
     timing('magic'), timing('int8'), timing('shared', 'q3'), timing('shared', 'q4'), timing('shared', 'q8', [WIDTH, WIDTH + 4]), timing('thin'),
-    timing('half', 'f32'), { class: 1 }, null, [],
+    timing('half', 'f32'), { key: 1 }, null, [],
   ];
   for (const known of ['', 'not JSON', '{}', '[', unfit, { products: unfit }, { products: 1 }]) expect(await taken(known, 'half')).toEqual([]);
   const lines = ['q8 2048x512, 64 rows: direct 2.00 ms, int8 1.00 ms; int8'];

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::{Scratch, converted, diffcr, fixture, read_tensors, stderr};
 
-/// Largest difference over the reference's largest value, as the issue asks; ours stay far below.
+/// Largest difference over the reference's largest value; ours stay far below.
 const TOLERANCE: f32 = 1e-3;
 
 struct Bundle {

@@ -22,7 +22,9 @@ export function pageOptions(search: string): PageOptions {
   const wanted = query.get('device') ?? 'auto';
   const device = DEVICES.find((each) => each === wanted);
   if (device === undefined) {
-    throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(wanted)} in the address is not webgpu, cpu or auto`, { field: 'device' });
+    throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(wanted)} in the address is not webgpu, cpu or auto`, {
+      field: 'device',
+    });
   }
   return { model: model ?? DEFAULT_MODEL, scenes: model === null, device };
 }

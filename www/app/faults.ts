@@ -14,7 +14,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   LIMIT_TOO_SMALL: 'This GPU is too small for the model. Try the CPU, or a smaller model.',
   OUT_OF_MEMORY: 'Close other tabs that use the GPU, then load the model again.',
   DEVICE_LOST: 'The GPU was taken away, by a driver restart or by another tab. Load the model again.',
-  INTEGRITY: 'A file of the model is damaged on its server, or was changed on the way. Try again; if it stays, the bundle has to be uploaded anew.',
+  INTEGRITY:
+    'A file of the model is damaged on its server, or was changed on the way. Try again; if it stays, the bundle has to be uploaded anew.',
   NETWORK: 'Check the connection and the address of the model, then try again.',
   MANIFEST_INVALID: 'The address does not lead to a DiffCR bundle. It should be the folder that holds diffcr.json.',
   MANIFEST_VERSION: 'The bundle was made for another version of this page. Reload the page, or convert the model again.',

@@ -3,7 +3,7 @@
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
 import { DEFAULT_MODEL, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { busy, initial, reduce, type Action } from './state.ts';
+import { busy, initial, reduce, type Action, type State } from './state.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
@@ -20,7 +20,14 @@ try {
   refused = error;
 }
 
-let state = initial({ prompt: page.scenes ? (EXAMPLES[0] ?? '') : '', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' });
+let state = initial({
+  prompt: page.scenes ? (EXAMPLES[0] ?? '') : '',
+  negativePrompt: '',
+  seed: 7,
+  steps: 12,
+  guidance: 3,
+  compression: 'learned',
+});
 let device: DeviceChoice = page.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
@@ -53,9 +60,9 @@ const views = [
       void load();
     },
   }),
-  picture.render,
-  editor.render,
-  routing.render,
+  (state: State) => picture.render(state),
+  (state: State) => editor.render(state),
+  (state: State) => routing.render(state),
   createStorage({ remove: () => void removeWeights() }),
 ];
 
@@ -93,7 +100,10 @@ async function lookForWeights(): Promise<void> {
 async function removeWeights(): Promise<void> {
   const { kept } = state;
   if (kept === undefined) return;
-  const gone = await models.remove(page.model).then(() => true, () => false);
+  const gone = await models.remove(page.model).then(
+    () => true,
+    () => false,
+  );
   dispatch({ type: 'kept', kept: { bytes: kept.bytes, state: gone ? 'removed' : 'stuck' } });
 }
 
@@ -158,7 +168,8 @@ async function open(file: Blob): Promise<void> {
       throw new DiffCRError('INVALID_INPUT', 'image: the file is no image that this browser can read', { field: 'image' }, cause);
     });
     const { width, height } = bitmap;
-    if (width * height > 4096 * 4096) throw new DiffCRError('INVALID_INPUT', `image: ${width} x ${height} pixels are more than 4096 x 4096`, { field: 'image' });
+    if (width * height > 4096 * 4096)
+      throw new DiffCRError('INVALID_INPUT', `image: ${width} x ${height} pixels are more than 4096 x 4096`, { field: 'image' });
     const context = new OffscreenCanvas(width, height).getContext('2d');
     context?.drawImage(bitmap, 0, 0);
     bitmap.close();
@@ -187,7 +198,12 @@ async function download(): Promise<void> {
   const { prompt, seed } = output.params;
   const link = document.createElement('a');
   link.href = URL.createObjectURL(await output.toBlob());
-  link.download = `${prompt.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 60) || 'picture'}-${seed}.png`;
+  link.download = `${
+    prompt
+      .toLowerCase()
+      .replace(/[^a-z0-9]+/g, '-')
+      .slice(0, 60) || 'picture'
+  }-${seed}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -3,7 +3,10 @@ import { layersRun, meanKeep, skipped } from './routing.ts';
 
 const record = {
   grid: [1, 4] as const,
-  steps: [{ timestep: 999, layers: [[0, 3], null, [0], [0, 1]] }, { timestep: 500, layers: [] }],
+  steps: [
+    { timestep: 999, layers: [[0, 3], null, [0], [0, 1]] },
+    { timestep: 500, layers: [] },
+  ],
 };
 
 test('the share of the layers that ran each token', () => {
@@ -18,5 +21,14 @@ test('the share of the tokens that were skipped', () => {
 });
 
 test('the mean of a table', () => {
-  expect(meanKeep({ name: 'x', keep: [[1, 0.5], [0.7, 0.6]], denseSteps: 0 })).toBeCloseTo(0.7);
+  expect(
+    meanKeep({
+      name: 'x',
+      keep: [
+        [1, 0.5],
+        [0.7, 0.6],
+      ],
+      denseSteps: 0,
+    }),
+  ).toBeCloseTo(0.7);
 });

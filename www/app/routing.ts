@@ -8,8 +8,8 @@ export function layersRun({ grid: [rows, columns], steps }: RoutingRecord, step:
   if (layers.length === 0) return undefined;
   const share = new Float32Array(rows * columns);
   for (const kept of layers) {
-    if (kept === null) for (let i = 0; i < share.length; i += 1) share[i]! += 1 / layers.length;
-    else for (const token of kept) share[token]! += 1 / layers.length;
+    if (kept === null) for (let i = 0; i < share.length; i += 1) share[i] = (share[i] ?? 0) + 1 / layers.length;
+    else for (const token of kept) share[token] = (share[token] ?? 0) + 1 / layers.length;
   }
   return share;
 }

@@ -25,7 +25,14 @@ test('the usual way: load, ask, draw', () => {
 });
 
 test('a model with routers brings its presets, and a choice it does not have becomes its own', () => {
-  const routing = { bins: [1, 0.5], regions: 1, scoreScale: 'mlp' as const, scoreGain: 1, presets: [{ name: 'fast', keep: [[0.5]], denseSteps: 0 }], default: 'fast' };
+  const routing = {
+    bins: [1, 0.5],
+    regions: 1,
+    scoreScale: 'mlp' as const,
+    scoreGain: 1,
+    presets: [{ name: 'fast', keep: [[0.5]], denseSteps: 0 }],
+    default: 'fast',
+  };
   const routed: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info: { ...info, routing } };
   expect(after(routed).form.compression).toBe('fast');
   expect(after({ type: 'edit', change: { compression: 'off' } }, routed).form.compression).toBe('off');
@@ -41,8 +48,15 @@ test('a picture can be asked for while the model loads', () => {
 });
 
 test('cancelling keeps a finished picture and a loaded model, and nothing half done', () => {
-  expect(after({ type: 'load' }, { type: 'ask' }, { type: 'cancelled' })).toMatchObject({ model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined });
-  expect(after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' })).toMatchObject({ model: { kind: 'ready' }, run: { kind: 'none' } });
+  expect(after({ type: 'load' }, { type: 'ask' }, { type: 'cancelled' })).toMatchObject({
+    model: { kind: 'idle' },
+    run: { kind: 'none' },
+    fault: undefined,
+  });
+  expect(after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' })).toMatchObject({
+    model: { kind: 'ready' },
+    run: { kind: 'none' },
+  });
   expect(after({ type: 'load' }, loaded, { type: 'start' }, done, { type: 'cancelled' }).run.kind).toBe('done');
 });
 
@@ -50,7 +64,9 @@ test('news of what was cancelled are not heard', () => {
   const cancelled = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'cancelled' });
   expect(reduce(cancelled, step)).toBe(cancelled);
   const idle = after({ type: 'load' }, { type: 'cancelled' });
-  expect(reduce(idle, { type: 'progress', progress: { phase: 'download', loadedBytes: 1, cachedBytes: 0, totalBytes: 2, overall: 0.4 } })).toBe(idle);
+  expect(
+    reduce(idle, { type: 'progress', progress: { phase: 'download', loadedBytes: 1, cachedBytes: 0, totalBytes: 2, overall: 0.4 } }),
+  ).toBe(idle);
 });
 
 test('a failure is shown until the next attempt', () => {
@@ -60,7 +76,12 @@ test('a failure is shown until the next attempt', () => {
   expect(reduce(failed, { type: 'dismiss' }).fault).toBeUndefined();
 });
 
-test.each([['INVALID_INPUT', 'ready'], ['DEVICE_LOST', 'idle'], ['INTERNAL', 'idle'], ['DISPOSED', 'idle']])('after %s the model is %s', (code, kind) => {
+test.each([
+  ['INVALID_INPUT', 'ready'],
+  ['DEVICE_LOST', 'idle'],
+  ['INTERNAL', 'idle'],
+  ['DISPOSED', 'idle'],
+])('after %s the model is %s', (code, kind) => {
   const state = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, { type: 'failed', fault: { code, message: '' } });
   expect(state.model.kind).toBe(kind);
   expect(state.run.kind).toBe('none');
@@ -93,7 +114,7 @@ test('busy is what can be cancelled', () => {
   expect(busy(after({ type: 'load' }, loaded, { type: 'start' }, done))).toBe(false);
 });
 
-test('a finished picture or one of the reader\'s can be retouched, nothing else', () => {
+test("a finished picture or one of the reader's can be retouched, nothing else", () => {
   expect(after({ type: 'retouch' }).retouch).toBeUndefined();
   expect(after({ type: 'load' }, loaded, { type: 'start' }, { type: 'retouch' }).retouch).toBeUndefined();
   for (const ready of [after({ type: 'load' }, loaded, { type: 'start' }, done), after({ type: 'opened' })]) {

@@ -111,10 +111,29 @@ export const LIMITS = {
 const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL', 'OUT_OF_MEMORY'];
 
 export function initial(form: Form): State {
-  return { form, model: { kind: 'idle' }, run: { kind: 'none' }, fault: undefined, looking: undefined, retouch: undefined, before: undefined, kept: undefined, heat: false };
+  return {
+    form,
+    model: { kind: 'idle' },
+    run: { kind: 'none' },
+    fault: undefined,
+    looking: undefined,
+    retouch: undefined,
+    before: undefined,
+    kept: undefined,
+    heat: false,
+  };
 }
 
-const RETOUCH: Retouch = { tool: 'brush', size: 20, strength: 100, feather: 0, crop: false, painted: false, canUndo: false, canRedo: false };
+const RETOUCH: Retouch = {
+  tool: 'brush',
+  size: 20,
+  strength: 100,
+  feather: 0,
+  crop: false,
+  painted: false,
+  canUndo: false,
+  canRedo: false,
+};
 
 /** Whether there is a picture that can be changed. */
 export function hasPicture({ run }: State): boolean {

@@ -5,7 +5,8 @@ const SHAPES = ['circle', 'square', 'triangle', 'star', 'heart', 'ring', 'cross'
 const SIZES = ['small ', '', 'large '];
 const PLACES = ['', '', ' in the left', ' in the right', ' in the top', ' in the bottom', ' in the center'];
 const RELATIONS = ['left of', 'right of', 'above', 'below'];
-const SMALL_WORDS = 'a in the on of to and with background gradient striped checkered dots above below left right top bottom center small large dotted';
+const SMALL_WORDS =
+  'a in the on of to and with background gradient striped checkered dots above below left right top bottom center small large dotted';
 
 const KNOWN: ReadonlySet<string> = new Set([...COLORS, ...SHAPES, ...SMALL_WORDS.split(' ')]);
 
@@ -45,8 +46,9 @@ export function randomCaption(random: () => number): string {
     `a ${b1} and ${b2} checkered background`,
     `a ${b1} background with ${b2} dots`,
   ]);
-  const subject = random() < 0.6
-    ? `a ${take(SIZES)}${c1} ${take(SHAPES)}${take(PLACES)}`
-    : `a ${c1} ${take(SHAPES)} ${take(RELATIONS)} a ${c2} ${take(SHAPES)}`;
+  const subject =
+    random() < 0.6
+      ? `a ${take(SIZES)}${c1} ${take(SHAPES)}${take(PLACES)}`
+      : `a ${c1} ${take(SHAPES)} ${take(RELATIONS)} a ${c2} ${take(SHAPES)}`;
   return `${subject} on ${background}`;
 }

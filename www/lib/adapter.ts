@@ -34,7 +34,7 @@ export async function requestAdapter(): Promise<GPUAdapter> {
 export function softwareName({ isFallbackAdapter, description, architecture, device, vendor }: AdapterInfo): string | undefined {
   const names = [description, architecture, device, vendor];
   const software = isFallbackAdapter === true || names.some((name) => SOFTWARE.test(name));
-  return software ? names.find((name) => name !== '') ?? 'a software adapter' : undefined;
+  return software ? (names.find((name) => name !== '') ?? 'a software adapter') : undefined;
 }
 
 /** Whether the CPU build takes a model of so many bytes off an adapter that computes on the CPU. */

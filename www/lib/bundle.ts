@@ -22,7 +22,8 @@ export function listedFiles(json: string, url: string): { readonly bytes: number
     new DiffCRError('MANIFEST_INVALID', `manifest: ${reason}`, { url }, cause);
   let files: unknown;
   try {
-    files = JSON.parse(json)?.files;
+    const manifest: unknown = JSON.parse(json);
+    files = typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'files') : undefined;
   } catch (cause) {
     throw invalid('not JSON', cause);
   }

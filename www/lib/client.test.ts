@@ -36,7 +36,10 @@ test('each option goes where it belongs', async () => {
 test('what kernels may do reaches the worker', async () => {
   for (const [options, tuning] of [
     [{}, { precision: 'half', remember: true }],
-    [{ precision: 'int8', rememberKernels: false, tuningMs: 50 }, { precision: 'int8', remember: false, budgetMs: 50 }],
+    [
+      { precision: 'int8', rememberKernels: false, tuningMs: 50 },
+      { precision: 'int8', remember: false, budgetMs: 50 },
+    ],
   ] as const) {
     const { worker, fetch } = setup();
     await load(base, { fetch, ...options }, worker.connect);
@@ -58,7 +61,10 @@ test('software takes a small model off WebGPU and says so; WebGPU asked for is W
   expect(pipe).toMatchObject({ backend: 'cpu', note: expect.stringMatching(/^WebGPU computes on the CPU here \(swiftshader\)\./) });
   expect(auto.log).toEqual(['open cpu']);
   const asked = setup({ adapter: swiftshader });
-  expect(await load(base, { fetch: asked.fetch, device: 'webgpu' }, asked.worker.connect)).toMatchObject({ backend: 'webgpu', note: undefined });
+  expect(await load(base, { fetch: asked.fetch, device: 'webgpu' }, asked.worker.connect)).toMatchObject({
+    backend: 'webgpu',
+    note: undefined,
+  });
   expect(asked.log).toEqual(['open webgpu']);
 });
 
@@ -73,10 +79,22 @@ test('a large model stays on WebGPU, software or not', async () => {
 });
 
 test('a GPU does not wait for the manifest, software does', async () => {
-  for (const [adapter, early] of [[undefined, ['open webgpu']], [swiftshader, []]] as const) {
+  for (const [adapter, early] of [
+    [undefined, ['open webgpu']],
+    [swiftshader, []],
+  ] as const) {
     let answer: (response: Response) => void = () => {};
     const { worker, log } = setup(adapter === undefined ? {} : { adapter });
-    const loading = load(base, { fetch: () => new Promise((resolve) => { answer = resolve; }) }, worker.connect);
+    const loading = load(
+      base,
+      {
+        fetch: () =>
+          new Promise((resolve) => {
+            answer = resolve;
+          }),
+      },
+      worker.connect,
+    );
     await vi.waitFor(() => expect(worker.sent).toHaveLength(1 + early.length)); // the adapter is asked for, and perhaps the module
     await new Promise((resolve) => setTimeout(resolve, 20));
     await vi.waitFor(() => expect(log).toEqual(early));
@@ -93,11 +111,39 @@ test('on software a manifest that cannot be read is told as such', async () => {
 
 test.each([
   ['no manifest', {}, (url: string) => (url.endsWith('diffcr.json') ? new Response('', { status: 404 }) : undefined), 'NETWORK'],
-  ['another version', {}, (url: string) => (url.endsWith('diffcr.json') ? new Response(JSON.stringify({ ...manifest, formatVersion: 2 })) : undefined), 'MANIFEST_VERSION'],
-  ['a damaged chunk', {}, (url: string) => (url.endsWith('part-1.safetensors') ? new Response(new Uint8Array(200)) : undefined), 'INTEGRITY'],
-  ['a refused file', { addFile: () => { throw wasmError('MODEL_INVALID', 'a tensor is missing'); } }, undefined, 'MODEL_INVALID'],
+  [
+    'another version',
+    {},
+    (url: string) => (url.endsWith('diffcr.json') ? new Response(JSON.stringify({ ...manifest, formatVersion: 2 })) : undefined),
+    'MANIFEST_VERSION',
+  ],
+  [
+    'a damaged chunk',
+    {},
+    (url: string) => (url.endsWith('part-1.safetensors') ? new Response(new Uint8Array(200)) : undefined),
+    'INTEGRITY',
+  ],
+  [
+    'a refused file',
+    {
+      addFile: () => {
+        throw wasmError('MODEL_INVALID', 'a tensor is missing');
+      },
+    },
+    undefined,
+    'MODEL_INVALID',
+  ],
   ['no module', { open: () => Promise.reject(new DiffCRError('NETWORK', 'no wasm')) }, undefined, 'NETWORK'],
-  ['a trap', { addFile: () => { throw new WebAssembly.RuntimeError('unreachable'); } }, undefined, 'INTERNAL'],
+  [
+    'a trap',
+    {
+      addFile: () => {
+        throw new WebAssembly.RuntimeError('unreachable');
+      },
+    },
+    undefined,
+    'INTERNAL',
+  ],
 ])('%s: a typed error, and the worker is gone', async (_, options, fault, code) => {
   const { worker, fetch } = setup(options, fault);
   await expect(load(base, { fetch }, worker.connect)).rejects.toMatchObject({ name: 'DiffCRError', code });
@@ -142,7 +188,11 @@ test('an abort stops the fetches, the worker and the progress', async () => {
   const events: Progress[] = [];
   const loading = load(
     base,
-    { signal: controller.signal, fetch: (url, init) => (signals.push(init.signal), fetch(url, init)), onProgress: (event) => events.push(event) },
+    {
+      signal: controller.signal,
+      fetch: (url, init) => (signals.push(init.signal), fetch(url, init)),
+      onProgress: (event) => events.push(event),
+    },
     worker.connect,
   );
   await expect(loading).rejects.toMatchObject({ name: 'AbortError' });
@@ -164,5 +214,8 @@ test.each([
   ['wasmUrl', base, { wasmUrl: '//[' }],
   ['workerUrl', base, { workerUrl: 'no address' }],
 ])('a bad %s is INVALID_INPUT and starts nothing', async (field, url, options) => {
-  await expect(loadModel(url, { workerUrl: 'https://host/worker.js', ...options })).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field } });
+  await expect(loadModel(url, { workerUrl: 'https://host/worker.js', ...options })).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    details: { field },
+  });
 });

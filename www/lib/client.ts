@@ -64,7 +64,11 @@ export async function load(url: string | URL, options: LoadOptions, connect: Con
   const attempt = { urls, fetch, concurrency, store, onWarning, tuning, wasmUrl, connect, signal, onProgress: rising(onProgress) };
   const [pipeline, fallback] = await loadOn(device, attempt);
   if (pipeline !== undefined) return pipeline;
-  const [onCpu] = await loadOn('cpu', attempt, `WebGPU failed while the model was loaded (${fallback.message}). It runs on the CPU, which is slower.`);
+  const [onCpu] = await loadOn(
+    'cpu',
+    attempt,
+    `WebGPU failed while the model was loaded (${fallback.message}). It runs on the CPU, which is slower.`,
+  );
   if (onCpu !== undefined) return onCpu;
   throw fallback;
 }
@@ -92,7 +96,10 @@ async function loadOn(device: DeviceChoice, attempt: Attempt, note?: string): Pr
     const meter = new ProgressMeter((progress) => signal.aborted || onProgress(progress));
     const manifest = readManifest(source);
     const open = openEngine(remote, device, wasmUrl, async () => listedBytes((await manifest).json, urls.manifest));
-    open.then((opened) => (backend = opened.backend), () => {});
+    open.then(
+      (opened) => (backend = opened.backend),
+      () => {},
+    );
     const work = Promise.all([open, loadWeights(remote, open, manifest, source, meter)]);
     const [opened, info] = await abortable(Promise.race([work, remote.ended]), attempt.signal);
     meter.finish();
@@ -101,7 +108,8 @@ async function loadOn(device: DeviceChoice, attempt: Attempt, note?: string): Pr
     const error = asError(thrown);
     stop.abort();
     remote.close(error);
-    if (device === 'auto' && backend === 'webgpu' && error instanceof DiffCRError && LEFT_TO_CPU.includes(error.code)) return [undefined, error];
+    if (device === 'auto' && backend === 'webgpu' && error instanceof DiffCRError && LEFT_TO_CPU.includes(error.code))
+      return [undefined, error];
     throw error;
   }
 }
@@ -134,7 +142,12 @@ interface ReadManifest {
 }
 
 /** Starts the module of the device, while the manifest comes in; it is waited for where the choice depends on the model's size. */
-async function openEngine(remote: Remote, device: DeviceChoice, wasmUrl: string | undefined, size: () => Promise<number>): Promise<ReplyOf<'opened'>> {
+async function openEngine(
+  remote: Remote,
+  device: DeviceChoice,
+  wasmUrl: string | undefined,
+  size: () => Promise<number>,
+): Promise<ReplyOf<'opened'>> {
   const start = (device: DeviceChoice): Promise<ReplyOf<'opened'>> =>
     remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
   if (device !== 'auto') return await start(device);
@@ -174,7 +187,11 @@ async function loadWeights(remote: Remote, open: Promise<unknown>, manifest: Pro
 
 /** From the network, and where that is gone from what was kept. */
 async function readManifest({ urls, fetch, signal, store }: Source): Promise<ReadManifest> {
-  const read = (bytes: Uint8Array<ArrayBuffer>, offline: boolean): ReadManifest => ({ bytes, json: new TextDecoder().decode(bytes), offline });
+  const read = (bytes: Uint8Array<ArrayBuffer>, offline: boolean): ReadManifest => ({
+    bytes,
+    json: new TextDecoder().decode(bytes),
+    offline,
+  });
   // Nothing is gained by trying again and again where the browser knows that it is offline.
   const backoffMs = globalThis.navigator?.onLine === false ? { backoffMs: [] } : {};
   try {
@@ -189,7 +206,14 @@ async function readManifest({ urls, fetch, signal, store }: Source): Promise<Rea
 
 /** The options that are numbers and words, checked. */
 function checked(options: LoadOptions): Required<Pick<LoadOptions, 'device' | 'concurrency' | 'cache'>> & { readonly tuning: Tuning } {
-  const { device = 'auto', concurrency = 4, cache = 'auto', precision = 'half', rememberKernels: remember = true, tuningMs: budgetMs } = options;
+  const {
+    device = 'auto',
+    concurrency = 4,
+    cache = 'auto',
+    precision = 'half',
+    rememberKernels: remember = true,
+    tuningMs: budgetMs,
+  } = options;
   if (!['auto', 'webgpu', 'cpu'].includes(device)) {
     throw new DiffCRError('INVALID_INPUT', `device: ${JSON.stringify(device)} is not 'auto', 'webgpu' or 'cpu'`, { field: 'device' });
   }
@@ -200,7 +224,9 @@ function checked(options: LoadOptions): Required<Pick<LoadOptions, 'device' | 'c
     throw new DiffCRError('INVALID_INPUT', `cache: ${JSON.stringify(cache)} is not 'auto' or 'none'`, { field: 'cache' });
   }
   if (!['exact', 'half', 'int8'].includes(precision)) {
-    throw new DiffCRError('INVALID_INPUT', `precision: ${JSON.stringify(precision)} is not 'exact', 'half' or 'int8'`, { field: 'precision' });
+    throw new DiffCRError('INVALID_INPUT', `precision: ${JSON.stringify(precision)} is not 'exact', 'half' or 'int8'`, {
+      field: 'precision',
+    });
   }
   if (budgetMs !== undefined && !(budgetMs >= 0)) {
     throw new DiffCRError('INVALID_INPUT', `tuningMs: ${budgetMs} is not a number from 0`, { field: 'tuningMs' });

@@ -6,11 +6,20 @@ test.each(CODES)('%s crosses the boundary whole', (code) => {
   const sent = new DiffCRError(code, 'what went wrong', { file: 'a', size: 3 }, new Error('root'));
   const got = fromWire(structuredClone(toWire(sent)));
   expect(got).toBeInstanceOf(DiffCRError);
-  expect(got).toMatchObject({ name: 'DiffCRError', code, message: 'what went wrong', details: { file: 'a', size: 3 }, cause: 'Error: root' });
+  expect(got).toMatchObject({
+    name: 'DiffCRError',
+    code,
+    message: 'what went wrong',
+    details: { file: 'a', size: 3 },
+    cause: 'Error: root',
+  });
 });
 
 test('the errors of the module keep code and details', () => {
-  expect(asError(wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }))).toMatchObject({ code: 'INVALID_INPUT', details: { field: 'steps' } });
+  expect(asError(wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }))).toMatchObject({
+    code: 'INVALID_INPUT',
+    details: { field: 'steps' },
+  });
 });
 
 test('what is not ours becomes INTERNAL', () => {

@@ -53,7 +53,9 @@ export function toWire(thrown: unknown): WireError {
   if (!(error instanceof DiffCRError)) return { kind: 'abort' };
   const { code, message } = error;
   const wire = { kind: 'error', code, message, details: cloneable(error.details) } as const;
-  return error.cause === undefined ? wire : { ...wire, cause: String(error.cause) };
+  return error.cause === undefined
+    ? wire
+    : { ...wire, cause: error.cause instanceof Error ? String(error.cause) : JSON.stringify(error.cause) };
 }
 
 export function fromWire(wire: WireError): DiffCRError | DOMException {

@@ -4,7 +4,18 @@ afterEach(() => vi.unstubAllGlobals());
 
 test('importing touches nothing of the browser', async () => {
   const touched: string[] = [];
-  for (const name of ['navigator', 'document', 'window', 'self', 'Worker', 'WebAssembly', 'fetch', 'crypto', 'ImageData', 'OffscreenCanvas']) {
+  for (const name of [
+    'navigator',
+    'document',
+    'window',
+    'self',
+    'Worker',
+    'WebAssembly',
+    'fetch',
+    'crypto',
+    'ImageData',
+    'OffscreenCanvas',
+  ]) {
     const trap = { get: () => void touched.push(name), configurable: true };
     const original = Object.getOwnPropertyDescriptor(globalThis, name);
     Object.defineProperty(globalThis, name, trap);

@@ -10,8 +10,28 @@ export type { GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipe
 export type { Phase, Progress } from './progress.ts';
 export { RANGES, SOLVERS } from './contract.ts';
 export type {
-  Backend, Compression, DeviceChoice, DeviceLimits, DeviceProfile, FileEntry, InpaintSettings, ManifestSummary, MaskAware, MaskAwareOptions, ModelInfo, OptionRange,
-  Preset as RoutingPreset, RoutedStep, Routing as RoutingInfo, RoutingRecord, RunRequest, RunSettings, SolverKind, Step, Tensor, Timings,
+  Backend,
+  Compression,
+  DeviceChoice,
+  DeviceLimits,
+  DeviceProfile,
+  FileEntry,
+  InpaintSettings,
+  ManifestSummary,
+  MaskAware,
+  MaskAwareOptions,
+  ModelInfo,
+  OptionRange,
+  Preset as RoutingPreset,
+  RoutedStep,
+  Routing as RoutingInfo,
+  RoutingRecord,
+  RunRequest,
+  RunSettings,
+  SolverKind,
+  Step,
+  Tensor,
+  Timings,
 } from './protocol.ts';
 export { checkSupport, type Needs, type Support, type SupportOptions } from './support.ts';
 export type { Fetch } from './weights/fetch.ts';

@@ -13,7 +13,12 @@ test('what was kept comes back, under the same conditions alone', async () => {
   await keepKernels(caches, { ...conditions, precision: 'int8' }, '[2]');
   expect(await recallKernels(caches, conditions)).toBe('[1]');
   expect(await recallKernels(caches, { ...conditions, precision: 'int8' })).toBe('[2]');
-  const others = [{ version: '1.0.1' }, { model: 'abd' }, { precision: 'exact' as const }, { adapter: { ...adapter, architecture: 'two' } }];
+  const others = [
+    { version: '1.0.1' },
+    { model: 'abd' },
+    { precision: 'exact' as const },
+    { adapter: { ...adapter, architecture: 'two' } },
+  ];
   for (const other of others) expect(await recallKernels(caches, { ...conditions, ...other })).toBeUndefined();
 });
 
@@ -35,14 +40,21 @@ test('an adapter without a name is not remembered: it could be any', async () =>
 });
 
 test('storage that is missing or fails is empty', async () => {
-  const refuse = async (): Promise<never> => { throw new DOMException('the quota is exceeded', 'QuotaExceededError'); };
+  const refuse = async (): Promise<never> => {
+    throw new DOMException('the quota is exceeded', 'QuotaExceededError');
+  };
   const { caches } = fakeCaches();
   for (const broken of [undefined, { ...caches, match: refuse, open: refuse }, { ...caches, open: async () => ({ put: refuse }) }]) {
     const storage = broken as CacheStorage | undefined;
     await keepKernels(storage, conditions, '[1]');
     expect(await recallKernels(storage, conditions)).toBeUndefined();
   }
-  Object.defineProperty(globalThis, 'caches', { configurable: true, get: () => { throw new DOMException('not here', 'SecurityError'); } });
+  Object.defineProperty(globalThis, 'caches', {
+    configurable: true,
+    get: () => {
+      throw new DOMException('not here', 'SecurityError');
+    },
+  });
   expect(platformCaches()).toBeUndefined();
   Reflect.deleteProperty(globalThis, 'caches');
 });

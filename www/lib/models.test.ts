@@ -112,7 +112,8 @@ test('a new version takes the place of the old one; what they share stays', asyn
 
 test('an interrupted load goes on with the chunks it had', async () => {
   const server = fakeFetch(bundle.contents);
-  const cut: Fetch = async (url, init) => (url.endsWith('part-2.safetensors') ? new Response('', { status: 403 }) : await server.fetch(url, init));
+  const cut: Fetch = async (url, init) =>
+    url.endsWith('part-2.safetensors') ? new Response('', { status: 403 }) : await server.fetch(url, init);
   await expect(visit(cut)).rejects.toMatchObject({ code: 'NETWORK' });
   expect(await models.has(base)).toBe(false);
   const { asked, progress } = await visit();

@@ -9,14 +9,21 @@ test('the PNG carries the parameters', async () => {
   const png = Uint8Array.from({ length: 60 }, (_, i) => i);
   const drawn: unknown[] = [];
   vi.stubGlobal('ImageData', FakeImageData);
-  vi.stubGlobal('OffscreenCanvas', class {
-    getContext = () => ({ putImageData: (image: unknown) => drawn.push(image) });
-    convertToBlob = async ({ type }: { type: string }) => new Blob([png], { type });
-  });
+  vi.stubGlobal(
+    'OffscreenCanvas',
+    class {
+      getContext = () => ({ putImageData: (image: unknown) => drawn.push(image) });
+      convertToBlob = async ({ type }: { type: string }) => new Blob([png], { type });
+    },
+  );
   const settings = { seed: 3, steps: 2, guidance: 3, width: 1, height: 1, solver: 'dpm++' as const, compression: 'learned' };
   const params = { prompt: 'a star', negativePrompt: '', ...settings };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
-  const out = new Output({ type: 'done', pixels: Uint8ClampedArray.of(1, 2, 3, 255), width: 1, height: 1, settings, timings }, params, 'v1');
+  const out = new Output(
+    { type: 'done', pixels: Uint8ClampedArray.of(1, 2, 3, 255), width: 1, height: 1, settings, timings },
+    params,
+    'v1',
+  );
   const blob = await out.toBlob();
   expect(blob.type).toBe('image/png');
   expect(drawn).toEqual([out.image]);
@@ -31,7 +38,11 @@ test('what is translucent keeps every byte, without a canvas', async () => {
   const pixels = Uint8ClampedArray.of(250, 3, 7, 1, 9, 8, 7, 0);
   const settings = { seed: 3, steps: 2, guidance: 3, width: 64, height: 64, solver: 'dpm++' as const, compression: 'learned' };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
-  const out = new Output({ type: 'done', pixels, width: 2, height: 1, settings, timings }, { prompt: '', negativePrompt: '', ...settings }, 'v1');
+  const out = new Output(
+    { type: 'done', pixels, width: 2, height: 1, settings, timings },
+    { prompt: '', negativePrompt: '', ...settings },
+    'v1',
+  );
   const png = Buffer.from(await (await out.toBlob()).arrayBuffer());
   const at = png.indexOf('IDAT');
   const data = png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4));

@@ -37,7 +37,11 @@ test('image data is copied, a canvas is drawn', async () => {
 test('a blob goes through a bitmap, which is closed', async () => {
   const bitmap = { width: 1, height: 1, fill: 9, close: vi.fn() };
   vi.stubGlobal('createImageBitmap', async () => bitmap);
-  expect(await toPixels('image', new Blob(['x'], { type: 'image/jpeg' }))).toEqual({ width: 1, height: 1, data: new Uint8ClampedArray(4).fill(9) });
+  expect(await toPixels('image', new Blob(['x'], { type: 'image/jpeg' }))).toEqual({
+    width: 1,
+    height: 1,
+    data: new Uint8ClampedArray(4).fill(9),
+  });
   expect(bitmap.close).toHaveBeenCalledOnce();
 });
 
@@ -57,6 +61,12 @@ test.each([
 });
 
 test('a file that is no image is refused by name', async () => {
-  vi.stubGlobal('createImageBitmap', async () => { throw new DOMException('no', 'InvalidStateError'); });
-  await expect(toPixels('image', new Blob(['text']))).rejects.toMatchObject({ code: 'INVALID_INPUT', message: /^image: /, details: { field: 'image' } });
+  vi.stubGlobal('createImageBitmap', async () => {
+    throw new DOMException('no', 'InvalidStateError');
+  });
+  await expect(toPixels('image', new Blob(['text']))).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    message: /^image: /,
+    details: { field: 'image' },
+  });
 });

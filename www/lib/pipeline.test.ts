@@ -22,7 +22,17 @@ test('a run gives the picture and all it takes to repeat it', async () => {
   const out = await pipe.generate({ prompt: 'a red star', seed: 7, steps: 5, guidance: 3, returnLatents: true });
   expect(out.image).toMatchObject({ width: 2, height: 2 });
   expect([...out.image.data]).toEqual(Array(16).fill(7));
-  expect(out.params).toEqual({ prompt: 'a red star', negativePrompt: '', seed: 7, steps: 5, guidance: 3, width: 2, height: 2, solver: 'dpm++', compression: 'learned' });
+  expect(out.params).toEqual({
+    prompt: 'a red star',
+    negativePrompt: '',
+    seed: 7,
+    steps: 5,
+    guidance: 3,
+    width: 2,
+    height: 2,
+    solver: 'dpm++',
+    compression: 'learned',
+  });
   expect(out).toMatchObject({ seed: 7, modelVersion: 'v1', latents: { shape: [1, 3, 2, 2] } });
   expect(out.timings.stepMs).toHaveLength(5);
 });
@@ -30,12 +40,22 @@ test('a run gives the picture and all it takes to repeat it', async () => {
 test('only what was asked for reaches the model, and a seed of chance', async () => {
   const { pipe, worker } = await setup();
   await pipe.generate({ prompt: 'x', steps: 1, onStep: () => {} });
-  expect(worker.sent.at(-1)).toEqual({ id: expect.any(Number), type: 'generate', request: { prompt: 'x', steps: 1, seed: expect.any(Number) }, previewEvery: 0, returnLatents: false });
+  expect(worker.sent.at(-1)).toEqual({
+    id: expect.any(Number),
+    type: 'generate',
+    request: { prompt: 'x', steps: 1, seed: expect.any(Number) },
+    previewEvery: 0,
+    returnLatents: false,
+  });
 });
 
 test('a second call waits for the first, also when that one fails', async () => {
   let runs = 0;
-  const { pipe, log } = await setup({ generate: () => { if ((runs += 1) === 1) throw wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }); } });
+  const { pipe, log } = await setup({
+    generate: () => {
+      if ((runs += 1) === 1) throw wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' });
+    },
+  });
   const first = pipe.generate({ prompt: 'one' });
   const [second, third] = [pipe.generate({ prompt: 'two' }), pipe.generate({ prompt: 'three' })];
   await expect(first).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'steps' } });
@@ -46,7 +66,9 @@ test('a second call waits for the first, also when that one fails', async () => 
 
 test('an abort rejects at once and leaves the pipeline usable', async () => {
   let open = (): void => {};
-  const gate = new Promise<void>((resolve) => { open = resolve; });
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
   const { pipe, log } = await setup({ step: (step) => (step === 2 ? gate : Promise.resolve()) });
   const controller = new AbortController();
   const steps: Step[] = [];
@@ -118,7 +140,11 @@ test('leaving the loop of a stream stops the run', async () => {
 });
 
 test('a stream throws what the run throws', async () => {
-  const { pipe } = await setup({ generate: () => { throw wasmError('INVALID_INPUT', 'width: 7', { field: 'width' }); } });
+  const { pipe } = await setup({
+    generate: () => {
+      throw wasmError('INVALID_INPUT', 'width: 7', { field: 'width' });
+    },
+  });
   const first = pipe.stream({ width: 7 }).next();
   await expect(first).rejects.toMatchObject({ code: 'INVALID_INPUT' });
 });
@@ -135,7 +161,11 @@ test('after dispose everything is DISPOSED, and the worker is gone', async () =>
 });
 
 test('a trap rejects the run with INTERNAL and later ones with DISPOSED', async () => {
-  const { pipe, worker } = await setup({ finish: () => { throw new WebAssembly.RuntimeError('unreachable'); } });
+  const { pipe, worker } = await setup({
+    finish: () => {
+      throw new WebAssembly.RuntimeError('unreachable');
+    },
+  });
   const [first, second] = [pipe.generate(), pipe.generate()];
   await expect(first).rejects.toMatchObject({ code: 'INTERNAL' });
   await expect(second).rejects.toMatchObject({ code: 'DISPOSED', cause: { code: 'INTERNAL' } });

@@ -28,8 +28,19 @@ export interface InpaintOptions extends GenerateOptions, InpaintSettings {
 export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'done'; readonly output: Output };
 
 const REQUEST = [
-  'prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds',
-  'negativePromptEmbeds', 'returnRouting',
+  'prompt',
+  'negativePrompt',
+  'seed',
+  'steps',
+  'guidance',
+  'width',
+  'height',
+  'solver',
+  'compression',
+  'latents',
+  'promptEmbeds',
+  'negativePromptEmbeds',
+  'returnRouting',
 ] as const satisfies readonly (keyof RunRequest)[];
 
 const INPAINT = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];
@@ -54,7 +65,11 @@ export class Pipeline {
   /** Draws a picture. A call while another runs waits for its turn. */
   generate(options: GenerateOptions = {}): Promise<Output> {
     return this.#queue(options, async (previewEvery, returnLatents, call) => {
-      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request: toRequest(options), previewEvery, returnLatents }), call);
+      const done = await this.#remote.call(
+        'done',
+        (id) => ({ id, type: 'generate', request: toRequest(options), previewEvery, returnLatents }),
+        call,
+      );
       return this.#output(done, options);
     });
   }
@@ -70,7 +85,10 @@ export class Pipeline {
       const inpaint = pickDefined(options, INPAINT);
       const [request, edit] = [toRequest(options), { ...inpaint, image, mask }];
       const transfer = [image, mask].flatMap(({ data }) => (data.buffer instanceof ArrayBuffer ? [data.buffer] : []));
-      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request, edit, previewEvery, returnLatents }), { ...call, transfer });
+      const done = await this.#remote.call('done', (id) => ({ id, type: 'generate', request, edit, previewEvery, returnLatents }), {
+        ...call,
+        transfer,
+      });
       return this.#output(done, options, inpaint);
     });
   }
@@ -87,16 +105,21 @@ export class Pipeline {
       wake();
     };
     let over = false;
-    const run = ('image' in options ? this.inpaint({ ...options, signal, onStep }) : this.generate({ ...options, signal, onStep })).finally(() => {
-      over = true;
-      wake();
-    });
+    const run = ('image' in options ? this.inpaint({ ...options, signal, onStep }) : this.generate({ ...options, signal, onStep })).finally(
+      () => {
+        over = true;
+        wake();
+      },
+    );
     run.catch(() => {}); // awaited below, but only after the steps
     try {
       while (!over || steps.length > 0) {
         const step = steps.shift();
         if (step !== undefined) yield { type: 'step', ...step };
-        else await new Promise<void>((resolve) => { wake = resolve; });
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
       }
       yield { type: 'done', output: await run };
     } finally {
@@ -115,7 +138,10 @@ export class Pipeline {
   }
 
   /** Runs `draw` after what was asked for before. */
-  #queue(options: GenerateOptions, draw: (previewEvery: number, returnLatents: boolean, call: CallOptions) => Promise<Output>): Promise<Output> {
+  #queue(
+    options: GenerateOptions,
+    draw: (previewEvery: number, returnLatents: boolean, call: CallOptions) => Promise<Output>,
+  ): Promise<Output> {
     const { previewEvery = 0, returnLatents = false, signal, onStep } = options;
     const turn = this.#last.then(() => {
       throwIfAborted(signal);

@@ -6,7 +6,7 @@ import { crc32, decodeTranslucent, encodePng, withText } from './png.ts';
 function chunks(png: Uint8Array): { type: string; data: Uint8Array; stored: number; computed: number }[] {
   const view = new DataView(png.buffer, png.byteOffset);
   const found = [];
-  for (let at = 8; at < png.length; ) {
+  for (let at = 8; at < png.length;) {
     const length = view.getUint32(at);
     found.push({
       type: new TextDecoder().decode(png.subarray(at + 4, at + 8)),
@@ -30,7 +30,14 @@ function chunk(type: string, data: Uint8Array): Uint8Array {
 
 /** One black pixel. */
 const PNG = Uint8Array.of(
-  0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a,
+  0x89,
+  0x50,
+  0x4e,
+  0x47,
+  0x0d,
+  0x0a,
+  0x1a,
+  0x0a,
   ...chunk('IHDR', Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0)),
   ...chunk('IDAT', deflateSync(Uint8Array.of(0, 0, 0, 0))),
   ...chunk('IEND', new Uint8Array()),
@@ -59,14 +66,21 @@ function filtered(width: number, height: number, channels: number, data: Uint8Ar
     const filter = y % 5;
     const line = Array.from({ length: stride }, (_, x) => {
       const [left, up, corner] = [at(x - channels, y), at(x, y - 1), x < channels ? 0 : at(x - channels, y - 1)];
-      const near = [left, up, corner].reduce((best, each) => (Math.abs(left + up - corner - each) < Math.abs(left + up - corner - best) ? each : best));
+      const near = [left, up, corner].reduce((best, each) =>
+        Math.abs(left + up - corner - each) < Math.abs(left + up - corner - best) ? each : best,
+      );
       return at(x, y) - ([0, left, up, (left + up) >> 1, near][filter] ?? 0);
     });
     return [filter, ...line];
   });
   const header = Uint8Array.of(0, 0, 0, width, 0, 0, 0, height, 8, kind, 0, 0, 0);
   const idat = deflateSync(Uint8Array.from(lines.flat()));
-  const parts = [...chunk('IHDR', header), ...chunk('IDAT', idat.subarray(0, 9)), ...chunk('IDAT', idat.subarray(9)), ...chunk('IEND', new Uint8Array())];
+  const parts = [
+    ...chunk('IHDR', header),
+    ...chunk('IDAT', idat.subarray(0, 9)),
+    ...chunk('IDAT', idat.subarray(9)),
+    ...chunk('IEND', new Uint8Array()),
+  ];
   return Uint8Array.of(...PNG.subarray(0, 8), ...parts);
 }
 
@@ -82,5 +96,6 @@ test('translucent PNGs are read as they are, whatever their filters', async () =
 
 test('what is not a sound translucent PNG is left to the browser', async () => {
   const whole = filtered(5, 9, 4, new Uint8Array(4 * 5 * 9), 6);
-  for (const png of [PNG, whole.slice(0, 20), whole.slice(0, -30), Uint8Array.of(1, 2, 3), new Uint8Array()]) expect(await decodeTranslucent(png)).toBeUndefined();
+  for (const png of [PNG, whole.slice(0, 20), whole.slice(0, -30), Uint8Array.of(1, 2, 3), new Uint8Array()])
+    expect(await decodeTranslucent(png)).toBeUndefined();
 });

@@ -7,7 +7,15 @@ const AFTER_HEADER = SIGNATURE_BYTES + 4 + 4 + 13 + 4;
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
 /** RGBA bytes as a PNG, each as it is. */
-export async function encodePng({ width, height, data }: { width: number; height: number; data: Uint8ClampedArray }): Promise<Uint8Array<ArrayBuffer>> {
+export async function encodePng({
+  width,
+  height,
+  data,
+}: {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray;
+}): Promise<Uint8Array<ArrayBuffer>> {
   const header = new DataView(new ArrayBuffer(13));
   header.setUint32(0, width);
   header.setUint32(4, height);
@@ -15,7 +23,12 @@ export async function encodePng({ width, height, data }: { width: number; height
   const lines = new Uint8Array(height * (4 * width + 1)); // each begins with its filter: none
   for (let y = 0; y < height; y += 1) lines.set(data.subarray(4 * width * y, 4 * width * (y + 1)), (4 * width + 1) * y + 1);
   const packed = new Response(new Blob([lines]).stream().pipeThrough(new CompressionStream('deflate')));
-  const parts = [SIGNATURE, chunk('IHDR', new Uint8Array(header.buffer)), chunk('IDAT', new Uint8Array(await packed.arrayBuffer())), chunk('IEND', new Uint8Array())];
+  const parts = [
+    SIGNATURE,
+    chunk('IHDR', new Uint8Array(header.buffer)),
+    chunk('IDAT', new Uint8Array(await packed.arrayBuffer())),
+    chunk('IEND', new Uint8Array()),
+  ];
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
@@ -23,7 +36,9 @@ export async function encodePng({ width, height, data }: { width: number; height
  * The RGBA bytes of a PNG with an alpha channel, each as it is; undefined for any other file, which a canvas reads as well. A canvas keeps
  * colours multiplied by alpha, and rounds.
  */
-export async function decodeTranslucent(png: Uint8Array<ArrayBuffer>): Promise<{ width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> } | undefined> {
+export async function decodeTranslucent(
+  png: Uint8Array<ArrayBuffer>,
+): Promise<{ width: number; height: number; data: Uint8ClampedArray<ArrayBuffer> } | undefined> {
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   if (png.length < AFTER_HEADER || SIGNATURE.some((byte, i) => png[i] !== byte)) return undefined;
   const [width, height, format, interlaced] = [view.getUint32(16), view.getUint32(20), view.getUint16(24), view.getUint8(28)];

@@ -97,7 +97,13 @@ export class ProgressMeter {
 
   #tell(overall: number, file?: string): void {
     this.#sent = overall;
-    const progress = { phase: this.#phase, loadedBytes: this.#loadedBytes, cachedBytes: this.#cachedBytes, totalBytes: this.#totalBytes, overall };
+    const progress = {
+      phase: this.#phase,
+      loadedBytes: this.#loadedBytes,
+      cachedBytes: this.#cachedBytes,
+      totalBytes: this.#totalBytes,
+      overall,
+    };
     this.#report(file === undefined ? progress : { ...progress, file });
   }
 }

@@ -1,6 +1,16 @@
 /** The messages between the page and its worker. Types only: both ends are compiled against this file, and against what Rust says in `contract.ts`. */
 
-import type { Backend, DeviceProfile, InpaintSettings, ManifestSummary, ModelInfo as EngineModelInfo, RoutingRecord, RunRequest, RunSettings, Tensor } from './contract.ts';
+import type {
+  Backend,
+  DeviceProfile,
+  InpaintSettings,
+  ManifestSummary,
+  ModelInfo as EngineModelInfo,
+  RoutingRecord,
+  RunRequest,
+  RunSettings,
+  Tensor,
+} from './contract.ts';
 import type { WireError } from './errors.ts';
 import type { Tuning } from './kernels.ts';
 
@@ -50,7 +60,14 @@ export type ToWorker =
   | { readonly id: number; readonly type: 'manifest'; readonly json: string }
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }
-  | { readonly id: number; readonly type: 'generate'; readonly request: RunRequest; readonly edit?: EditRequest; readonly previewEvery: number; readonly returnLatents: boolean }
+  | {
+      readonly id: number;
+      readonly type: 'generate';
+      readonly request: RunRequest;
+      readonly edit?: EditRequest;
+      readonly previewEvery: number;
+      readonly returnLatents: boolean;
+    }
   | { readonly id: number; readonly type: 'abort' };
 
 /** One answer to one request, matched by `id`. */

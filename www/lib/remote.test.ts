@@ -102,7 +102,10 @@ test('a real worker: messages, a failed start, a later crash', () => {
   const worker = new FakeWorker();
   const crashes: DiffCRError[] = [];
   const heard: FromWorker[] = [];
-  const link = connectWorker(() => worker, 'https://host/worker.js')((message) => heard.push(message), (error) => crashes.push(error));
+  const link = connectWorker(() => worker, 'https://host/worker.js')(
+    (message) => heard.push(message),
+    (error) => crashes.push(error),
+  );
   link.post({ id: 1, type: 'finish', tuning: TUNING }, []);
   expect(worker.posted).toEqual([{ id: 1, type: 'finish', tuning: TUNING }]);
   worker.dispatchEvent(errorEvent(''));

@@ -65,13 +65,24 @@ test('auto falls back to the CPU and says why; the WebGPU module is not fetched'
 });
 
 test("auto also falls back when the module's own device fails, and on nothing else", async () => {
-  const failing = (error: unknown): FakeOptions => ({ open: async (backend) => { if (backend === 'webgpu') throw error; } });
+  const failing = (error: unknown): FakeOptions => ({
+    open: async (backend) => {
+      if (backend === 'webgpu') throw error;
+    },
+  });
   expect((await start(failing(wasmError('NO_ADAPTER', 'no device')), 'auto')).opened).toMatchObject({ reply: { backend: 'cpu' } });
-  expect((await start(failing(new DiffCRError('NETWORK', 'gone')), 'auto')).opened).toMatchObject({ type: 'failed', error: { code: 'NETWORK' } });
+  expect((await start(failing(new DiffCRError('NETWORK', 'gone')), 'auto')).opened).toMatchObject({
+    type: 'failed',
+    error: { code: 'NETWORK' },
+  });
 });
 
 test('webgpu asked for is webgpu or an error', async () => {
-  expect((await start({ adapter: noAdapter }, 'webgpu')).opened).toMatchObject({ type: 'failed', error: { code: 'NO_ADAPTER' }, dead: false });
+  expect((await start({ adapter: noAdapter }, 'webgpu')).opened).toMatchObject({
+    type: 'failed',
+    error: { code: 'NO_ADAPTER' },
+    dead: false,
+  });
 });
 
 test('cpu asked for never looks at WebGPU', async () => {
@@ -83,7 +94,12 @@ test('cpu asked for never looks at WebGPU', async () => {
 test('files reach the loader and the model tells of itself', async () => {
   const { fill, sent, added } = await start();
   await fill();
-  expect(added).toEqual(new Map([['part-0.safetensors', 40], ['part-1.safetensors', 30]]));
+  expect(added).toEqual(
+    new Map([
+      ['part-0.safetensors', 40],
+      ['part-1.safetensors', 30],
+    ]),
+  );
   expect(sent.at(-1)).toMatchObject({ reply: { type: 'ready', info: { name: 'fake', width: 2 } } });
 });
 
@@ -122,7 +138,9 @@ test('kernels that were timed are not timed again by the next session, unless it
 });
 
 test('a model is loaded where storage fails', async () => {
-  const refuse = async (): Promise<never> => { throw new DOMException('not here', 'SecurityError'); };
+  const refuse = async (): Promise<never> => {
+    throw new DOMException('not here', 'SecurityError');
+  };
   const caches = { match: refuse, open: refuse, keys: refuse } as unknown as CacheStorage;
   const { fill, sent } = await start({ kernels: ['q8 4608x1152: shared'], caches });
   await fill();
@@ -130,10 +148,18 @@ test('a model is loaded where storage fails', async () => {
 });
 
 test('the errors of the module keep their code', async () => {
-  const { ask } = await start({ addFile: () => { throw wasmError('INTEGRITY', 'part-0: altered', { file: 'part-0' }); } });
-  expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}' }))).toMatchObject({ error: { code: 'MANIFEST_VERSION', details: { found: 99 } } });
+  const { ask } = await start({
+    addFile: () => {
+      throw wasmError('INTEGRITY', 'part-0: altered', { file: 'part-0' });
+    },
+  });
+  expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}' }))).toMatchObject({
+    error: { code: 'MANIFEST_VERSION', details: { found: 99 } },
+  });
   await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
-  expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array() }))).toMatchObject({ error: { code: 'INTEGRITY', details: { file: 'part-0' } } });
+  expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array() }))).toMatchObject({
+    error: { code: 'INTEGRITY', details: { file: 'part-0' } },
+  });
 });
 
 test('a run reports every step, previews on time, and ends with the picture', async () => {
@@ -142,10 +168,18 @@ test('a run reports every step, previews on time, and ends with the picture', as
   const before = sent.length;
   const done = await generate({ prompt: 'x', seed: 9, steps: 4 }, 2, true);
   const steps = sent.slice(before).flatMap((message) => (message.type === 'step' ? [message.step] : []));
-  expect(steps.map(({ step, total, timestep }) => [step, total, timestep])).toEqual([[1, 4, 999], [2, 4, 998], [3, 4, 997], [4, 4, 996]]);
+  expect(steps.map(({ step, total, timestep }) => [step, total, timestep])).toEqual([
+    [1, 4, 999],
+    [2, 4, 998],
+    [3, 4, 997],
+    [4, 4, 996],
+  ]);
   expect(steps.map(({ preview }) => preview !== undefined)).toEqual([false, true, false, true]);
   expect(steps.at(-1)?.etaMs).toBe(0);
-  expect(done).toMatchObject({ type: 'reply', reply: { type: 'done', settings: { seed: 9, steps: 4, width: 2, height: 2 }, latents: { shape: [1, 3, 2, 2] } } });
+  expect(done).toMatchObject({
+    type: 'reply',
+    reply: { type: 'done', settings: { seed: 9, steps: 4, width: 2, height: 2 }, latents: { shape: [1, 3, 2, 2] } },
+  });
   if (done?.type !== 'reply' || done.reply.type !== 'done') throw new Error('no picture');
   expect([...done.reply.pixels]).toEqual(Array(16).fill(9));
   expect(done.reply.timings.stepMs).toHaveLength(4);
@@ -168,7 +202,9 @@ test('latents stay home unless asked for', async () => {
 
 test('an abort between two steps frees the run and leaves the model usable', async () => {
   const { fill, generate, session, log, lastId } = await start({
-    step: async (step) => { if (step === 2) await session.handle({ id: lastId(), type: 'abort' }); },
+    step: async (step) => {
+      if (step === 2) await session.handle({ id: lastId(), type: 'abort' });
+    },
   });
   await fill();
   expect(await generate({ steps: 50 })).toMatchObject({ type: 'failed', error: { kind: 'abort' }, dead: false });
@@ -186,8 +222,16 @@ test('a message is heard even while steps follow each other without a pause', as
 });
 
 test('a trap and a lost device are the end of the module, a refused option is not', async () => {
-  const faults: unknown[] = [wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }), wasmError('DEVICE_LOST', 'lost'), new WebAssembly.RuntimeError('unreachable')];
-  const { fill, generate } = await start({ generate: () => { throw faults.shift(); } });
+  const faults: unknown[] = [
+    wasmError('INVALID_INPUT', 'steps: 0', { field: 'steps' }),
+    wasmError('DEVICE_LOST', 'lost'),
+    new WebAssembly.RuntimeError('unreachable'),
+  ];
+  const { fill, generate } = await start({
+    generate: () => {
+      throw faults.shift();
+    },
+  });
   await fill();
   expect(await generate({})).toMatchObject({ error: { code: 'INVALID_INPUT', details: { field: 'steps' } }, dead: false });
   expect(await generate({})).toMatchObject({ error: { code: 'DEVICE_LOST' }, dead: true });

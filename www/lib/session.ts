@@ -59,7 +59,10 @@ export class Session {
     switch (message.type) {
       case 'adapter': {
         // Where there is none, opening tells why.
-        const software = await this.#host.requestAdapter().then(({ info }) => softwareName(info), () => undefined);
+        const software = await this.#host.requestAdapter().then(
+          ({ info }) => softwareName(info),
+          () => undefined,
+        );
         return { type: 'adapter', ...(software === undefined ? {} : { software }) };
       }
       case 'open':

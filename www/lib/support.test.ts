@@ -4,7 +4,12 @@ import { fakeBundle, fakeFetch } from './testing/fake.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
-const limits = { maxBufferSize: 1 << 30, maxStorageBufferBindingSize: 1 << 27, maxComputeWorkgroupStorageSize: 32768, maxComputeInvocationsPerWorkgroup: 256 };
+const limits = {
+  maxBufferSize: 1 << 30,
+  maxStorageBufferBindingSize: 1 << 27,
+  maxComputeWorkgroupStorageSize: 32768,
+  maxComputeInvocationsPerWorkgroup: 256,
+};
 const info = { vendor: 'acme', architecture: 'one', device: '', description: '', isFallbackAdapter: false };
 const adapter = { features: new Set(['shader-f16']), info, limits: { ...limits, other: 1 } };
 
@@ -22,9 +27,13 @@ test.each([
   expect(await checkSupport()).toEqual({ ok: true, backend: 'cpu', code, webgpu: false, shaderF16: false, isFallbackAdapter: false });
 });
 
-test.each([{ ...info, isFallbackAdapter: true }, { ...info, vendor: 'google', architecture: 'swiftshader' }])('software takes small models off WebGPU: %o', async (info) => {
+test.each([
+  { ...info, isFallbackAdapter: true },
+  { ...info, vendor: 'google', architecture: 'swiftshader' },
+])('software takes small models off WebGPU: %o', async (info) => {
   vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => ({ ...adapter, info }) } });
-  const ofSize = (bytes: number) => fakeFetch(new Map([['https://host/m/diffcr.json', new TextEncoder().encode(JSON.stringify({ files: [{ bytes }] }))]]));
+  const ofSize = (bytes: number) =>
+    fakeFetch(new Map([['https://host/m/diffcr.json', new TextEncoder().encode(JSON.stringify({ files: [{ bytes }] }))]]));
   const found = { ok: true, webgpu: true, isFallbackAdapter: true };
   expect(await checkSupport('https://host/m', ofSize(10))).toMatchObject({ ...found, backend: 'cpu' });
   expect(await checkSupport('https://host/m', ofSize(65 * 2 ** 20))).toMatchObject({ ...found, backend: 'webgpu' });
@@ -46,7 +55,10 @@ test('tells the size of a bundle before it is fetched', async () => {
   expect(asked).toEqual(['https://host/m/diffcr.json']);
 });
 
-test.each(['not json', '{}', 'null', '{"files":[{"bytes":"many"}]}', '{"files":[null]}'])('a manifest of %s is MANIFEST_INVALID', async (text) => {
-  const contents = new Map([['https://host/m/diffcr.json', new TextEncoder().encode(text)]]);
-  await expect(checkSupport('https://host/m', fakeFetch(contents))).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
-});
+test.each(['not json', '{}', 'null', '{"files":[{"bytes":"many"}]}', '{"files":[null]}'])(
+  'a manifest of %s is MANIFEST_INVALID',
+  async (text) => {
+    const contents = new Map([['https://host/m/diffcr.json', new TextEncoder().encode(text)]]);
+    await expect(checkSupport('https://host/m', fakeFetch(contents))).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
+  },
+);

@@ -36,7 +36,10 @@ test.each([
 ])('a binary with %s is NETWORK', async (reason, fetch) => {
   await writeFile(join(folder, 'diffcr_cpu.js'), GLUE);
   vi.stubGlobal('fetch', fetch);
-  await expect(engineOpener(`${pathToFileURL(folder).href}/`)('cpu')).rejects.toMatchObject({ code: 'NETWORK', message: expect.stringContaining(reason) });
+  await expect(engineOpener(`${pathToFileURL(folder).href}/`)('cpu')).rejects.toMatchObject({
+    code: 'NETWORK',
+    message: expect.stringContaining(reason),
+  });
 });
 
 test('missing glue is NETWORK, by its address', async () => {

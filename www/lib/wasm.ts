@@ -99,7 +99,7 @@ export function engineOpener(folder: string | undefined): OpenEngine {
 
 async function importGlue(url: URL): Promise<Glue> {
   try {
-    return await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ url.href);
+    return (await import(/* @vite-ignore */ /* webpackIgnore: true */ /* turbopackIgnore: true */ url.href)) as Glue;
   } catch (cause) {
     throw new DiffCRError('NETWORK', `the wasm module's script could not be loaded from ${url.href}`, { url: url.href }, cause);
   }

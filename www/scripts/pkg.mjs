@@ -15,15 +15,25 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 
 // One file each, so that a bundler that copies `worker.js` as it is copies all of it.
-for (const [input, file] of [['lib/index.ts', 'index.js'], ['lib/worker.ts', 'worker.js']]) {
+for (const [input, file] of [
+  ['lib/index.ts', 'index.js'],
+  ['lib/worker.ts', 'worker.js'],
+]) {
   const bundle = await rolldown({ input: `${www}${input}`, platform: 'browser', logLevel: 'warn' });
-  await bundle.write({ file: `${dist}${file}`, format: 'esm', codeSplitting: false, comments: { jsdoc: false, annotation: true, legal: true } });
+  await bundle.write({
+    file: `${dist}${file}`,
+    format: 'esm',
+    codeSplitting: false,
+    comments: { jsdoc: false, annotation: true, legal: true },
+  });
   await bundle.close();
   const text = await readFile(`${dist}${file}`);
   console.log(`pkg/dist/${file}  ${text.length} bytes, ${gzipSync(text).length} gzipped`);
 }
 
-const tsc = spawnSync(process.execPath, [`${www}node_modules/typescript/lib/tsc.js`, '-p', `${www}tsconfig.types.json`], { stdio: 'inherit' });
+const tsc = spawnSync(process.execPath, [`${www}node_modules/typescript-7/bin/tsc`, '-p', `${www}tsconfig.types.json`], {
+  stdio: 'inherit',
+});
 if (tsc.status !== 0) process.exit(tsc.status ?? 1);
 for (const name of await readdir(dist, { recursive: true })) {
   if (!name.endsWith('.d.ts')) continue;

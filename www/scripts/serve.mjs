@@ -72,10 +72,11 @@ export async function serve({ mounts, port = 0, host = '127.0.0.1', intercept = 
   }
 
   await new Promise((done, failed) => server.once('error', failed).listen(port, host, done));
-  const close = () => new Promise((done) => {
-    server.close(() => done());
-    server.closeAllConnections();
-  });
+  const close = () =>
+    new Promise((done) => {
+      server.close(() => done());
+      server.closeAllConnections();
+    });
   return { url: `http://localhost:${server.address().port}/`, close };
 }
 

@@ -11,7 +11,13 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'serve-'));
   await mkdir(join(folder, 'dist/sub'), { recursive: true });
   await mkdir(join(folder, 'pkg'));
-  for (const [path, text] of [['dist/index.html', '<p>'], ['dist/a.wasm', 'x'], ['dist/sub/b.safetensors', 'y'], ['pkg/index.js', 'z'], ['secret', 's']]) {
+  for (const [path, text] of [
+    ['dist/index.html', '<p>'],
+    ['dist/a.wasm', 'x'],
+    ['dist/sub/b.safetensors', 'y'],
+    ['pkg/index.js', 'z'],
+    ['secret', 's'],
+  ]) {
     await writeFile(join(folder, path ?? ''), text ?? '');
   }
   server = await serve({
@@ -41,13 +47,18 @@ test.each([
 function status(path: string, method = 'GET'): Promise<number | undefined> {
   const { port } = new URL(server.url);
   return new Promise((resolve, reject) => {
-    request({ port, path, method, host: '127.0.0.1' }, (response) => resolve(response.resume().statusCode)).on('error', reject).end();
+    request({ port, path, method, host: '127.0.0.1' }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end();
   });
 }
 
-test.each(['/../secret', '/%2e%2e/secret', '/..%2fsecret', '/pkg/..%2f..%2fsecret', '/sub', '/nothing', '/%00', '/sub/../../secret'])('%s is not found', async (path) => {
-  expect(await status(path)).toBe(404);
-});
+test.each(['/../secret', '/%2e%2e/secret', '/..%2fsecret', '/pkg/..%2f..%2fsecret', '/sub', '/nothing', '/%00', '/sub/../../secret'])(
+  '%s is not found',
+  async (path) => {
+    expect(await status(path)).toBe(404);
+  },
+);
 
 test('what is not a path, and what is not a read, is refused', async () => {
   expect(await status('/%ff')).toBe(400);

@@ -132,8 +132,7 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<EvalRow> {
-        let mut accuracy = Accuracy::default();
-        accuracy.prompt = Share { hits: 90, asked: 100 };
+        let accuracy = Accuracy { prompt: Share { hits: 90, asked: 100 }, ..Default::default() };
         let cost = Cost { skipped: 0.3, gflops_per_image: 1.5, latency_ms: 20.0, peak_mib: None };
         let row = |name: &str, cost| EvalRow {
             name: name.into(),

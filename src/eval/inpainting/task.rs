@@ -158,16 +158,11 @@ mod tests {
             let middle = |v: fn(&(f32, f32)) -> f32| held.iter().map(v).sum::<f32>() / held.len() as f32;
             let half = (held.len() as f32 / 4096.0).sqrt();
             let mut picture = self.ground.clone();
-            crate::data::scenes::render::coverage(
-                shape,
-                [middle(|p| p.0), middle(|p| p.1), 0.69 * half],
-                64,
-                |i, m| {
-                    for (c, value) in color.rgb().into_iter().enumerate() {
-                        picture[c * 4096 + i] += (value - picture[c * 4096 + i]) * m;
-                    }
-                },
-            );
+            render::coverage(shape, [middle(|p| p.0), middle(|p| p.1), 0.69 * half], 64, |i, m| {
+                for (c, value) in color.rgb().into_iter().enumerate() {
+                    picture[c * 4096 + i] += (value - picture[c * 4096 + i]) * m;
+                }
+            });
             picture
         }
     }

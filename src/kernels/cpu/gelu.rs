@@ -4,7 +4,7 @@ use super::exp::exp;
 use super::wide;
 
 /// `2 √(2/π)`.
-const SLOPE: f32 = 1.595_769_1;
+const SLOPE: f32 = 1.595_769;
 const CUBIC: f32 = 0.044715;
 
 /// `σ(2u)`, the share of `x` that passes.

@@ -31,7 +31,8 @@ impl Fused for Flex {
     fn modulated_norm(x: FlexTensor, shift: FlexTensor, scale: FlexTensor, eps: f32) -> FlexTensor {
         let (x, shift, scale) = (x.to_contiguous(), shift.to_contiguous(), scale.to_contiguous());
         let mut y = vec![0.0; values(&x).len()];
-        norm::forward(values(&x), values(&shift), values(&scale), &mut y, width(&x), eps);
+        let rows = norm::Rows { width: width(&x), eps };
+        norm::forward(values(&x), values(&shift), values(&scale), &mut y, rows);
         tensor(y, &x)
     }
 
@@ -63,7 +64,8 @@ impl FusedBackward for Flex {
         let mut gx = vec![0.0; values(&x).len()];
         let (mut gshift, mut gscale) = (vec![0.0; values(&scale).len()], vec![0.0; values(&scale).len()]);
         let (xs, scales, grads) = (values(&x), values(&scale), values(&grad));
-        norm::backward(xs, scales, grads, &mut gx, &mut gshift, &mut gscale, width(&x), eps);
+        let gradients = norm::Gradients { x: &mut gx, shift: &mut gshift, scale: &mut gscale };
+        norm::backward(xs, scales, grads, gradients, norm::Rows { width: width(&x), eps });
         [tensor(gx, &x), tensor(gshift, &scale), tensor(gscale, &scale)]
     }
 }

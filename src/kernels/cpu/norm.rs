@@ -14,9 +14,25 @@ fn moments(row: &[f32], eps: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + eps).sqrt())
 }
 
+/// The rows that are normed.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// D.
+    pub width: usize,
+    pub eps: f32,
+}
+
+/// Where gradients go: of x `[B, N, D]`, of shift and of scale `[B, D]`.
+pub struct Gradients<'a> {
+    pub x: &'a mut [f32],
+    pub shift: &'a mut [f32],
+    pub scale: &'a mut [f32],
+}
+
 wide! {
     /// `x` and `y` `[B, N, D]`, `shift` and `scale` `[B, D]`.
-    pub fn forward(x: &[f32], shift: &[f32], scale: &[f32], y: &mut [f32], width: usize, eps: f32) {
+    pub fn forward(x: &[f32], shift: &[f32], scale: &[f32], y: &mut [f32], rows: Rows) {
+        let Rows { width, eps } = rows;
         let group = x.len() / (shift.len() / width).max(1);
         let modulation = shift.chunks_exact(width).zip(scale.chunks_exact(width));
         for ((x, y), (shift, scale)) in x.chunks_exact(group).zip(y.chunks_exact_mut(group)).zip(modulation) {
@@ -33,9 +49,8 @@ wide! {
 wide! {
     /// `h = gy (1 + scale)`, `gx = (h − mean(h) − x̂ mean(h x̂)) / √(var + ε)`, and the sums of `gy` and `gy x̂` over a group's rows
     /// for `shift` and `scale`, which are added to what is there.
-    pub fn backward(
-        x: &[f32], scale: &[f32], gy: &[f32], gx: &mut [f32], gshift: &mut [f32], gscale: &mut [f32], width: usize, eps: f32,
-    ) {
+    pub fn backward(x: &[f32], scale: &[f32], gy: &[f32], gradients: Gradients<'_>, rows: Rows) {
+        let (Rows { width, eps }, Gradients { x: gx, shift: gshift, scale: gscale }) = (rows, gradients);
         let group = x.len() / (scale.len() / width).max(1);
         let n = width as f32;
         let mut h = vec![0f32; width];

@@ -176,7 +176,7 @@ pub fn encode_tiled(
 /// The fewest spans of one size that cover `length` and overlap enough, evenly spread.
 fn spans(length: usize, TileConfig { tile, overlap }: TileConfig) -> Vec<Range<usize>> {
     if length <= tile {
-        return vec![0..length];
+        return std::iter::once(0..length).collect();
     }
     let steps = (length - tile).div_ceil(tile - overlap);
     (0..=steps).map(|i| (length - tile) * i / steps).map(|start| start..start + tile).collect()

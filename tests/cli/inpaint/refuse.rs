@@ -53,7 +53,7 @@ fn bad_input_is_named() {
     std::fs::write(&other, enormous(10_000, 10_000)).unwrap();
     let error = refused(&other, &mask, &[]);
     assert!(error.contains("image: 10000 x 10000 pixels are more than 4096 x 4096"), "{error}");
-    let deep = image::ImageBuffer::from_pixel(64, 64, image::Rgb([1000u16, 2000, 3000]));
+    let deep = image::ImageBuffer::from_pixel(64, 64, Rgb([1000u16, 2000, 3000]));
     deep.save(&other).unwrap();
     assert!(refused(&other, &mask, &[]).contains("16 bits"), "they would not come back as they were");
 

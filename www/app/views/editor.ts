@@ -40,7 +40,11 @@ export function createEditor(events: EditorEvents): Editor {
   const compare = find('compare', HTMLInputElement);
   const button = (id: string): HTMLButtonElement => find(id, HTMLButtonElement);
   const [brush, eraser, undo, redo] = [button('brush'), button('eraser'), button('undo'), button('redo')];
-  const ranges = (['size', 'strength', 'feather'] as const).map((key) => ({ key, input: find(key, HTMLInputElement), output: find(`${key}-value`, HTMLOutputElement) }));
+  const ranges = (['size', 'strength', 'feather'] as const).map((key) => ({
+    key,
+    input: find(key, HTMLInputElement),
+    output: find(`${key}-value`, HTMLOutputElement),
+  }));
   const crop = find('crop', HTMLInputElement);
   let mask: Mask | undefined;
   let tool: Retouch | undefined;
@@ -85,7 +89,12 @@ export function createEditor(events: EditorEvents): Editor {
   const placeRing = ({ x, y }: Point): void => {
     const { scale, left, top } = fit();
     const size = Math.max(4, (2 * radius()) / scale);
-    Object.assign(ring.style, { left: `${canvas.offsetLeft + left + x / scale}px`, top: `${canvas.offsetTop + top + y / scale}px`, width: `${size}px`, height: `${size}px` });
+    Object.assign(ring.style, {
+      left: `${canvas.offsetLeft + left + x / scale}px`,
+      top: `${canvas.offsetTop + top + y / scale}px`,
+      width: `${size}px`,
+      height: `${size}px`,
+    });
     ring.hidden = canvas.hidden;
   };
 
@@ -188,7 +197,10 @@ export function createEditor(events: EditorEvents): Editor {
       before.hidden = !comparing;
       before.style.clipPath = `inset(0 ${100 - (state.before ?? 0)}% 0 0)`;
       compare.value = String(state.before ?? 0);
-      say(find('compare-value', HTMLOutputElement), state.before === undefined || state.before === 0 ? 'after' : state.before === 100 ? 'before' : `${state.before} % before`);
+      say(
+        find('compare-value', HTMLOutputElement),
+        state.before === undefined || state.before === 0 ? 'after' : state.before === 100 ? 'before' : `${state.before} % before`,
+      );
       if (tool === undefined) return;
       brush.setAttribute('aria-pressed', String(tool.tool === 'brush'));
       eraser.setAttribute('aria-pressed', String(tool.tool === 'eraser'));
@@ -222,4 +234,9 @@ export function createEditor(events: EditorEvents): Editor {
   };
 }
 
-const MOVES: Readonly<Record<string, readonly [number, number]>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const MOVES: Readonly<Record<string, readonly [number, number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};

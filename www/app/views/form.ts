@@ -4,14 +4,14 @@ import { LIMITS, type Form, type State } from '../state.ts';
 import { EXAMPLES, isColor, randomCaption, tokens, unknownWords } from '../words.ts';
 import { find, say } from './dom.ts';
 
-export interface AskEvents {
+export interface FormEvents {
   readonly edit: (change: Partial<Form>) => void;
   readonly submit: () => void;
   readonly cancel: () => void;
 }
 
 /** `scenes`: the model's words are known, so examples and hints make sense. */
-export function createForm(events: AskEvents, scenes: boolean): (state: State) => void {
+export function createForm(events: FormEvents, scenes: boolean): (state: State) => void {
   const form = find('form', HTMLFormElement);
   const prompt = find('prompt', HTMLTextAreaElement);
   const negative = find('negative', HTMLTextAreaElement);

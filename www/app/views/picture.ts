@@ -5,7 +5,7 @@ import { bytes, duration } from '../format.ts';
 import { hasPicture, type Run, type State } from '../state.ts';
 import { find, say } from './dom.ts';
 
-export interface PlateEvents {
+export interface PictureEvents {
   readonly load: () => void;
   readonly cancel: () => void;
   readonly look: (step: number) => void;
@@ -31,7 +31,7 @@ const PHASES: Readonly<Record<Progress['phase'], string>> = {
   compile: 'Putting the model together',
 };
 
-export function createPicture(events: PlateEvents): Plate {
+export function createPicture(events: PictureEvents): Plate {
   const picture = find('picture', HTMLCanvasElement);
   const sheet = find('sheet', HTMLElement);
   const strip = find('strip', HTMLElement);

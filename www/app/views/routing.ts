@@ -58,14 +58,21 @@ export function createRouting(events: RoutingEvents): RoutingView {
       heat.hidden = text.hidden = shares === undefined;
       if (shares === undefined || record === undefined) return;
       drawHeat(heat, record.grid, shares);
-      say(text, `Bright parts ran through all layers at step ${step}, dark ones skipped most. Over the run ${percent(skipped(record))} of the work was skipped.`);
+      say(
+        text,
+        `Bright parts ran through all layers at step ${step}, dark ones skipped most. Over the run ${percent(skipped(record))} of the work was skipped.`,
+      );
     },
   };
 }
 
 function fill(select: HTMLSelectElement, presets: readonly RoutingPreset[]): void {
-  const option = (value: string, label: string): HTMLOptionElement => Object.assign(document.createElement('option'), { value, textContent: label });
-  select.replaceChildren(option('off', 'dense: every token'), ...presets.map((preset) => option(preset.name, `${preset.name}: ${percent(meanKeep(preset))} of the tokens`)));
+  const option = (value: string, label: string): HTMLOptionElement =>
+    Object.assign(document.createElement('option'), { value, textContent: label });
+  select.replaceChildren(
+    option('off', 'dense: every token'),
+    ...presets.map((preset) => option(preset.name, `${preset.name}: ${percent(meanKeep(preset))} of the tokens`)),
+  );
 }
 
 function percent(share: number): string {

@@ -28,20 +28,47 @@ export interface FakeOptions {
 }
 
 export const PROFILE: DeviceProfile = {
-  backend: 'webgpu', adapter: 'acme one', kind: 'gpu', shaderF16: true, subgroups: false, timestampQuery: true, packedDot: true,
+  backend: 'webgpu',
+  adapter: 'acme one',
+  kind: 'gpu',
+  shaderF16: true,
+  subgroups: false,
+  timestampQuery: true,
+  packedDot: true,
   limits: {
-    maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27, maxStorageBuffersPerShaderStage: 8, maxComputeWorkgroupStorageSize: 16_384,
+    maxBufferSize: 2 ** 28,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxStorageBuffersPerShaderStage: 8,
+    maxComputeWorkgroupStorageSize: 16_384,
     maxComputeInvocationsPerWorkgroup: 256,
   },
 };
 
 /** What the engine says of the model. */
 export const ENGINE_INFO: EngineModelInfo = {
-  name: 'fake', version: 'v1', width: 2, height: 2, sideMultiple: 1, pixelScale: 1, latentChannels: 3, defaultSolver: 'dpm++', defaultSteps: 20,
-  defaultGuidance: 4.5, layers: 1, tokens: 4,
+  name: 'fake',
+  version: 'v1',
+  width: 2,
+  height: 2,
+  sideMultiple: 1,
+  pixelScale: 1,
+  latentChannels: 3,
+  defaultSolver: 'dpm++',
+  defaultSteps: 20,
+  defaultGuidance: 4.5,
+  layers: 1,
+  tokens: 4,
   parts: {
     transformer: {
-      layers: 1, heads: 1, headDim: 4, inChannels: 3, outChannels: 3, patchSize: 1, captionChannels: 4, sampleSize: 2, interpolationScale: 1,
+      layers: 1,
+      heads: 1,
+      headDim: 4,
+      inChannels: 3,
+      outChannels: 3,
+      patchSize: 1,
+      captionChannels: 4,
+      sampleSize: 2,
+      interpolationScale: 1,
       sizeConditions: false,
     },
     scheduler: { trainTimesteps: 1000, betaStart: 1e-4, betaEnd: 0.02, betaSchedule: 'linear', prediction: 'epsilon', solver: 'dpm++' },
@@ -112,7 +139,13 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
         options.addFile?.(path);
         added.set(path, bytes.byteLength);
       },
-      finish: () => ({ info: () => ENGINE_INFO, tune, timings: () => JSON.stringify(options.kernels ?? []), generate, free: () => void log.push('free model') }),
+      finish: () => ({
+        info: () => ENGINE_INFO,
+        tune,
+        timings: () => JSON.stringify(options.kernels ?? []),
+        generate,
+        free: () => void log.push('free model'),
+      }),
       free: () => void log.push('free loader'),
     }),
     free: () => void log.push('free engine'),

@@ -7,7 +7,15 @@ const base = 'https://host/m/';
 const { contents, entries } = await fakeBundle(base, [300, 200, 100, 50, 25, 10]);
 
 function options(over: Partial<ChunkOptions> & Pick<ChunkOptions, 'fetch'>): ChunkOptions {
-  return { base, signal: new AbortController().signal, concurrency: 2, meter: new ProgressMeter(), deliver: async () => {}, backoffMs: [1], ...over };
+  return {
+    base,
+    signal: new AbortController().signal,
+    concurrency: 2,
+    meter: new ProgressMeter(),
+    deliver: async () => {},
+    backoffMs: [1],
+    ...over,
+  };
 }
 
 test('delivers every file whole', async () => {
@@ -33,7 +41,9 @@ test.each([1, 2, 4])('holds at most %i chunks', async (concurrency) => {
 
 test('a damaged chunk is fetched again once, past the cache', async () => {
   const url = `${base}part-1.safetensors`;
-  const { fetch, asked, inits } = fakeFetch(contents, (at, attempt) => (at === url && attempt === 1 ? new Response(new Uint8Array(200)) : undefined));
+  const { fetch, asked, inits } = fakeFetch(contents, (at, attempt) =>
+    at === url && attempt === 1 ? new Response(new Uint8Array(200)) : undefined,
+  );
   await fetchChunks(entries, options({ fetch }));
   expect(asked.filter((each) => each === url)).toHaveLength(2);
   expect(inits[asked.lastIndexOf(url)]?.cache).toBe('reload');
@@ -56,7 +66,10 @@ test.each([
 
 test('a missing chunk is NETWORK, by its address', async () => {
   const { fetch } = fakeFetch(contents, (at) => (at.endsWith('part-3.safetensors') ? new Response('', { status: 404 }) : undefined));
-  await expect(fetchChunks(entries, options({ fetch }))).rejects.toMatchObject({ code: 'NETWORK', details: { url: `${base}part-3.safetensors`, status: 404 } });
+  await expect(fetchChunks(entries, options({ fetch }))).rejects.toMatchObject({
+    code: 'NETWORK',
+    details: { url: `${base}part-3.safetensors`, status: 404 },
+  });
 });
 
 test('a failed delivery is the failure of all', async () => {
@@ -69,5 +82,7 @@ test('a failed delivery is the failure of all', async () => {
 test('an abort stops it', async () => {
   const controller = new AbortController();
   const deliver = async (): Promise<void> => controller.abort();
-  await expect(fetchChunks(entries, options({ ...fakeFetch(contents), deliver, signal: controller.signal }))).rejects.toMatchObject({ name: 'AbortError' });
+  await expect(fetchChunks(entries, options({ ...fakeFetch(contents), deliver, signal: controller.signal }))).rejects.toMatchObject({
+    name: 'AbortError',
+  });
 });

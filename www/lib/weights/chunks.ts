@@ -70,7 +70,12 @@ async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint
   };
   const first = await attempt(false).catch((error: unknown) => {
     if (options.offline !== true || isAbort(error)) throw error;
-    throw new DiffCRError('OFFLINE_MISS', `${entry.path}: it is not kept in this browser, and the network is gone`, { file: entry.path, url }, error);
+    throw new DiffCRError(
+      'OFFLINE_MISS',
+      `${entry.path}: it is not kept in this browser, and the network is gone`,
+      { file: entry.path, url },
+      error,
+    );
   });
   if (typeof first !== 'string') return first;
   const second = await attempt(true);
@@ -107,7 +112,14 @@ class Keeper {
     } catch (cause) {
       if (this.#store === undefined) return; // another file has told
       this.#store = undefined;
-      this.#onWarning?.(new DiffCRError('QUOTA', `${entry.path}: the browser does not keep it: ${String(cause)}`, { file: entry.path, bytes: entry.bytes }, cause));
+      this.#onWarning?.(
+        new DiffCRError(
+          'QUOTA',
+          `${entry.path}: the browser does not keep it: ${String(cause)}`,
+          { file: entry.path, bytes: entry.bytes },
+          cause,
+        ),
+      );
     }
   }
 }

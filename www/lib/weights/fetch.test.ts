@@ -26,7 +26,13 @@ test('tries again after 5xx and after a broken connection', async () => {
   });
   const midway: Fetch = async (url, init) => {
     broken += 1;
-    const stream = new ReadableStream({ pull: (to) => (broken === 1 ? to.error(new TypeError('cut')) : (to.enqueue(bytes), to.close())) });
+    const stream = new ReadableStream({
+      pull: (to) => {
+        if (broken === 1) return void to.error(new TypeError('cut'));
+        to.enqueue(bytes);
+        to.close();
+      },
+    });
     return broken === 1 || broken === 2 ? new Response(stream) : await fetch(url, init);
   };
   expect(await fetchBytes(URL_A, { fetch, signal, backoffMs })).toEqual(bytes);
@@ -46,27 +52,36 @@ test('gives up with NETWORK after the last attempt', async () => {
 
 test('does not try again after 4xx', async () => {
   const { fetch, asked } = fakeFetch(new Map());
-  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({ code: 'NETWORK', details: { status: 404, attempts: 1 } });
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({
+    code: 'NETWORK',
+    details: { status: 404, attempts: 1 },
+  });
   expect(asked).toHaveLength(1);
 });
 
 test('an HTML page is an error, not data', async () => {
-  const { fetch, asked } = fakeFetch(contents, () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html; charset=utf-8' } }));
+  const { fetch, asked } = fakeFetch(
+    contents,
+    () => new Response('<!doctype html>', { headers: { 'content-type': 'text/html; charset=utf-8' } }),
+  );
   await expect(fetchBytes(URL_A, { fetch, signal, backoffMs })).rejects.toMatchObject({ code: 'NETWORK', message: /HTML/ });
   expect(asked).toHaveLength(1);
 });
 
-test.each([undefined, 'bytes'] as const)('a reply longer than expected is cut one byte beyond, a shorter one ends early: stream of %s', async (type) => {
-  const pull = (to: ReadableByteStreamController | ReadableStreamDefaultController<Uint8Array>): void => {
-    to.enqueue(bytes.slice(0, 600));
-    to.enqueue(bytes.slice(600));
-    to.close();
-  };
-  const fetch: Fetch = async () => new Response(type === undefined ? new ReadableStream({ pull }) : new ReadableStream({ type, pull }));
-  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 10 })).toEqual(bytes.subarray(0, 11));
-  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 1000 })).toEqual(bytes);
-  expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 2000 })).toEqual(bytes);
-});
+test.each([undefined, 'bytes'] as const)(
+  'a reply longer than expected is cut one byte beyond, a shorter one ends early: stream of %s',
+  async (type) => {
+    const pull = (to: ReadableByteStreamController | ReadableStreamDefaultController<Uint8Array>): void => {
+      to.enqueue(bytes.slice(0, 600));
+      to.enqueue(bytes.slice(600));
+      to.close();
+    };
+    const fetch: Fetch = async () => new Response(type === undefined ? new ReadableStream({ pull }) : new ReadableStream({ type, pull }));
+    expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 10 })).toEqual(bytes.subarray(0, 11));
+    expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 1000 })).toEqual(bytes);
+    expect(await fetchBytes(URL_A, { fetch, signal, expectedBytes: 2000 })).toEqual(bytes);
+  },
+);
 
 test('asks past the HTTP cache only when told to', async () => {
   const { fetch, inits } = fakeFetch(contents);

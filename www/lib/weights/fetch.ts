@@ -90,7 +90,11 @@ async function read(response: Response, options: FetchOptions): Promise<Uint8Arr
 }
 
 /** Reads into `bytes` itself, which every read takes and gives back: the pieces of a plain stream would wait for the collector. */
-async function fill(bytes: Uint8Array<ArrayBuffer>, reader: ReadableStreamBYOBReader, { signal, onBytes }: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
+async function fill(
+  bytes: Uint8Array<ArrayBuffer>,
+  reader: ReadableStreamBYOBReader,
+  { signal, onBytes }: FetchOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
   let length = 0;
   try {
     while (length < bytes.length) {

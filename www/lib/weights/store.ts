@@ -71,7 +71,7 @@ export class Store {
       const url = decodeURIComponent(name);
       const bytes = await this.manifest(url);
       try {
-        const { name, version, files } = JSON.parse(new TextDecoder().decode(bytes));
+        const { name, version, files } = JSON.parse(new TextDecoder().decode(bytes)) as Partial<Record<string, unknown>>;
         return Array.isArray(files) ? [{ url, name: String(name), version: String(version), files }] : [];
       } catch {
         return [];
@@ -99,6 +99,9 @@ export class Store {
 
   async #names(prefix: string): Promise<string[]> {
     const keys = await this.#cache.keys();
-    return keys.map(({ url }) => url).filter((url) => url.startsWith(prefix)).map((url) => url.slice(prefix.length));
+    return keys
+      .map(({ url }) => url)
+      .filter((url) => url.startsWith(prefix))
+      .map((url) => url.slice(prefix.length));
   }
 }

@@ -7,7 +7,8 @@ export async function verify(bytes: Uint8Array<ArrayBuffer>, entry: FileEntry): 
   if (bytes.byteLength < entry.bytes) return `truncated: ${bytes.byteLength} of ${entry.bytes} bytes came`;
   if (bytes.byteLength > entry.bytes) return `longer than the ${entry.bytes} bytes the manifest promises`;
   const hash = await sha256(bytes);
-  if (hash !== undefined && hash !== entry.sha256) return `altered: its SHA-256 begins with ${hash.slice(0, 8)}, not with ${entry.sha256.slice(0, 8)}`;
+  if (hash !== undefined && hash !== entry.sha256)
+    return `altered: its SHA-256 begins with ${hash.slice(0, 8)}, not with ${entry.sha256.slice(0, 8)}`;
   return undefined;
 }
 

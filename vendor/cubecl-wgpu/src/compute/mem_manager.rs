@@ -66,6 +66,13 @@ pub struct AuxiliaryMemory {
 }
 
 impl AuxiliaryMemory {
+    /// The buffers that were deallocated and that no queued launch holds.
+    pub(crate) fn take_retired(&mut self) -> Vec<wgpu::Buffer> {
+        let mut retired = self.staging.storage().take_retired();
+        retired.extend(self.uniforms.storage().take_retired());
+        retired
+    }
+
     pub(crate) fn new(
         device: &wgpu::Device,
         properties: &MemoryDeviceProperties,

@@ -2,7 +2,7 @@ use cubecl_core::server::IoError;
 use cubecl_environment::backtrace::BackTrace;
 use cubecl_environment::collections::HashMap;
 use cubecl_server::storage::{ComputeStorage, StorageHandle, StorageId, StorageUtilization};
-use std::{num::NonZeroU64, ptr::NonNull};
+use std::{num::NonZeroU64, ptr::NonNull, sync::Arc};
 use wgpu::BufferUsages;
 
 /// Minimum buffer size in bytes. The WebGPU spec requires buffer sizes > 0, and shaders
@@ -13,8 +13,8 @@ const MIN_BUFFER_SIZE: u64 = 32;
 /// Buffer storage for wgpu.
 pub struct WgpuStorage {
     memory: HashMap<StorageId, WgpuMemory>,
-    /// Buffers that nobody holds any more, until no recorded work can name them.
-    retired: Vec<wgpu::Buffer>,
+    /// Buffers that were deallocated, until no queued or recorded work can name them.
+    retired: Vec<WgpuMemory>,
     /// The bytes `memory` holds.
     allocated: u64,
     device: wgpu::Device,
@@ -48,6 +48,9 @@ pub struct WgpuResource {
     /// The buffer host mapping, if host visible.
     #[new(default)]
     pub(crate) host_ptr: Option<HostPtr>,
+    /// Shared with the buffer's memory: tells it that this resource is still to be used.
+    #[new(default)]
+    pub(crate) in_use: Arc<()>,
     /// The buffer offset.
     pub offset: u64,
     /// The size of the resource.
@@ -68,6 +71,9 @@ pub struct WgpuMemory {
     /// The buffer host mapping, if host visible.
     #[new(default)]
     pub(crate) host_ptr: Option<HostPtr>,
+    /// Shared with every resource on the buffer.
+    #[new(default)]
+    pub(crate) in_use: Arc<()>,
 }
 
 impl WgpuResource {
@@ -131,6 +137,7 @@ impl ComputeStorage for WgpuStorage {
             })?;
         Ok(WgpuResource {
             host_ptr: memory.host_ptr,
+            in_use: memory.in_use.clone(),
             ..WgpuResource::new(
                 memory.buffer.clone(),
                 memory.address,
@@ -168,7 +175,7 @@ impl ComputeStorage for WgpuStorage {
     fn dealloc(&mut self, id: StorageId) {
         if let Some(memory) = self.memory.remove(&id) {
             self.allocated -= memory.buffer.size();
-            self.retired.push(memory.buffer);
+            self.retired.push(memory);
         }
     }
 
@@ -182,12 +189,16 @@ impl ComputeStorage for WgpuStorage {
 }
 
 impl WgpuStorage {
-    /// Takes the buffers that were deallocated since the last call.
+    /// Takes the buffers that were deallocated and that no queued launch holds; what names them must be
+    /// submitted.
     ///
     /// In a browser dropping a `GPUBuffer` frees nothing before the garbage collector runs, which knows
-    /// nothing of GPU memory: they are to be destroyed once the work that names them is submitted.
+    /// nothing of GPU memory: they are to be destroyed.
     pub(crate) fn take_retired(&mut self) -> Vec<wgpu::Buffer> {
-        core::mem::take(&mut self.retired)
+        self.retired
+            .extract_if(.., |memory| Arc::strong_count(&memory.in_use) == 1)
+            .map(|memory| memory.buffer)
+            .collect()
     }
 
     #[cfg(feature = "spirv")]

@@ -868,7 +868,6 @@ impl WgpuStream {
     fn submit_tasks(&mut self) {
         if self.tasks_count == 0 {
             self.shared_bindings.clear();
-            self.destroy_retired();
             return;
         }
 
@@ -918,9 +917,11 @@ impl WgpuStream {
         self.destroy_retired();
     }
 
-    /// Gives back the buffers that were deallocated, now that all work that names them is submitted.
+    /// Gives back the buffers that were deallocated, now that all recorded work is submitted.
     fn destroy_retired(&mut self) {
-        for buffer in self.memory.storage().take_retired() {
+        let mut retired = self.memory.storage().take_retired();
+        retired.extend(self.auxiliary.take_retired());
+        for buffer in retired {
             self.bind_groups.forget(&buffer);
             // Natively the last reference frees it; a browser has to be told.
             if cfg!(target_family = "wasm") {
