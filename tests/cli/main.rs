@@ -1,6 +1,7 @@
 //! The real binary on real files: what it writes, what it refuses, and what it says.
 
 mod convert;
+mod example;
 mod inpaint;
 mod interrupt;
 mod parity;

@@ -8,7 +8,22 @@ export type { Output, RunParams } from './output.ts';
 export type { Picture } from './picture.ts';
 export type { GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipeline.ts';
 export type { Phase, Progress } from './progress.ts';
-export { RANGES, SOLVERS } from './contract.ts';
+export { CODES, RANGES, SOLVERS } from './contract.ts';
+export type {
+  AdapterKind,
+  BetaSchedule,
+  FeedForward,
+  Part,
+  Parts,
+  Prediction,
+  SchedulerConfig,
+  ScoreScale,
+  TextEncoderConfig,
+  TinyVaeConfig,
+  TokenizerConfig,
+  TransformerConfig,
+  VaeConfig,
+} from './contract.ts';
 export type {
   Backend,
   Compression,
