@@ -17,6 +17,8 @@ mod probe;
 #[cfg(feature = "train")]
 mod scenes;
 mod shared;
+#[cfg(feature = "train")]
+mod stickers;
 mod tensors;
 #[cfg(feature = "train")]
 mod train;
@@ -66,6 +68,9 @@ enum Command {
     /// Captioned pictures of the procedural source.
     #[cfg(feature = "train")]
     Scenes(scenes::ScenesArgs),
+    /// Captioned stickers: a sheet to look at, a folder, or the tokenizer of their words.
+    #[cfg(feature = "train")]
+    Stickers(stickers::StickersArgs),
 }
 
 /// Sets up this thread, and those that share its work, for speed.
@@ -110,5 +115,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::EvalInpaint(args) => eval_inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Scenes(args) => scenes::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Stickers(args) => stickers::run(args, &cli.shared),
     }
 }

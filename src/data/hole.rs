@@ -1,7 +1,6 @@
 //! Holes to learn inpainting from: masks over a picture, most of them around something in it.
 
 use crate::data::random::Random;
-use crate::data::scenes::Object;
 
 /// Shares of the holes that lie around an object, where the picture's are known, and that cover all of the picture.
 const AROUND: f64 = 0.75;
@@ -9,18 +8,18 @@ const ALL: f64 = 0.1;
 /// The farthest that a shape reaches, in its radii.
 const REACH: f64 = 1.15;
 
-/// A mask `[size, size]`, 1 in the hole: an ellipse or a rectangle.
-pub fn hole(random: &mut Random, objects: &[Object], size: usize) -> Vec<f32> {
+/// A mask `[size, size]`, 1 in the hole: an ellipse or a rectangle. `objects` are x, y and radius of what the picture shows.
+pub fn hole(random: &mut Random, objects: &[[f32; 3]], size: usize) -> Vec<f32> {
     let kind = random.unit();
     if kind < ALL {
         return vec![1.0; size * size];
     }
     let (center, half) = if kind < ALL + AROUND && !objects.is_empty() {
-        let object = objects[random.below(objects.len())];
-        let reach = f64::from(object.radius) * REACH;
+        let [x, y, radius] = objects[random.below(objects.len())].map(f64::from);
+        let reach = radius * REACH;
         let half = [0; 2].map(|_| reach * random.uniform(1.05, 1.7));
         let spare = half.map(|h| h - reach);
-        let center = [f64::from(object.x), f64::from(object.y)];
+        let center = [x, y];
         ([0, 1].map(|i| center[i] + random.uniform(-spare[i], spare[i]) * 0.8), half)
     } else {
         ([0; 2].map(|_| random.uniform(-0.9, 0.9)), [0; 2].map(|_| random.uniform(0.12, 0.9)))
@@ -41,7 +40,7 @@ pub fn hole(random: &mut Random, objects: &[Object], size: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::scenes::describe;
+    use crate::data::scenes::{Object, describe};
 
     #[test]
     fn most_holes_cover_an_object_and_some_everything() {
@@ -49,7 +48,7 @@ mod tests {
         let (mut around, mut all) = (0, 0);
         for _ in 0..400 {
             let scene = describe(&mut random);
-            let mask = hole(&mut random, &scene.objects, 32);
+            let mask = hole(&mut random, &scene.circles(), 32);
             assert!(mask.iter().all(|m| [0.0, 1.0].contains(m)) && mask.contains(&1.0));
             all += usize::from(!mask.contains(&0.0));
             let covers = |o: &Object| {

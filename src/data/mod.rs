@@ -1,14 +1,16 @@
-//! Captioned pictures in batches: drawn ([`ScenesSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
+//! Captioned pictures in batches: drawn ([`ScenesSource`], [`StickersSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
 
 mod folder;
 mod hole;
 mod prefetch;
 pub mod random;
 pub mod scenes;
+pub mod stickers;
 
 pub use folder::FolderSource;
 pub use hole::hole;
 pub use prefetch::Prefetch;
+pub use stickers::StickersSource;
 
 use crate::error::Result;
 use random::Random;
@@ -85,7 +87,7 @@ impl Source for ScenesSource {
             };
             batch.images.extend(render(&scene, size));
             if self.holes {
-                batch.masks.extend(hole(&mut random, &scene.objects, size));
+                batch.masks.extend(hole(&mut random, &scene.circles(), size));
             }
             batch.captions.push(scene.caption);
         }

@@ -31,6 +31,13 @@ pub struct Scene {
     pub caption: String,
 }
 
+impl Scene {
+    /// x, y and radius of every object.
+    pub fn circles(&self) -> Vec<[f32; 3]> {
+        self.objects.iter().map(|o| [o.x, o.y, o.radius]).collect()
+    }
+}
+
 /// A shape in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Object {

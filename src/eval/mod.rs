@@ -8,3 +8,4 @@ pub mod features;
 pub mod generation;
 pub mod inpainting;
 pub mod judge;
+pub mod stickers;

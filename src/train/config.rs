@@ -49,7 +49,7 @@ pub struct TrainConfig {
     pub task: Task,
     #[serde(default)]
     pub seed: u64,
-    /// `scenes`, or a folder of captioned pictures.
+    /// `scenes`, `stickers`, or a folder of captioned pictures.
     #[serde(default = "scenes")]
     pub source: String,
     /// `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN[:PAIRS]]`, one after the other; each starts from the average of the one before.

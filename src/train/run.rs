@@ -20,7 +20,9 @@ use super::{ema, export, muon, reach};
 use crate::bundle::manifest::Manifest;
 use crate::convert::progress::Progress;
 use crate::data::random::Random;
-use crate::data::{Batch, FolderSource, Prefetch, ScenesSource, Source};
+use crate::data::stickers::Art;
+use crate::data::stickers::art::INSTALLED;
+use crate::data::{Batch, FolderSource, Prefetch, ScenesSource, Source, StickersSource};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::ratios::{limits, region};
@@ -375,6 +377,10 @@ fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefet
     };
     Ok(match config.source.as_str() {
         "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain, stage.pairs).with_holes(holes))),
+        "stickers" => {
+            let art = Art::open(Path::new(INSTALLED))?;
+            start(Box::new(StickersSource::new(art, seed).with_plain(stage.plain, stage.pairs).with_holes(holes)))
+        }
         folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?.with_holes(holes))),
     })
 }

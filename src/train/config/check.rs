@@ -1,9 +1,12 @@
 //! What settings of a run must be, each and together.
 
-use super::{Kind, TrainConfig, scenes};
+use super::{Kind, TrainConfig};
 use crate::convert::policy::GROUPS;
 use crate::error::{Error, Result};
 use crate::model::ratios::limits;
+
+/// The sources that draw their pictures.
+const DRAWN: [&str; 2] = ["scenes", "stickers"];
 
 impl TrainConfig {
     /// # Errors
@@ -34,9 +37,9 @@ impl TrainConfig {
         let rules: [(bool, &str, &str); 28] = [
             (stages.is_empty(), "stages", "there is none"),
             (
-                self.source != scenes() && stages.iter().any(|s| s.plain + s.pairs > 0.0),
+                !DRAWN.contains(&self.source.as_str()) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
                 "stages",
-                "PLAIN and PAIRS go with the source `scenes`",
+                "PLAIN and PAIRS go with the sources `scenes` and `stickers`",
             ),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
