@@ -8,11 +8,10 @@ pub mod caption;
 pub mod concepts;
 pub mod render;
 pub mod source;
+mod sticker;
 pub mod tint;
 pub mod vocabulary;
 pub mod words;
-
-use serde::{Deserialize, Serialize};
 
 use super::random::Random;
 use super::scenes::Pattern;
@@ -20,6 +19,7 @@ pub use art::Art;
 pub use concepts::{Concept, concepts};
 pub use render::render;
 pub use source::StickersSource;
+pub use sticker::{Asked, Background, Sticker, Thing};
 pub use words::{Place, Relation, Shade, Size, Style, Tint};
 
 /// Radius of each of two things.
@@ -34,52 +34,6 @@ const TINTED: f64 = 0.65;
 const SAID: f64 = 0.6;
 const PLAIN: f64 = 0.7;
 const PLACED: f64 = 0.25;
-
-/// Everything that a picture is drawn from, and its caption.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sticker {
-    pub style: Style,
-    /// One or two; the later lie over the earlier.
-    pub things: Vec<Thing>,
-    pub background: Background,
-    /// Where stripes begin, in halves of their period.
-    pub phase: f32,
-    /// Whether stripes stand upright.
-    pub vertical: bool,
-    /// What the caption asks for.
-    pub asked: Asked,
-    pub caption: String,
-}
-
-/// A drawing in its place.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Thing {
-    /// Index in [`concepts`].
-    pub concept: usize,
-    /// None for the natural colours.
-    pub tint: Option<Tint>,
-    pub radius: f32,
-    pub x: f32,
-    pub y: f32,
-    pub flip: bool,
-}
-
-/// A pattern of two shades; a plain one has its shade twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Background {
-    pub pattern: Pattern,
-    pub first: Shade,
-    pub second: Shade,
-}
-
-/// What the caption says beside the things, their tints and the style; what it leaves out has its usual value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    pub size: Size,
-    pub place: Option<Place>,
-    pub relation: Option<Relation>,
-    pub background: bool,
-}
 
 /// What a picture may show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,9 @@
 //! The caption of a sticker: the same things in many ways, with often something left out.
 
-use super::{Background, Pattern, Random, Sticker, Thing, concepts};
+use super::concepts::concepts;
+use super::sticker::{Background, Sticker, Thing};
+use crate::data::random::Random;
+use crate::data::scenes::Pattern;
 use crate::data::stickers::words::{Relation, Size, Style};
 
 /// The most words that a caption has.
