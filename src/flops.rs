@@ -131,7 +131,7 @@ pub struct ImageCost<'a> {
     pub config: &'a TransformerConfig,
     /// Tokens of the image.
     pub tokens: usize,
-    /// Tokens of the captions in the batch: [negative, positive] under guidance, else [positive]. All are computed at the
+    /// Tokens of the captions in the batch: `[negative, positive]` under guidance, else `[positive]`. All are computed at the
     /// longest's length.
     pub captions: &'a [usize],
     /// The timestep of every step.

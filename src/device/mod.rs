@@ -1,6 +1,6 @@
 //! Where tensors live, and what that device can do: WebGPU of our own or the page's, a GPU natively, or the CPU.
 //!
-//! [`open`] and [`gpu`] ask wgpu itself for instance, adapter and device, with all that the adapter has, and hand them to burn;
+//! `open` and [`gpu`] ask wgpu itself for instance, adapter and device, with all that the adapter has, and hand them to burn;
 //! [`profile`] tells kernels, loader and callers what came of it.
 
 mod backend;

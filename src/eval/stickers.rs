@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// Names the things of a picture.
 pub trait Classifier {
-    /// A score for each of [`concepts`], the largest for what `image` `[3, size, size]` in [-1, 1] shows most likely.
+    /// A score for each of [`concepts()`], the largest for what `image` `[3, size, size]` in [-1, 1] shows most likely.
     ///
     /// # Errors
     /// What the picture is refused for.

@@ -24,7 +24,7 @@ pub struct Sticker {
 /// A drawing in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thing {
-    /// Index in [`super::concepts`].
+    /// Index in [`super::concepts()`].
     pub concept: usize,
     /// None for the natural colours.
     pub tint: Option<Tint>,
