@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { bytes } from '../../www/app/format.ts';
 import { askFor, MODEL, modelIs, openDemo, openPage, pictureIsDone, pixels, screenshot, useSite } from './harness.ts';
@@ -144,7 +145,7 @@ test('the keyboard alone is enough, and a picture can be asked for while the mod
 test('the page tells what this browser keeps of the model, and removes it by keyboard', async () => {
   const { page, close } = await openPage(site.browser, { colorScheme: 'dark' });
   let fetched: string[] = [];
-  page.on('request', (request) => void (/models\/scenes\/(.*)/.exec(request.url()) !== null && fetched.push(request.url().split('/').at(-1) ?? '')));
+  page.on('request', (request) => void (request.url().includes(`/models/${basename(MODEL)}/`) && fetched.push(request.url().split('/').at(-1) ?? '')));
   /** What the visit fetched of the model. */
   const visit = async (): Promise<string[]> => {
     fetched = [];

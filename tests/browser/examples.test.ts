@@ -8,12 +8,15 @@ import { beforeAll, expect, test } from 'vitest';
 import { openPage, root, useSite } from './harness.ts';
 
 const work = mkdtempSync(join(tmpdir(), 'diffcr-examples-'));
-const site = useSite({
-  '/examples/': join(root, 'examples'),
-  '/pkg/dist/': join(root, 'pkg/dist'),
-  '/www/public/models/': join(root, 'www/public/models'),
-  '/built/': join(work, 'vite/dist'),
-});
+const site = useSite(
+  {
+    '/examples/': join(root, 'examples'),
+    '/pkg/dist/': join(root, 'pkg/dist'),
+    '/www/public/models/': join(root, 'www/public/models'),
+    '/built/': join(work, 'vite/dist'),
+  },
+  { 'content-security-policy': '' }, // the pages hold their script, as a page of one file does
+);
 
 beforeAll(() => {
   const project = join(work, 'vite');

@@ -16,14 +16,15 @@ const screenshots = fileURLToPath(new URL('screenshots/', import.meta.url));
 export const MODEL = `${dist}/models/scenes-q4`;
 export const MODEL_F16 = `${dist}/models/scenes`;
 
-/** The demo at `/`, the package at `/pkg/`, the pages of the tests at `/test/`, damaged bundles at `/faulty/…`, and `mounts`. */
-export async function startServer(mounts: Record<string, string> = {}): Promise<Awaited<ReturnType<typeof serve>>> {
+/** The demo at `/`, the package at `/pkg/`, the pages of the tests at `/test/`, damaged bundles at `/faulty/…`, and `mounts`; `headers` as {@link serve} takes them. */
+export async function startServer(mounts: Record<string, string> = {}, headers: Record<string, string> = {}): Promise<Awaited<ReturnType<typeof serve>>> {
   for (const needed of [`${dist}/index.html`, `${root}pkg/dist/index.js`, `${MODEL}/diffcr.json`]) {
     if (!existsSync(needed)) throw new Error(`${needed} is missing: build the page first`);
   }
   const faults = injectFaults(MODEL);
   return await serve({
     mounts: { '/': dist, ...FOLDERS, ...mounts },
+    headers,
     intercept: async (path, response) => (await listenToGpu(path, response)) || (await faults(path, response)),
   });
 }
@@ -89,12 +90,12 @@ export interface Site {
   readonly browser: Browser;
 }
 
-/** Starts a server with `mounts` and a browser for the tests of the calling file. */
-export function useSite(mounts: Record<string, string> = {}): Site {
+/** Starts a server, as {@link startServer} does, and a browser for the tests of the calling file. */
+export function useSite(...served: Parameters<typeof startServer>): Site {
   let server: Awaited<ReturnType<typeof startServer>> | undefined;
   let browser: Browser | undefined;
   beforeAll(async () => {
-    server = await startServer(mounts);
+    server = await startServer(...served);
     browser = await startBrowser();
   });
   afterAll(async () => {

@@ -41,11 +41,11 @@ const HEADERS = {
 
 /**
  * Serves folders: `mounts` maps a path prefix, ending in `/`, to a folder; the longest prefix wins.
- * `intercept(path, response)` may answer in its stead by returning true.
- * @param {{ mounts: Record<string, string>, port?: number, host?: string, intercept?: (path: string, response: import('node:http').ServerResponse) => boolean | Promise<boolean> }} options
+ * `intercept(path, response)` may answer in its stead by returning true; `headers` are sent with every answer, beside or in place of the usual.
+ * @param {{ mounts: Record<string, string>, headers?: Record<string, string>, port?: number, host?: string, intercept?: (path: string, response: import('node:http').ServerResponse) => boolean | Promise<boolean> }} options
  * @returns {Promise<{ url: string, close: () => Promise<void> }>}
  */
-export async function serve({ mounts, port = 0, host = '127.0.0.1', intercept = () => false }) {
+export async function serve({ mounts, headers = {}, port = 0, host = '127.0.0.1', intercept = () => false }) {
   const prefixes = Object.keys(mounts).sort((a, b) => b.length - a.length);
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => {
@@ -56,7 +56,7 @@ export async function serve({ mounts, port = 0, host = '127.0.0.1', intercept = 
   });
 
   async function answer(request, response) {
-    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    for (const [name, value] of Object.entries({ ...HEADERS, ...headers })) response.setHeader(name, value);
     if (request.method !== 'GET' && request.method !== 'HEAD') return fail(response, 405);
     const path = decode(request.url);
     if (path === undefined) return fail(response, 400);
