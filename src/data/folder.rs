@@ -1,29 +1,35 @@
-//! A folder of images with captions: `name.png` beside `name.txt`, or a `metadata.jsonl` of `file_name` and `text`.
+//! A folder of captioned pictures, in any layout that [`list`] knows.
+
+mod list;
+mod tar;
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
+use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{ImageReader, RgbImage};
-use serde::Deserialize;
 
+pub use list::Skipped;
+use list::{Item, Place, fault, list};
+
+use super::decode::decode;
 use super::{Batch, Source, hole};
 use crate::data::random::Random;
 use crate::error::{Error, Result};
 
 /// Bytes of decoded pictures that are kept, so that a small folder is decoded once.
 const CACHE_BYTES: usize = 512 << 20;
-/// Streams of the seed for the holes of batches; an epoch's order has one of the others.
+/// Streams of the seed for the captions and holes of batches; an epoch's order has one of the others.
 const HOLES: u64 = 1 << 63;
-/// The list of captions, one JSON object a line.
-const METADATA: &str = "metadata.jsonl";
-
 /// Pictures of a folder, every one once an epoch, in an order that the seed decides.
 #[derive(Debug)]
 pub struct FolderSource {
     items: Vec<Item>,
     seed: u64,
     next: u64,
+    /// The items of an epoch, each as often as it counts.
+    turns: Vec<usize>,
+    skipped: Skipped,
     /// The order of an epoch.
     order: Option<(u64, Vec<usize>)>,
     cache: HashMap<(usize, usize), RgbImage>,
@@ -31,30 +37,26 @@ pub struct FolderSource {
     holes: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Item {
-    path: PathBuf,
-    caption: String,
-}
-
-#[derive(Deserialize)]
-struct Line {
-    file_name: String,
-    text: String,
-}
-
 impl FolderSource {
     /// Lists the folder; pictures are read when their turn comes.
     ///
     /// # Errors
-    /// `Io` or `InvalidInput` naming the file: none there, a picture without a caption, or a line that is no caption.
+    /// `Io` or `InvalidInput` naming the file: no picture with a caption, or a list that is damaged.
     pub fn open(dir: &Path, seed: u64) -> Result<Self> {
-        let metadata = dir.join(METADATA);
-        let items = if metadata.is_file() { listed(dir, &metadata)? } else { paired(dir)? };
+        let (items, skipped) = list(dir)?;
+        let lines = skipped.lines();
         if items.is_empty() {
-            return Err(fault(dir, "it has no PNG with a caption"));
+            let without = if lines.is_empty() { String::new() } else { format!("; left aside: {}", lines.join("; ")) };
+            return Err(fault(dir, &format!("it has no PNG, JPEG or WebP with a caption{without}")));
         }
-        Ok(Self { items, seed, next: 0, order: None, cache: HashMap::new(), cached: 0, holes: false })
+        lines.iter().for_each(|line| log::warn!("{}: left aside {line}", dir.display()));
+        let turns = items.iter().enumerate().flat_map(|(i, item)| std::iter::repeat_n(i, item.repeats)).collect();
+        Ok(Self { items, seed, next: 0, turns, skipped, order: None, cache: HashMap::new(), cached: 0, holes: false })
+    }
+
+    /// What of the folder is left aside.
+    pub fn skipped(&self) -> &Skipped {
+        &self.skipped
     }
 
     /// The same with holes, anywhere in the pictures.
@@ -73,10 +75,10 @@ impl FolderSource {
 
     /// Which picture is at `position` of the endless series of epochs.
     fn pick(&mut self, position: u64) -> usize {
-        let count = self.items.len() as u64;
+        let count = self.turns.len() as u64;
         let (epoch, place) = (position / count, (position % count) as usize);
         if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut order: Vec<usize> = (0..self.items.len()).collect();
+            let mut order: Vec<usize> = self.turns.clone();
             Random::new(self.seed, epoch).shuffle(&mut order);
             self.order = Some((epoch, order));
         }
@@ -88,7 +90,7 @@ impl FolderSource {
             append(image, into);
             return Ok(());
         }
-        let image = read(&self.items[index].path, size)?;
+        let image = read(&self.items[index].place, size)?;
         append(&image, into);
         if self.cached + image.len() <= CACHE_BYTES {
             self.cached += image.len();
@@ -110,7 +112,7 @@ impl Source for FolderSource {
             if self.holes {
                 batch.masks.extend(hole(&mut random, &[], size));
             }
-            batch.captions.push(self.items[index].caption.clone());
+            batch.captions.push(choose(&mut random, &self.items[index].captions));
         }
         Ok(batch)
     }
@@ -120,49 +122,9 @@ impl Source for FolderSource {
     }
 }
 
-/// The pictures that `metadata.jsonl` lists, in its order.
-fn listed(dir: &Path, metadata: &Path) -> Result<Vec<Item>> {
-    let text = std::fs::read_to_string(metadata).map_err(|e| Error::io(metadata, e))?;
-    let mut items = Vec::new();
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let at = |reason: String| fault(metadata, &format!("line {}: {reason}", number + 1));
-        let line: Line = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
-        let name = Path::new(&line.file_name);
-        if !name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
-            return Err(at(format!("{:?} leaves the folder", line.file_name)));
-        }
-        let path = dir.join(name);
-        if !path.is_file() {
-            return Err(at(format!("there is no {:?}", line.file_name)));
-        }
-        items.push(Item { path, caption: line.text });
-    }
-    Ok(items)
-}
-
-/// Every PNG with the text file of its name, in the order of names.
-fn paired(dir: &Path) -> Result<Vec<Item>> {
-    let io = |e| Error::io(dir, e);
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    let item = |path: PathBuf| {
-        let text = path.with_extension("txt");
-        let caption = std::fs::read_to_string(&text).map_err(|e| Error::io(&text, e))?;
-        Ok(Item { path, caption: caption.trim().to_owned() })
-    };
-    paths.into_iter().map(item).collect()
-}
-
 /// The middle square of a picture, resized.
-fn read(path: &Path, size: usize) -> Result<RgbImage> {
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(|e| Error::io(path, e))?;
-    let image = reader.decode().map_err(|e| fault(path, &format!("not a PNG that can be read: {e}")))?.into_rgb8();
+fn read(place: &Place, size: usize) -> Result<RgbImage> {
+    let image = decode(&place.read()?, &place.name())?;
     let (width, height) = image.dimensions();
     let side = width.min(height);
     let square = crop_imm(&image, (width - side) / 2, (height - side) / 2, side, side).to_image();
@@ -177,8 +139,16 @@ fn append(image: &RgbImage, into: &mut Vec<f32>) {
     }
 }
 
-fn fault(path: &Path, reason: &str) -> Error {
-    Error::input(path.display().to_string(), reason)
+/// One of the captions, by their weights.
+fn choose(random: &mut Random, captions: &[(String, f64)]) -> String {
+    let mut left = random.unit() * captions.iter().map(|(_, weight)| weight).sum::<f64>();
+    for (text, weight) in captions {
+        if left < *weight {
+            return text.clone();
+        }
+        left -= weight;
+    }
+    captions.last().map_or_else(String::new, |(text, _)| text.clone())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Captioned pictures in batches: drawn ([`ScenesSource`], [`StickersSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
 
+mod decode;
 mod folder;
 mod hole;
 mod prefetch;
@@ -7,7 +8,7 @@ pub mod random;
 pub mod scenes;
 pub mod stickers;
 
-pub use folder::FolderSource;
+pub use folder::{FolderSource, Skipped};
 pub use hole::hole;
 pub use prefetch::Prefetch;
 pub use stickers::StickersSource;

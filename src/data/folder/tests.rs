@@ -1,5 +1,8 @@
 //! Folders good and bad.
 
+use std::path::PathBuf;
+
+use super::list::METADATA;
 use super::*;
 
 struct Scratch(PathBuf);
@@ -93,4 +96,84 @@ fn faults_name_the_file() {
     assert!(error.contains("broken.png: not a PNG"), "{error}");
     let absent = FolderSource::open(&empty.0.join("absent"), 0).unwrap_err();
     assert_eq!(absent.code(), "IO");
+}
+
+/// Layouts as `make_layouts.py` writes them, beside this file's fixtures.
+fn layout(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/layouts").join(name)
+}
+
+fn epoch(source: &mut FolderSource) -> Vec<String> {
+    let mut captions: Vec<String> =
+        (0..source.turns.len()).flat_map(|_| source.batch(1, 16).unwrap().captions).collect();
+    captions.sort();
+    captions
+}
+
+#[test]
+fn every_layout_is_read() {
+    let mut pixart = FolderSource::open(&layout("pixart"), 1).unwrap();
+    assert_eq!(pixart.len(), 3);
+    assert_eq!(pixart.skipped().count(), 1);
+    assert!(pixart.skipped().lines()[0].starts_with("1 longer than 4.5 times their width: "), "{:?}", pixart.skipped());
+    assert!(pixart.skipped().lines()[0].ends_with("d.png"));
+    let captions: Vec<String> = (0..20).flat_map(|_| pixart.batch(3, 16).unwrap().captions).collect();
+    let long = captions.iter().filter(|c| c.starts_with("a longer caption of ")).count();
+    assert!((15..45).contains(&long) && captions.iter().any(|c| c == "words of a/b.png"), "{long} {captions:?}");
+    for (name, expected) in [("wds", vec!["a caption"; 6]), ("hf", vec!["a caption"]), ("kohya", vec!["tag, tag"])] {
+        let mut source = FolderSource::open(&layout(name), 1).unwrap();
+        assert_eq!(epoch(&mut source), expected, "{name}");
+        assert_eq!(source.skipped().count(), 0, "{name}");
+    }
+    let (a, b) = (FolderSource::open(&layout("wds"), 1), FolderSource::open(&layout("hf"), 1));
+    let (a, b) = (a.unwrap().batch(6, 64).unwrap(), b.unwrap().batch(1, 64).unwrap());
+    assert!(
+        a.images.chunks(3 * 64 * 64).any(|p| p == b.images),
+        "a member of a shard is another picture than the file"
+    );
+}
+
+#[test]
+fn repeats_weights_and_endings() {
+    let scratch = Scratch::new("kohya");
+    std::fs::create_dir_all(scratch.0.join("3_cat/deep")).unwrap();
+    for (name, text) in [("3_cat/a", "cat"), ("3_cat/deep/b", "deep cat"), ("c", "dog")] {
+        scratch.png(&format!("{name}.png"), 8, 8, |_, _| [9; 3]);
+        scratch.text(&format!("{name}.txt"), text);
+    }
+    for name in ["lonely.webp", "film.gif", "other.jpg"] {
+        scratch.text(name, "");
+    }
+    let mut source = FolderSource::open(&scratch.0, 1).unwrap();
+    assert_eq!(epoch(&mut source), ["cat", "cat", "cat", "deep cat", "deep cat", "deep cat", "dog"]);
+    let lines = source.skipped().lines().join("\n");
+    assert_eq!(source.skipped().count(), 3, "{lines}");
+    assert!(["lonely.webp", "lonely.txt", "other.jpg", "film.gif"].iter().all(|name| lines.contains(name)), "{lines}");
+    scratch
+        .text(METADATA, "{\"file_name\": \"c.png\", \"text\": [{\"text\": \"often\", \"weight\": 3}, \"seldom\"]}\n");
+    let captions = |seed| {
+        let mut source = FolderSource::open(&scratch.0, seed).unwrap();
+        (0..100).flat_map(|_| source.batch(4, 8).unwrap().captions).collect::<Vec<_>>()
+    };
+    let often = captions(1).iter().filter(|c| *c == "often").count();
+    assert!((270..330).contains(&often), "{often}");
+    let mut late = FolderSource::open(&scratch.0, 1).unwrap();
+    late.seek(99);
+    assert_eq!(late.batch(4, 8).unwrap().captions, captions(1)[396..], "batch 99 depends on those before");
+    for text in ["[]", "7", "[{\"text\": \"x\", \"weight\": -1}]"] {
+        scratch.text(METADATA, &format!("{{\"file_name\": \"c.png\", \"text\": {text}}}\n"));
+        assert!(scratch.fault().contains("line 1: `text` is no caption"), "{}", scratch.fault());
+    }
+}
+
+#[test]
+fn a_damaged_shard_is_named() {
+    let scratch = Scratch::new("shard");
+    let whole = std::fs::read(layout("wds/toy-000000.tar")).unwrap();
+    std::fs::write(scratch.0.join("cut.tar"), &whole[..1000]).unwrap();
+    assert!(scratch.fault().contains("cut.tar: it is cut off"), "{}", scratch.fault());
+    let mut damaged = whole;
+    damaged[3] ^= 1;
+    std::fs::write(scratch.0.join("cut.tar"), damaged).unwrap();
+    assert!(scratch.fault().contains("the header at byte 0 is damaged"), "{}", scratch.fault());
 }
