@@ -10,14 +10,21 @@ use serde_json::json;
 use super::shared::{Shared, size};
 use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
+use crate::train::config::init::TEMPLATES;
 use crate::train::config::{Kind, TrainConfig};
 use crate::train::run::{Begin, Monitor, run as train};
 
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    what: What,
+    #[arg(required_unless_present = "init")]
+    what: Option<What>,
     /// The run's settings, in TOML.
-    config: PathBuf,
+    #[arg(required_unless_present = "init")]
+    config: Option<PathBuf>,
+    /// Print a file to begin with, every line of it explained, and train nothing.
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["what", "config", "resume", "export"],
+          value_parser = TEMPLATES.map(|t| t.name))]
+    init: Option<String>,
     /// Go on from the checkpoint in the run's folder.
     #[arg(long)]
     resume: bool,
@@ -35,11 +42,18 @@ enum What {
 }
 
 pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
-    let kind = match args.what {
+    if let Some(template) = TEMPLATES.iter().find(|t| args.init.as_deref() == Some(t.name)) {
+        shared.result(&json!({ "kind": template.name, "config": template.text }), template.text.trim_end());
+        return Ok(());
+    }
+    let (Some(what), Some(path)) = (args.what, &args.config) else {
+        return Err(Error::input("config", "name what to train and the file of its settings"));
+    };
+    let kind = match what {
         What::Base => Kind::Base,
         What::Diffcr => Kind::Diffcr,
     };
-    let config = TrainConfig::read(&args.config, kind)?;
+    let config = TrainConfig::read(path, kind)?;
     let mut terminal = Terminal { quiet: shared.quiet, stop: Arc::default() };
     let stop = terminal.stop.clone();
     ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;

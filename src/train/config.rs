@@ -1,6 +1,8 @@
 //! The TOML file of a training run: every setting with its default, checked by name before anything starts.
 
 mod check;
+pub mod init;
+mod suggest;
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +12,7 @@ use super::stage::Stage;
 use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
+use suggest::suggest;
 
 /// What a run trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +55,9 @@ pub struct TrainConfig {
     /// `scenes`, `stickers`, or a folder of captioned pictures.
     #[serde(default = "scenes")]
     pub source: String,
-    /// `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN[:PAIRS]]`, one after the other; each starts from the average of the one before.
-    pub stages: Vec<String>,
+    /// `[[stage]]` tables, one after the other; each starts from the average of the one before.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
     /// The shape of a model that starts from nothing.
     pub model: Option<ModelConfig>,
     #[serde(default)]
@@ -267,7 +271,7 @@ impl TrainConfig {
         let config = toml::Deserializer::parse(text).map_err(|e| Error::input("config", e.message().to_owned()))?;
         let mut config: Self = serde_path_to_error::deserialize(config).map_err(|e| {
             let path = e.path().to_string();
-            Error::input(if path == "." { "config".into() } else { path }, e.inner().message().to_owned())
+            Error::input(if path == "." { "config".into() } else { path }, suggest(e.inner().message()))
         })?;
         if config.routing.variant != Variant::Lt {
             config.routing.regions = 1;
@@ -276,9 +280,13 @@ impl TrainConfig {
         Ok(config)
     }
 
-    /// The stages, read.
+    /// The stages, checked.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting that is out of range.
     pub fn stages(&self) -> Result<Vec<Stage>> {
-        self.stages.iter().enumerate().map(|(i, text)| Stage::parse(text, i)).collect()
+        self.stages.iter().enumerate().try_for_each(|(i, stage)| stage.check(i))?;
+        Ok(self.stages.clone())
     }
 
     /// Whether the run has routers.
@@ -291,7 +299,7 @@ impl TrainConfig {
 mod tests {
     use super::*;
 
-    const BASE: &str = "out = 'o'\nwork = 'w'\nstages = ['32:1:64:100:1e-3']\n";
+    const BASE: &str = "out = 'o'\nwork = 'w'\nstage = [{ size = 32, batch = 64, steps = 100, lr = 1e-3 }]\n";
 
     #[test]
     fn defaults_make_a_run() {
@@ -314,17 +322,27 @@ mod tests {
         assert!(fault("", Kind::Base).starts_with("model: "));
         assert!(fault("from = 'b'\n[routing]\nbins = [0.1, 0.5]", Kind::Diffcr).starts_with("routing.bins: "));
         assert!(fault("from = 'b'\n[routing]\ncompression = 0.95", Kind::Diffcr).starts_with("routing.compression: "));
-        assert!(fault("from = 'b'\n[routing]\nregions = 7", Kind::Diffcr).contains("stages[0]"));
+        assert!(fault("from = 'b'\n[routing]\nregions = 7", Kind::Diffcr).contains("stage[0]"));
         assert!(fault("from = 'b'\nlora = 0", Kind::Diffcr).starts_with("lora: "));
-        let stage = TrainConfig::parse("out='o'\nwork='w'\nfrom='b'\nstages=['32:1:64:100']", Kind::Base);
-        assert!(stage.unwrap_err().to_string().starts_with("stages[0]: "));
+        let stage = |stage: &str| {
+            let text = format!("out='o'\nwork='w'\nfrom='b'\n[[stage]]\n{stage}");
+            TrainConfig::parse(&text, Kind::Base).unwrap_err().to_string()
+        };
+        assert!(stage("size = 32\nbatch = 64\nsteps = 100").starts_with("stage[0]: missing field `lr`"));
+        assert!(stage("size = 32\nbatch = 64\nsteps = 100\nlr = -1.0").starts_with("stage[0].lr: "));
+        let unknown = stage("size = 32\nbatch = 64\nstep = 100\nlr = 1e-3");
+        assert!(unknown.contains("unknown field `step`; did you mean `steps`?"), "{unknown}");
+        let unknown = fault("from = 'b'\n[optimizer]\nmicrobatch = 4", Kind::Base);
+        assert!(unknown.starts_with("optimizer") && unknown.contains("did you mean `microBatch`?"), "{unknown}");
         let plain = |source: &str, share: &str| {
-            let text = format!("out='o'\nwork='w'\nfrom='b'\nsource='{source}'\nstages=['32:1:64:100:1e-3:{share}']");
+            let text = format!(
+                "out='o'\nwork='w'\nfrom='b'\nsource='{source}'\n[[stage]]\nsize=32\nbatch=64\nsteps=100\nlr=1e-3\nplain={share}"
+            );
             TrainConfig::parse(&text, Kind::Base)
         };
         assert_eq!(plain("scenes", "0.5").unwrap().stages().unwrap()[0].plain, 0.5);
         assert!(
-            plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stages: ")
+            plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stage: ")
         );
     }
 }

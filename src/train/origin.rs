@@ -177,7 +177,7 @@ type Fresh = (Parts, Vec<u8>, init::Tensors);
 /// A new model of the shape that `config.model` gives.
 fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
     let m = config.model.as_ref().ok_or_else(|| Error::input("model", "give it, or a bundle in `from`"))?;
-    let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stages", "there is none"))?;
+    let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stage", "there is none"))?;
     let bytes = std::fs::read(&m.tokenizer).map_err(|e| Error::io(&m.tokenizer, e))?;
     let fault = |reason: String| Error::input("model.tokenizer", reason);
     let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| fault(e.to_string()))?;

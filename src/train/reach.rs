@@ -54,7 +54,7 @@ mod tests {
     use crate::train::optimizer::{AdamW, Group, Rate};
 
     fn config(stages: &str, routing: &str) -> TrainConfig {
-        let text = format!("out='o'\nwork='w'\nfrom='b'\nstages=[{stages}]\n[routing]\n{routing}");
+        let text = format!("out='o'\nwork='w'\nfrom='b'\nstage=[{stages}]\n[routing]\n{routing}");
         TrainConfig::parse(&text, Kind::Diffcr).unwrap()
     }
 
@@ -65,27 +65,27 @@ mod tests {
 
     #[test]
     fn a_run_that_is_too_short_is_told_with_its_figures() {
-        let said = warned("'64:1:64:100:6e-4'", "", 0, 1.0).unwrap();
+        let said = warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", "", 0, 1.0).unwrap();
         for part in ["from 1.000 to 0.700 in the 100 steps left", "ratioRate (0.002)", "by 0.091 in all", "148 steps"] {
             assert!(said.contains(part), "{part}: {said}");
         }
         // What it advises is enough, and not much more than that.
         let advised = said.split("Raise routing.ratioRate to ").nth(1).unwrap().split(',').next().unwrap();
         assert_eq!(advised, "0.0065");
-        let raised = |rate: f64| warned("'64:1:64:100:6e-4'", &format!("ratioRate = {rate}"), 0, 1.0);
+        let raised = |rate: f64| warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", &format!("ratioRate = {rate}"), 0, 1.0);
         assert!(raised(0.0065).is_none() && raised(0.0065 / 2.0).is_some());
     }
 
     #[test]
     fn what_counts_is_the_way_that_is_left() {
-        let long = "'64:1:64:1200:6e-4'";
+        let long = "{ size = 64, batch = 64, steps = 1200, lr = 6e-4 }";
         assert_eq!(warned(long, "", 0, 1.0), None);
-        assert_eq!(warned("'64:1:64:100:6e-4'", "", 0, 0.75), None, "most of the way is behind it");
-        assert_eq!(warned("'64:1:64:1:6e-4'", "", 0, 0.704), None, "it is there");
-        assert!(warned("'64:1:64:1:6e-4'", "compression = 0.1", 0, 0.7).is_some(), "upwards too");
+        assert_eq!(warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", "", 0, 0.75), None, "most of the way is behind it");
+        assert_eq!(warned("{ size = 64, batch = 64, steps = 1, lr = 6e-4 }", "", 0, 0.704), None, "it is there");
+        assert!(warned("{ size = 64, batch = 64, steps = 1, lr = 6e-4 }", "compression = 0.1", 0, 0.7).is_some(), "upwards too");
         assert!(warned(long, "", 1150, 1.0).unwrap().contains("in the 50 steps left"));
         assert_eq!(warned(long, "", 1200, 1.0), None, "nothing can be changed any more");
-        let stages = "'32:1:64:150:6e-4', '64:1:64:150:6e-4'";
+        let stages = "{ size = 32, batch = 64, steps = 150, lr = 6e-4 }, { size = 64, batch = 64, steps = 150, lr = 6e-4 }";
         assert!(warned(stages, "", 0, 1.0).is_none() && warned(stages, "", 150, 1.0).is_some());
     }
 

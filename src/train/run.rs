@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
         let patch = frame.parts.transformer.patch_size;
         if let Some(i) = stages.iter().position(|s| s.size % patch != 0) {
             let reason = format!("{} pixels are no multiple of the patch {patch}", stages[i].size);
-            return Err(Error::input(format!("stages[{i}]"), reason));
+            return Err(Error::input(format!("stage[{i}]"), reason));
         }
         let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
         let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;

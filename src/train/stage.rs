@@ -1,52 +1,59 @@
 //! A stage of a run's curriculum: one picture size, for some steps, at one learning rate.
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
-/// A stage of the curriculum.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A stage of the curriculum: a `[[stage]]` of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stage {
     /// Pixels along a side.
     pub size: usize,
     /// Interpolation scale of the positions.
+    #[serde(default = "one")]
     pub scale: f64,
     pub batch: usize,
     pub steps: u64,
+    /// The learning rate.
+    #[serde(rename = "lr")]
     pub rate: f64,
-    /// Share of the scenes that are drawn as one object on a plain background: shapes are learned sooner there.
+    /// Share of the pictures that are drawn as one object on a plain background: shapes are learned sooner there.
+    #[serde(default)]
     pub plain: f64,
-    /// Share of the scenes that are drawn as two objects on a plain background: the order of words is learned sooner there.
+    /// Share of the pictures that are drawn as two objects on a plain background: the order of words is learned sooner there.
+    #[serde(default)]
     pub pairs: f64,
 }
 
-const FORM: &str = "it is not SIZE:SCALE:BATCH:STEPS:LR[:PLAIN[:PAIRS]]";
+fn one() -> f64 {
+    1.0
+}
 
 impl Stage {
-    /// Reads `SIZE:SCALE:BATCH:STEPS:LR[:PLAIN[:PAIRS]]`, the `index`-th of the configuration.
+    /// Whether the values are in range; this is the `index`-th stage.
     ///
     /// # Errors
-    /// `InvalidInput` naming the stage.
-    pub fn parse(text: &str, index: usize) -> Result<Self> {
-        let fault = |reason: &str| Error::input(format!("stages[{index}]"), format!("{text:?}: {reason}"));
-        let fields: Vec<&str> = text.split(':').map(str::trim).collect();
-        let [size, scale, batch, steps, rate, ref shares @ ..] = fields[..] else {
-            return Err(fault(FORM));
-        };
-        let share = |i: usize| shares.get(i).map_or(Ok(0.0), |share| share.parse::<f64>());
-        if shares.len() > 2 {
-            return Err(fault(FORM));
+    /// `InvalidInput` naming the setting.
+    pub fn check(&self, index: usize) -> Result<()> {
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let unit = |v: f64| (0.0..=1.0).contains(&v);
+        let rules = [
+            ((1..=4096).contains(&self.size), "size", "is outside 1..4096"),
+            ((1..=65536).contains(&self.batch), "batch", "is outside 1..65536"),
+            (self.steps >= 1, "steps", "must be at least 1"),
+            (positive(self.scale), "scale", "must be positive"),
+            (positive(self.rate), "lr", "must be positive"),
+            (unit(self.plain), "plain", "is outside 0..1"),
+            (
+                unit(self.pairs) && unit(self.plain + self.pairs),
+                "pairs",
+                "and `plain` are shares that sum up to 1 at most",
+            ),
+        ];
+        match rules.iter().find(|(holds, ..)| !holds) {
+            Some((_, field, reason)) => Err(Error::input(format!("stage[{index}].{field}"), *reason)),
+            None => Ok(()),
         }
-        let stage = Self {
-            size: size.parse().map_err(|_| fault("SIZE is no count"))?,
-            scale: scale.parse().map_err(|_| fault("SCALE is no number"))?,
-            batch: batch.parse().map_err(|_| fault("BATCH is no count"))?,
-            steps: steps.parse().map_err(|_| fault("STEPS is no count"))?,
-            rate: rate.parse().map_err(|_| fault("LR is no number"))?,
-            plain: share(0).map_err(|_| fault("PLAIN is no number"))?,
-            pairs: share(1).map_err(|_| fault("PAIRS is no number"))?,
-        };
-        let counts = (1..=4096).contains(&stage.size) && (1..=65536).contains(&stage.batch) && stage.steps >= 1;
-        let numbers = [stage.scale, stage.rate].iter().all(|v| v.is_finite() && *v > 0.0);
-        let shares = [stage.plain, stage.pairs, stage.plain + stage.pairs].iter().all(|s| (0.0..=1.0).contains(s));
-        if counts && numbers && shares { Ok(stage) } else { Err(fault("a value is zero or out of range")) }
     }
 }

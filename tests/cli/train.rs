@@ -10,7 +10,7 @@ use crate::support::*;
 fn base(scratch: &Scratch, name: &str, steps: u64, threads: usize) -> std::path::PathBuf {
     let tokenizer = fixture("scenes/tokenizer/tokenizer.json");
     let text = format!(
-        "out = {out:?}\nwork = {work:?}\nseed = 7\nstages = ['16:1:8:{steps}:1e-3', '32:1:8:{steps}:1e-3']\n\
+        "out = {out:?}\nwork = {work:?}\nseed = 7\nstage = [{{ size = 16, batch = 8, steps = {steps}, lr = 1e-3 }}, {{ size = 32, batch = 8, steps = {steps}, lr = 1e-3 }}]\n\
          [model]\ntokenizer = {tokenizer:?}\nlayers = 2\nheads = 2\nheadDim = 8\ntextWidth = 16\ntextLayers = 1\ntextHeads = 2\n\
          textMlp = 32\n[optimizer]\nmuon = 5e-3\nweightDecay = 0.1\nmicroBatch = 4\nwarmup = 5\nthreads = {threads}\n[progress]\ncheckpointEvery = 5\nlogEvery = 5\n",
         out = scratch.path(&format!("{name}-bundle")),
@@ -108,7 +108,7 @@ fn a_dense_bundle_becomes_a_routed_one() {
     trained("base", &base(&scratch, "base", 20, 0), &[]);
     let from = |bundle: &str, name: &str, routing: &str, top: &str, steps: u64| {
         let text = format!(
-            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:{steps}:1e-4']\n{top}\n[routing]\nregions = 2\n{routing}\n\
+            "out = {:?}\nwork = {:?}\nfrom = {:?}\nstage = [{{ size = 32, batch = 8, steps = {steps}, lr = 1e-4 }}]\n{top}\n[routing]\nregions = 2\n{routing}\n\
              [optimizer]\nmicroBatch = 4\nwarmup = 5\n[progress]\ncheckpointEvery = 50\nlogEvery = 5\n",
             scratch.path(name),
             scratch.path(&format!("{name}-work")),
@@ -171,7 +171,7 @@ fn a_dense_bundle_becomes_a_routed_one() {
 /// Two steps of `train diffcr` from one bundle of the scratch folder to another.
 fn short(scratch: &Scratch, out: &str, from: &str, settings: &str) -> Output {
     let text = format!(
-        "out = {:?}\nwork = {:?}\nfrom = {:?}\nstages = ['32:1:8:2:1e-4']\n{settings}\n",
+        "out = {:?}\nwork = {:?}\nfrom = {:?}\nstage = [{{ size = 32, batch = 8, steps = 2, lr = 1e-4 }}]\n{settings}\n",
         scratch.path(out),
         scratch.path(&format!("{out}-work")),
         scratch.path(from),
@@ -252,7 +252,7 @@ fn what_is_wrong_is_named() {
     std::fs::write(&config, text.replace("warmup = 5", "warmup = 'x'")).unwrap();
     assert!(fault("base", &[]).contains("optimizer.warmup: "));
     std::fs::write(&config, text.replace("16:1:8", "20:1:8")).unwrap();
-    assert!(fault("base", &[]).contains("stages[0]: 20 pixels are no multiple of the patch 8"));
+    assert!(fault("base", &[]).contains("stage[0]: 20 pixels are no multiple of the patch 8"));
     let checkpoint = scratch.path("run-work").join("checkpoint.safetensors");
     let bytes = std::fs::read(&checkpoint).unwrap();
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();

@@ -2,9 +2,9 @@
 
 use super::concepts::concepts;
 use super::sticker::{Background, Sticker, Thing};
+use super::words::{Relation, Size, Style};
 use crate::data::random::Random;
 use crate::data::scenes::Pattern;
-use crate::data::stickers::words::{Relation, Size, Style};
 
 /// The most words that a caption has.
 pub const LIMIT: usize = 40;

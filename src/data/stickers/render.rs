@@ -1,7 +1,7 @@
 //! Pixels of a sticker: its background, and its things over it, each averaged over the area of every pixel.
 
-use super::Sticker;
 use super::art::{Art, Sprite};
+use super::sticker::Sticker;
 use crate::data::scenes::render::mixture;
 use crate::error::Result;
 

@@ -1,6 +1,9 @@
 //! Stickers in batches, never the same twice.
 
-use super::{Art, Pairs, describe, render};
+use super::art::Art;
+use super::describe::describe;
+use super::render::render;
+use super::sticker::Pairs;
 use crate::data::random::Random;
 use crate::data::{Batch, Source, hole};
 use crate::error::Result;

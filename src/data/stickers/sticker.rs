@@ -1,7 +1,8 @@
-//! What a sticker shows: its things, its background, and what its caption asks for.
+//! What a sticker is: its things, its background, and what its caption asks for.
 
 use serde::{Deserialize, Serialize};
 
+use super::concepts::concepts;
 use super::words::{Place, Relation, Shade, Size, Style, Tint};
 use crate::data::scenes::Pattern;
 
@@ -24,7 +25,7 @@ pub struct Sticker {
 /// A drawing in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Thing {
-    /// Index in [`super::concepts()`].
+    /// Index in [`concepts`].
     pub concept: usize,
     /// None for the natural colours.
     pub tint: Option<Tint>,
@@ -49,4 +50,20 @@ pub struct Asked {
     pub place: Option<Place>,
     pub relation: Option<Relation>,
     pub background: bool,
+}
+
+/// What a picture may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// All but the held-out pairs of concept and tint.
+    Training,
+    /// Those alone.
+    HeldOut,
+}
+
+impl Thing {
+    /// The tint that it has, natural or not.
+    pub fn shown_tint(&self) -> Tint {
+        self.tint.unwrap_or(concepts()[self.concept].natural)
+    }
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use super::art::INSTALLED;
 use super::caption::LIMIT;
+use super::describe::{ALONE, SAID, STYLES};
 use super::vocabulary::{tokenizer, vocabulary};
 use super::*;
 use crate::data::Source;
+use crate::data::random::Random;
+use crate::data::scenes::Pattern;
 
 /// Drawings that need no art: a disc of a colour of its own for every concept.
 fn discs() -> Art {

@@ -35,11 +35,11 @@ impl TrainConfig {
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let (_, lowest) = limits(&r.bins);
         let rules: [(bool, &str, &str); 28] = [
-            (stages.is_empty(), "stages", "there is none"),
+            (stages.is_empty(), "stage", "there is none"),
             (
                 !DRAWN.contains(&self.source.as_str()) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
-                "stages",
-                "PLAIN and PAIRS go with the sources `scenes` and `stickers`",
+                "stage",
+                "`plain` and `pairs` go with the sources `scenes` and `stickers`",
             ),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
@@ -94,7 +94,7 @@ impl TrainConfig {
             && let Some(i) = stages.iter().position(|s| s.batch % r.regions != 0)
         {
             let reason = format!("the batch of {} does not divide into {} regions", stages[i].batch, r.regions);
-            return Err(Error::input(format!("stages[{i}]"), reason));
+            return Err(Error::input(format!("stage[{i}]"), reason));
         }
         Ok(())
     }
