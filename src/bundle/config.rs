@@ -104,7 +104,7 @@ impl VaeConfig {
     }
 }
 
-/// `AutoencoderTiny` (TAESD and its relatives).
+/// `AutoencoderTiny` (TAESD and its relatives), whose levels may differ in width, and which may begin with a pixel-unshuffle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,6 +117,10 @@ pub struct TinyVaeConfig {
     pub encoder_blocks: Vec<usize>,
     pub decoder_blocks: Vec<usize>,
     pub upsampling_factor: usize,
+    /// Side of the squares of pixels that the first convolution reads as channels, and the last one writes; 1 in TAESD.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[cfg_attr(test, ts(optional, as = "Option<usize>"))]
+    pub patch_size: usize,
     /// The decoder's input is `tanh(x / m) * m` with this m.
     pub latent_magnitude: f64,
     pub scaling_factor: f64,
@@ -126,8 +130,16 @@ pub struct TinyVaeConfig {
 impl TinyVaeConfig {
     /// Pixels of an image along one latent cell.
     pub fn scale(&self) -> usize {
-        self.upsampling_factor.pow(self.decoder_block_channels.len() as u32 - 1)
+        self.patch_size * self.upsampling_factor.pow(self.decoder_block_channels.len() as u32 - 1)
     }
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// What the network's output means.

@@ -99,6 +99,9 @@ fn vae_tiny(c: &TinyVaeConfig) -> Result<()> {
     if !(1..=4).contains(&c.upsampling_factor) {
         return fault(part, "upsamplingFactor", "is outside 1..4");
     }
+    if !(1..=16).contains(&c.patch_size) {
+        return fault(part, "patchSize", "is outside 1..16");
+    }
     positive(part, "latentMagnitude", c.latent_magnitude)?;
     positive(part, "scalingFactor", c.scaling_factor)
 }

@@ -1,4 +1,4 @@
-//! `diffcr train base|diffcr`: the lines of progress and Ctrl-C around the trainer.
+//! `diffcr train base|diffcr|vae`: the lines of progress and Ctrl-C around the trainer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ enum What {
     Base,
     /// Routers, keep ratios and weights, from a dense bundle.
     Diffcr,
+    /// An autoencoder: its folder is `model.autoencoder` of a `base`.
+    Vae,
 }
 
 pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
@@ -52,6 +54,7 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
     let kind = match what {
         What::Base => Kind::Base,
         What::Diffcr => Kind::Diffcr,
+        What::Vae => Kind::Vae,
     };
     let config = TrainConfig::read(path, kind)?;
     let mut terminal = Terminal { quiet: shared.quiet, stop: Arc::default() };
@@ -63,15 +66,15 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         (false, false) => Begin::New,
     };
     let done = train(&config, kind, begin, &mut terminal)?;
-    let bytes = done.manifest.total_bytes();
+    let written = &done.exported;
     shared.result(
         &json!({
-            "out": config.out, "name": done.manifest.name, "version": done.manifest.version, "steps": done.steps,
-            "images": done.images, "seconds": done.seconds, "loss": done.loss, "meanKeep": done.mean_keep, "bytes": bytes,
+            "out": config.out, "name": written.name, "version": written.version, "steps": done.steps,
+            "images": done.images, "seconds": done.seconds, "loss": done.loss, "meanKeep": done.mean_keep, "bytes": written.bytes,
         }),
         &format!(
             "{}: {} steps, {} images in {:.0} s, loss {:.4}, mean keep {:.3}, {}",
-            config.out.display(), done.steps, done.images, done.seconds, done.loss, done.mean_keep, size(bytes)
+            config.out.display(), done.steps, done.images, done.seconds, done.loss, done.mean_keep, size(written.bytes)
         ),
     );
     Ok(())

@@ -34,7 +34,7 @@ mod text_encoder;
 mod tokenizer;
 mod torch;
 mod transformer;
-mod vae;
+pub mod vae;
 
 use std::collections::BTreeMap;
 

@@ -85,12 +85,15 @@ fn halves(dir: &Path) -> Result<Tensors> {
 /// A stage of either half is a run of residual blocks; a convolution stands before, between and after them.
 fn tiny_config(tensors: &Tensors, config: Option<&Config>) -> Result<TinyVaeConfig> {
     let decoder = layers(tensors, "vae_tiny.decoder.layers")?;
+    let patch_size = config.map_or(Ok(None), |c| c.count("patch_size"))?.unwrap_or(1);
+    let pixels = |channels: usize| channels / patch_size.pow(2).max(1);
     let (latent_channels, out_channels) = ends(&decoder, "decoder")?;
+    let out_channels = pixels(out_channels);
     let (decoder_blocks, decoder_block_channels) = stages(&decoder);
     let encoder = layers(tensors, "vae_tiny.encoder.layers")?;
     let has_encoder = !encoder.is_empty();
     let (in_channels, (encoder_blocks, encoder_block_channels)) = if has_encoder {
-        (ends(&encoder, "encoder")?.0, stages(&encoder))
+        (pixels(ends(&encoder, "encoder")?.0), stages(&encoder))
     } else {
         let mirrored = |list: &[usize]| list.iter().rev().copied().collect::<Vec<_>>();
         (out_channels, (mirrored(&decoder_blocks), mirrored(&decoder_block_channels)))
@@ -106,6 +109,7 @@ fn tiny_config(tensors: &Tensors, config: Option<&Config>) -> Result<TinyVaeConf
         encoder_blocks,
         decoder_blocks,
         upsampling_factor: upsampling,
+        patch_size,
         latent_magnitude: number("latent_magnitude", 3.0)?,
         scaling_factor: number("scaling_factor", 1.0)?,
         encoder: has_encoder,

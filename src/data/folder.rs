@@ -105,7 +105,7 @@ impl Source for FolderSource {
         let start = self.next.saturating_mul(count as u64);
         let mut random = Random::new(self.seed, HOLES.wrapping_add(self.next));
         self.next += 1;
-        let mut batch = Batch { size, ..Batch::default() };
+        let mut batch = Batch::pictures(size);
         for position in 0..count as u64 {
             let index = self.pick(start.saturating_add(position));
             self.append(index, size, &mut batch.images)?;

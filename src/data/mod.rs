@@ -17,15 +17,23 @@ use crate::error::Result;
 use random::Random;
 use scenes::{describe, describe_anywhere, describe_plain, render};
 
-/// Pictures and what they show.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Pictures, or their latents, and what they show.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// `[B, 3, size, size]` in [-1, 1].
+    /// `[B, channels, size, size]`: pictures in [-1, 1], or latents.
     pub images: Vec<f32>,
+    pub channels: usize,
     pub captions: Vec<String>,
     /// `[B, size, size]`, 1 in a picture's hole; empty unless holes are asked for.
     pub masks: Vec<f32>,
     pub size: usize,
+}
+
+impl Batch {
+    /// No pictures yet, of so many pixels a side.
+    pub fn pictures(size: usize) -> Self {
+        Self { images: vec![], channels: 3, captions: vec![], masks: vec![], size }
+    }
 }
 
 /// An endless series of batches. Batch `i` depends on the source, its seed, `i` and the batch's size alone, so that a run
@@ -76,7 +84,7 @@ impl Source for ScenesSource {
     fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
         let mut random = Random::new(self.seed, self.next);
         self.next += 1;
-        let mut batch = Batch { size, ..Batch::default() };
+        let mut batch = Batch::pictures(size);
         for _ in 0..count {
             let plain = self.plain + self.pairs;
             let place = if plain > 0.0 { random.unit() } else { 1.0 };

@@ -15,7 +15,7 @@ pub struct Prefetch {
 
 impl Prefetch {
     /// Starts the thread; at most `ahead` finished batches wait, and one is being made. To resume, `seek` the source first.
-    pub fn new(mut source: impl Source + 'static, count: usize, size: usize, ahead: usize) -> Self {
+    pub fn new(mut source: Box<dyn Source>, count: usize, size: usize, ahead: usize) -> Self {
         let (sender, batches) = sync_channel(ahead);
         let thread = std::thread::spawn(move || {
             loop {
@@ -61,13 +61,13 @@ mod tests {
     #[test]
     fn batches_come_in_the_sources_order() {
         let mut plain = ScenesSource::new(1);
-        let mut ahead = Prefetch::new(ScenesSource::new(1), 3, 16, 2);
+        let mut ahead = Prefetch::new(Box::new(ScenesSource::new(1)), 3, 16, 2);
         for _ in 0..10 {
             assert_eq!(ahead.next_batch().unwrap(), plain.batch(3, 16).unwrap());
         }
         let mut source = ScenesSource::new(1);
         source.seek(10);
-        assert_eq!(Prefetch::new(source, 3, 16, 2).next_batch().unwrap(), plain.batch(3, 16).unwrap());
+        assert_eq!(Prefetch::new(Box::new(source), 3, 16, 2).next_batch().unwrap(), plain.batch(3, 16).unwrap());
     }
 
     /// Counts its batches, fails at the fifth, and tells when it is dropped.
@@ -77,7 +77,7 @@ mod tests {
         fn batch(&mut self, _: usize, size: usize) -> Result<Batch> {
             match self.0.fetch_add(1, Ordering::SeqCst) {
                 4 => Err(Error::input("five.png", "broken")),
-                _ => Ok(Batch { size, ..Batch::default() }),
+                _ => Ok(Batch::pictures(size)),
             }
         }
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_and_a_drop_ends_the_thread() {
         let (count, alive) = (Arc::new(AtomicU64::new(0)), Arc::new(()));
-        let mut ahead = Prefetch::new(Counted(count.clone(), alive.clone()), 1, 8, 2);
+        let mut ahead = Prefetch::new(Box::new(Counted(count.clone(), alive.clone())), 1, 8, 2);
         ahead.next_batch().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(count.load(Ordering::SeqCst) <= 4, "one taken, two waiting, one being made");
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_error_arrives_in_its_place_and_ends_the_series() {
-        let mut ahead = Prefetch::new(Counted(Arc::default(), Arc::default()), 1, 8, 2);
+        let mut ahead = Prefetch::new(Box::new(Counted(Arc::default(), Arc::default())), 1, 8, 2);
         for _ in 0..4 {
             ahead.next_batch().unwrap();
         }

@@ -44,6 +44,7 @@ impl Level {
 /// Computed as torch does, because these are the numbers that models are trained with; all that follows is in double precision.
 #[derive(Debug, Clone)]
 pub struct Schedule {
+    betas: Vec<f32>,
     alphas_cumprod: Vec<f32>,
 }
 
@@ -63,7 +64,8 @@ impl Schedule {
                 return Err(Error::model(name, format!("{beta} is not between 0 and 1")));
             }
         }
-        let schedule = Self { alphas_cumprod: alphas_cumprod(&betas(config)) };
+        let betas = betas(config);
+        let schedule = Self { alphas_cumprod: alphas_cumprod(&betas), betas };
         if schedule.alphas_cumprod.iter().any(|a| *a <= 0.0) {
             return Err(Error::model("scheduler.betaEnd", "the schedule leaves no signal at its last timestep"));
         }
@@ -73,6 +75,11 @@ impl Schedule {
     /// Number of training timesteps.
     pub fn timesteps(&self) -> usize {
         self.alphas_cumprod.len()
+    }
+
+    /// Variance that is added from each timestep to the next.
+    pub fn betas(&self) -> impl Iterator<Item = f64> {
+        self.betas.iter().map(|&beta| f64::from(beta))
     }
 
     /// The variance-preserving level of a timestep below [`Schedule::timesteps`].

@@ -1,5 +1,6 @@
 //! The TOML file of a training run: every setting with its default, checked by name before anything starts.
 
+mod autoencoder;
 mod check;
 pub mod init;
 mod suggest;
@@ -12,6 +13,7 @@ use super::stage::Stage;
 use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
+pub use autoencoder::AutoencoderConfig;
 use suggest::suggest;
 
 /// What a run trains.
@@ -22,6 +24,8 @@ pub enum Kind {
     Base,
     /// Routers, ratios and weights, from a dense bundle.
     Diffcr,
+    /// An autoencoder, whose latents a model is then trained on.
+    Vae,
 }
 
 /// What the model learns to do.
@@ -35,6 +39,17 @@ pub enum Task {
     Inpaint,
 }
 
+/// The variance that a model with twice the channels predicts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sigma {
+    /// It is left alone.
+    #[default]
+    Ignore,
+    /// It learns by the variational bound, as PixArt's own training does.
+    Vlb,
+}
+
 /// A run. Paths are relative to the folder the command is given in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -46,7 +61,11 @@ pub struct TrainConfig {
     pub name: Option<String>,
     pub license: Option<String>,
     /// The bundle to start from; its routers stay behind unless `routing.inherit` is set. Without it `train base` starts from nothing.
+    /// `train vae` starts from the folder of an `AutoencoderTiny`.
     pub from: Option<PathBuf>,
+    /// Whether the text encoder learns too; a pretrained one usually stays as it is.
+    #[serde(default = "yes")]
+    pub train_text_encoder: bool,
     /// From a bundle that draws, `inpaint` widens its first layer, with nothing in the new channels.
     #[serde(default)]
     pub task: Task,
@@ -60,6 +79,9 @@ pub struct TrainConfig {
     pub stages: Vec<Stage>,
     /// The shape of a model that starts from nothing.
     pub model: Option<ModelConfig>,
+    /// Of `train vae`: the autoencoder and its loss.
+    #[serde(default)]
+    pub autoencoder: AutoencoderConfig,
     #[serde(default)]
     pub loss: LossConfig,
     #[serde(default)]
@@ -74,12 +96,14 @@ pub struct TrainConfig {
     pub progress: ProgressConfig,
 }
 
-/// A new model: a T5 encoder and a PixArt that draws pixels.
+/// A new model: a T5 encoder and a PixArt that draws pixels, or an autoencoder's latents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelConfig {
     /// `tokenizer.json`; its vocabulary sizes the encoder.
     pub tokenizer: PathBuf,
+    /// The folder that `train vae` wrote; without it the model draws pixels.
+    pub autoencoder: Option<PathBuf>,
     #[serde(default = "d20")]
     pub max_tokens: usize,
     #[serde(default = "d8")]
@@ -88,6 +112,7 @@ pub struct ModelConfig {
     pub heads: usize,
     #[serde(default = "d32")]
     pub head_dim: usize,
+    /// Side of a token, in pixels or in cells of the latents.
     #[serde(default = "d8")]
     pub patch: usize,
     #[serde(default = "d128")]
@@ -109,6 +134,8 @@ pub struct LossConfig {
     pub empty_captions: f64,
     /// Largest weight `1 / (1 − ᾱ)` of a sample-predicting model's error.
     pub weight_cap: f64,
+    /// What becomes of the variance that a model predicts beside its picture.
+    pub sigma: Sigma,
     /// How far timesteps are drawn towards noise: with 3 half of them lie above three quarters. What the caption decides, it decides
     /// there. 1 is uniform.
     pub shift: f64,
@@ -198,6 +225,7 @@ macro_rules! defaults {
     ($($name:ident: $type:ty = $value:expr;)*) => { $(fn $name() -> $type { $value })* };
 }
 defaults! {
+    yes: bool = true;
     scenes: String = "scenes".into();
     sample: Prediction = Prediction::Sample;
     d2: usize = 2;
@@ -212,7 +240,7 @@ defaults! {
 
 impl Default for LossConfig {
     fn default() -> Self {
-        Self { empty_captions: 0.1, weight_cap: 4.0, shift: 1.0 }
+        Self { empty_captions: 0.1, weight_cap: 4.0, sigma: Sigma::Ignore, shift: 1.0 }
     }
 }
 

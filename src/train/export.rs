@@ -41,17 +41,18 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
     let merged = lora::merge(&frame.frozen, average)?;
     let path = config.work.join("weights.safetensors");
     let trained = average.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_"));
-    write(&path, trained.chain(merged.views()).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
+    let rest = merged.views().chain(frame.autoencoders.views());
+    write(&path, trained.chain(rest).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
 
-    let (text_encoder, transformer) =
-        checkpoint::open(&path)?.into_iter().partition(|(name, _)| name.starts_with("text_encoder."));
+    let tensors = checkpoint::open(&path)?;
+    let part = |prefix: &str| tensors.clone().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect();
     let model = SourceModel {
         source: "diffcr-train",
         parts: frame.parts.clone(),
-        transformer,
-        text_encoder,
-        vae: Default::default(),
-        vae_tiny: Default::default(),
+        transformer: part("transformer."),
+        text_encoder: part("text_encoder."),
+        vae: part("vae."),
+        vae_tiny: part("vae_tiny."),
         tokenizer: Some(tokenizer.to_vec()),
         routing: config.is_routed(kind).then(|| routing(config, frame, average)).transpose()?,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::config::{TextEncoderConfig, TransformerConfig};
+use crate::bundle::config::{TextEncoderConfig, TinyVaeConfig, TransformerConfig};
 use crate::data::random::Random;
 
 /// Shape and values by name.
@@ -55,6 +55,48 @@ pub fn transformer(config: &TransformerConfig, random: &mut Random) -> Tensors {
     };
     table("transformer.scale_shift_table".into(), 2);
     (0..config.layers).for_each(|n| table(format!("transformer.transformer_blocks.{n}.scale_shift_table"), 6));
+    tensors
+}
+
+/// `AutoencoderTiny`: convolutions uniform in ±1/√(in · side²), as PyTorch's.
+pub fn autoencoder(config: &TinyVaeConfig, random: &mut Random) -> Tensors {
+    let mut tensors = Tensors::new();
+    let mut conv = |name: String, [output, input]: [usize; 2], bias: bool| {
+        let inputs = input * 9;
+        let bound = 1.0 / (inputs as f64).sqrt();
+        tensors.insert(format!("{name}.weight"), (vec![output, input, 3, 3], uniform(random, output * inputs, bound)));
+        if bias {
+            tensors.insert(format!("{name}.bias"), (vec![output], uniform(random, output, bound)));
+        }
+    };
+    let square = config.patch_size.pow(2);
+    let blocks =
+        |half: &str, next: &mut usize, count: usize, width: usize, conv: &mut dyn FnMut(String, [usize; 2], bool)| {
+            for _ in 0..count {
+                [0, 2, 4].iter().for_each(|n| conv(format!("{half}.{next}.conv.{n}"), [width, width], true));
+                *next += 1;
+            }
+        };
+
+    let (half, mut next, mut from) = ("vae_tiny.encoder.layers", 0, config.in_channels * square);
+    for (stage, (&width, &count)) in config.encoder_block_channels.iter().zip(&config.encoder_blocks).enumerate() {
+        conv(format!("{half}.{next}"), [width, from], stage == 0);
+        (next, from) = (next + 1, width);
+        blocks(half, &mut next, count, width, &mut conv);
+    }
+    conv(format!("{half}.{next}"), [config.latent_channels, from], true);
+
+    let widths = &config.decoder_block_channels;
+    let (half, mut next) = ("vae_tiny.decoder.layers", 2); // 1 is a ReLU
+    conv(format!("{half}.0"), [widths.first().copied().unwrap_or(1), config.latent_channels], true);
+    for (stage, (&width, &count)) in widths.iter().zip(&config.decoder_blocks).enumerate() {
+        blocks(half, &mut next, count, width, &mut conv);
+        match widths.get(stage + 1) {
+            Some(&wider) => conv(format!("{half}.{}", next + 1), [wider, width], false), // after the Upsample
+            None => conv(format!("{half}.{next}"), [config.out_channels * square, width], true),
+        }
+        next += 2;
+    }
     tensors
 }
 

@@ -1,24 +1,34 @@
 //! Training, native only: a dense model from captioned pictures, and DiffCR's routers, keep ratios and weights from a dense model.
 //!
 //! ```text
-//! config ── run (the loop) ── step (micro-batches on all cores) ── net (a graph from flat parameters) ── soft_ratio (two-bin mix)
-//!   │        ├─ noise (what is learned from), rounding (weights as they will be stored)
+//! config ── run (the loop: stages, steps, checkpoints)
+//!   │        ├─ objective (what is learned) ┬─ denoiser ── net (a graph from flat parameters) ── soft_ratio (two-bin mix)
+//!   │        │                              │     ├─ noise (what is learned from), latents (behind an autoencoder)
+//!   │        │                              │     ├─ vlb (what a learned variance costs)
+//!   │        │                              │     └─ rounding (weights as they will be stored)
+//!   │        │                              └─ autoencoder ── crops
+//!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot (what is left behind)
 //!   └─ origin, init (what it starts from) ─── export (the bundle it ends in)
 //! ```
 
+pub mod autoencoder;
 pub mod checkpoint;
 pub mod config;
 pub mod controller;
+pub mod crops;
+pub mod denoiser;
 pub mod ema;
 mod exact;
 pub mod export;
 pub mod init;
+pub mod latents;
 pub mod lora;
 pub mod muon;
 pub mod net;
 pub mod noise;
+pub mod objective;
 pub mod optimizer;
 pub mod origin;
 pub mod parameters;
@@ -28,5 +38,7 @@ pub mod reach;
 pub mod rounding;
 pub mod run;
 pub mod soft_ratio;
+pub mod source;
 pub mod stage;
 pub mod step;
+pub mod vlb;

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::lora;
-use super::noise::{MicroBatch, Noisy};
+use super::noise::{Caption, MicroBatch, Noisy};
 use super::parameters::Parameters;
 use super::rounding::Rounding;
 use super::soft_ratio::SoftRatios;
+use super::vlb::{Bound, Posterior};
 use crate::bundle::Weights;
+use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 use crate::bundle::manifest::Parts;
 use crate::error::{Error, Result};
 use crate::model::attention::MASKED;
 use crate::model::layer::Keep;
 use crate::model::text_encoder::TextLayers;
 use crate::model::transformer::Transformer;
+use crate::model::vae::Vae;
+use crate::model::vae::kl::Kl;
+use crate::model::vae::tiny::Tiny;
 
 /// Name of the learned table among the parameters: `[regions, layers]`.
 pub const RATIO: &str = "ratio";
@@ -29,6 +34,30 @@ pub struct Frame {
     pub frozen: Parameters,
     pub routing: Option<Routing>,
     pub rounding: Option<Rounding>,
+    /// The tensors of the autoencoders, `vae.` and `vae_tiny.` in front.
+    pub autoencoders: Parameters,
+}
+
+impl Frame {
+    /// Pixels along a cell of what the transformer reads.
+    pub fn scale(&self) -> usize {
+        let tiny = || self.parts.vae_tiny.as_ref().map(TinyVaeConfig::scale);
+        self.parts.vae.as_ref().map(VaeConfig::scale).or_else(tiny).unwrap_or(1)
+    }
+
+    /// The autoencoder whose latents the transformer reads; none where it reads pixels.
+    ///
+    /// # Errors
+    /// `ModelInvalid` naming a tensor that is missing or misshapen.
+    pub fn autoencoder(&self, device: &Device) -> Result<Option<Vae>> {
+        let mut weights = Weights::new(device);
+        self.autoencoders.views().for_each(|v| weights.insert(v.name, v.shape, v.values.to_vec()));
+        if let Some(config) = &self.parts.vae {
+            return Kl::load(&mut weights.scope("vae"), config).map(Vae::Kl).map(Some);
+        }
+        let tiny = self.parts.vae_tiny.as_ref().map(|config| Tiny::load(&mut weights.scope("vae_tiny"), config));
+        tiny.transpose().map(|tiny| tiny.map(Vae::Tiny))
+    }
 }
 
 /// How the layers of a training step route.
@@ -47,19 +76,40 @@ pub struct Routing {
 /// The graph over one set of parameters.
 #[derive(Debug)]
 pub struct Net {
-    embedding: Tensor<2>,
-    text: TextLayers,
+    /// None where captions come as states.
+    text: Option<Text>,
     transformer: Transformer,
     ratios: Option<SoftRatios>,
     leaves: BTreeMap<String, Tensor<1>>,
     device: Device,
 }
 
+/// The text encoder.
+#[derive(Debug)]
+struct Text {
+    /// `[vocabulary, E]`.
+    embedding: Tensor<2>,
+    layers: TextLayers,
+}
+
 /// The losses of a micro-batch as parts of the step's: their sums over all micro-batches are the step's losses.
 #[derive(Debug, Clone)]
 pub struct Losses {
     pub denoise: Tensor<1>,
+    /// Of the variance, where it learns.
+    pub vlb: Option<Tensor<1>>,
     pub ratio: Option<Tensor<1>>,
+}
+
+/// What a step's losses are measured against, beside its micro-batches.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal<'a> {
+    /// Pictures of the step.
+    pub total: usize,
+    /// Mean keep ratio asked for.
+    pub target: f64,
+    /// What a learned variance costs, where it learns.
+    pub bound: Option<&'a Bound>,
 }
 
 impl Net {
@@ -67,8 +117,6 @@ impl Net {
     /// `ModelInvalid` naming a tensor that is missing, unknown or misshapen.
     pub fn new(frame: &Frame, trained: &Parameters, device: &Device) -> Result<Self> {
         let config = &frame.parts.transformer;
-        let text =
-            frame.parts.text_encoder.as_ref().ok_or_else(|| Error::model("textEncoder", "the model has none"))?;
         let leaves = trained.leaves(device);
         let mut weights = Weights::new(device);
         for view in trained.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_")) {
@@ -80,8 +128,12 @@ impl Net {
             let base = Tensor::from_data(TensorData::new(view.values.to_vec(), [view.values.len()]), device);
             weights.insert_tensor(view.name, view.shape, lora::adapt(base, view.name, view.shape, &leaves)?);
         }
-        let embedding = weights.scope("text_encoder").take("shared.weight", [text.vocab_size, text.d_model])?;
-        let text = TextLayers::load(&mut weights.scope("text_encoder").enter("encoder"), text)?;
+        let text = frame.parts.text_encoder.as_ref().map(|text| {
+            let embedding = weights.scope("text_encoder").take("shared.weight", [text.vocab_size, text.d_model])?;
+            let layers = TextLayers::load(&mut weights.scope("text_encoder").enter("encoder"), text)?;
+            Ok(Text { embedding, layers })
+        });
+        let text = text.transpose()?;
         let transformer = Transformer::load(&mut weights.scope("transformer"), config)?;
         weights.finish()?;
 
@@ -93,7 +145,7 @@ impl Net {
             }
             _ => None,
         };
-        Ok(Self { embedding, text, transformer, ratios, leaves, device: device.clone() })
+        Ok(Self { text, transformer, ratios, leaves, device: device.clone() })
     }
 
     /// The leaves of the graph.
@@ -104,34 +156,51 @@ impl Net {
     /// States `[b, S, E]` of captions, padded to the longest, and their lengths.
     ///
     /// # Errors
-    /// `InvalidInput` where a caption has no id, or one outside the vocabulary.
-    pub fn encode(&self, ids: &[Vec<u32>]) -> Result<(Tensor<3>, Vec<usize>)> {
-        let lengths: Vec<usize> = ids.iter().map(Vec::len).collect();
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        let [rows, width] = self.embedding.dims();
-        if lengths.contains(&0) || ids.iter().flatten().any(|&id| id as usize >= rows) {
-            return Err(Error::input("captions", "a caption is empty or outside the vocabulary"));
+    /// `InvalidInput` where a caption is empty, outside the vocabulary, or of another kind than the others.
+    pub fn encode(&self, captions: &[Caption]) -> Result<(Tensor<3>, Vec<usize>)> {
+        let ids: Vec<&[u32]> =
+            captions.iter().filter_map(|c| if let Caption::Ids(ids) = c { Some(&ids[..]) } else { None }).collect();
+        let states: Vec<&[f32]> =
+            captions.iter().filter_map(|c| if let Caption::States(s) = c { Some(&s[..]) } else { None }).collect();
+        match &self.text {
+            Some(text) if ids.len() == captions.len() => text.encode(&ids, &self.device),
+            _ if states.len() == captions.len() => self.pad(&states),
+            _ => Err(Error::input("captions", "the model has no text encoder for them")),
         }
-        let (mut flat, mut bias) = (Vec::new(), Vec::new());
-        for row in ids {
-            flat.extend((0..longest).map(|i| row.get(i).map_or(0, |&id| id as i32)));
-            bias.extend((0..longest).map(|i| if i < row.len() { 0.0 } else { MASKED }));
-        }
-        let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [ids.len() * longest]), &self.device);
-        let embedded = self.embedding.clone().select(0, flat).reshape([ids.len(), longest, width]); // [b, S, E]
-        let bias = Tensor::from_data(TensorData::new(bias, [ids.len(), 1, 1, longest]), &self.device);
-        Ok((self.text.forward(embedded, Some(bias)), lengths))
     }
 
-    /// The losses of a micro-batch of a step with `total` pictures; `target` is the mean keep ratio asked for.
-    pub fn losses(&self, batch: &MicroBatch, noisy: Noisy, frame: &Frame, total: usize, target: f64) -> Result<Losses> {
+    /// States `[tokens, E]` of several captions as one tensor.
+    fn pad(&self, states: &[&[f32]]) -> Result<(Tensor<3>, Vec<usize>)> {
+        let width = self.transformer.config().caption_channels;
+        if states.iter().any(|s| s.is_empty() || s.len() % width != 0) {
+            return Err(Error::input("captions", format!("the states of one are not {width} wide")));
+        }
+        let lengths: Vec<usize> = states.iter().map(|s| s.len() / width).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let mut padded = Vec::with_capacity(states.len() * longest * width);
+        for row in states {
+            padded.extend_from_slice(row);
+            padded.resize(padded.len() + longest * width - row.len(), 0.0);
+        }
+        let padded = TensorData::new(padded, [states.len(), longest, width]);
+        Ok((Tensor::from_data(padded, &self.device), lengths))
+    }
+
+    /// The losses of a micro-batch of a step.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the micro-batch does not fit the network.
+    pub fn losses(&self, batch: &MicroBatch, noisy: Noisy, frame: &Frame, goal: Goal) -> Result<Losses> {
+        let Goal { total, target, bound } = goal;
         let (b, size) = (batch.timesteps.len(), batch.size);
-        let shape = [b, 3, size, size];
-        let (states, lengths) = self.encode(&batch.ids)?;
+        let drawn = batch.channels;
+        let shape = [b, drawn, size, size];
+        let (states, lengths) = self.encode(&batch.captions)?;
         let captions = self.transformer.captions(states, &lengths)?;
         let channels = frame.parts.transformer.in_channels;
         let latents = TensorData::new(noisy.latents, [b, channels, size, size]);
         let latents = Tensor::<4>::from_data(latents, &self.device);
+        let seen = latents.clone().narrow(1, 0, drawn);
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|&t| t as f32).collect();
         let routing = frame.routing.as_ref();
         let output = self.transformer.forward_with(latents, &timesteps, &captions, |i, layer, input| {
@@ -146,17 +215,42 @@ impl Net {
             }
         })?; // [b, out, size, size]
 
+        let share = b as f64 / total as f64;
+        let vlb = bound.map(|bound| {
+            let clean = Tensor::<4>::from_data(TensorData::new(batch.images.clone(), shape), &self.device);
+            let (prediction, timesteps) = (frame.parts.scheduler.prediction, &batch.timesteps[..]);
+            bound.of(Posterior { output: output.clone(), prediction, clean, noisy: seen, timesteps }).mean() * share
+        });
         let target_values = Tensor::<4>::from_data(TensorData::new(noisy.target, shape), &self.device);
-        let difference = output.narrow(1, 0, 3) - target_values;
+        let difference = output.narrow(1, 0, drawn) - target_values;
         let weights = Tensor::<1>::from_data(TensorData::new(noisy.weights, [b]), &self.device).reshape([b, 1, 1, 1]);
-        let values = (total * 3 * size * size) as f64;
+        let values = (total * drawn * size * size) as f64;
         let mut error = difference.clone() * difference * weights;
         if !noisy.emphasis.is_empty() {
             error = error * Tensor::from_data(TensorData::new(noisy.emphasis, [b, 1, size, size]), &self.device);
         }
         let denoise = error.sum() / values; // [1]
-        let share = b as f64 / total as f64;
-        Ok(Losses { denoise, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) })
+        Ok(Losses { denoise, vlb, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) })
+    }
+}
+
+impl Text {
+    fn encode(&self, ids: &[&[u32]], device: &Device) -> Result<(Tensor<3>, Vec<usize>)> {
+        let lengths: Vec<usize> = ids.iter().map(|row| row.len()).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let [rows, width] = self.embedding.dims();
+        if lengths.contains(&0) || ids.iter().copied().flatten().any(|&id| id as usize >= rows) {
+            return Err(Error::input("captions", "a caption is empty or outside the vocabulary"));
+        }
+        let (mut flat, mut bias) = (Vec::new(), Vec::new());
+        for row in ids {
+            flat.extend((0..longest).map(|i| row.get(i).map_or(0, |&id| id as i32)));
+            bias.extend((0..longest).map(|i| if i < row.len() { 0.0 } else { MASKED }));
+        }
+        let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [ids.len() * longest]), device);
+        let embedded = self.embedding.clone().select(0, flat).reshape([ids.len(), longest, width]); // [b, S, E]
+        let bias = Tensor::from_data(TensorData::new(bias, [ids.len(), 1, 1, longest]), device);
+        Ok((self.layers.forward(embedded, Some(bias)), lengths))
     }
 }
 

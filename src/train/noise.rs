@@ -6,19 +6,29 @@ use crate::error::{Error, Result};
 use crate::sampler::noise::gaussian;
 use crate::sampler::schedule::Schedule;
 
+/// What a picture shows, as the network takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Caption {
+    /// Token ids, for the text encoder.
+    Ids(Vec<u32>),
+    /// Its states, `[tokens, width]`, without padding.
+    States(Vec<f32>),
+}
+
 /// Part of a batch, all of it in one region of the timesteps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MicroBatch {
     pub region: usize,
-    /// Side in pixels.
+    /// Of a picture, or of its latents.
+    pub channels: usize,
+    /// Side in pixels, or in cells of the latents.
     pub size: usize,
     pub timesteps: Vec<usize>,
-    /// `[b, 3, size, size]`, clean.
+    /// `[b, channels, size, size]`, clean.
     pub images: Vec<f32>,
     /// `[b, size, size]`, 1 in the hole; empty where the model draws whole pictures.
     pub masks: Vec<f32>,
-    /// Token ids of each caption.
-    pub ids: Vec<Vec<u32>>,
+    pub captions: Vec<Caption>,
     /// Seed and stream of its noise.
     pub noise: (u64, u64),
 }
@@ -26,7 +36,8 @@ pub struct MicroBatch {
 /// A micro-batch as the network sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Noisy {
-    /// `[b, 3, size, size]`, as `target`; with masks `[b, 7, size, size]`: the noisy picture, the mask, the picture without its hole.
+    /// `[b, channels, size, size]`, as `target`; with masks `[b, 2 channels + 1, size, size]`: the noisy picture, the mask, the picture
+    /// without its hole.
     pub latents: Vec<f32>,
     pub target: Vec<f32>,
     /// What each picture's error counts.
@@ -65,10 +76,10 @@ impl MicroBatch {
     /// `Internal` where the pictures do not fill the batch.
     pub fn noisy(&self, schedule: &Schedule, prediction: Prediction, cap: f64) -> Result<Noisy> {
         let plane = self.size * self.size;
-        let (picture, count) = (3 * plane, self.timesteps.len());
+        let (picture, count) = (self.channels * plane, self.timesteps.len());
         let masked = !self.masks.is_empty();
         if self.images.len() != picture * count
-            || self.ids.len() != count
+            || self.captions.len() != count
             || (masked && self.masks.len() != plane * count)
         {
             return Err(Error::internal("the pictures do not fill the batch"));
@@ -148,11 +159,12 @@ mod tests {
         let schedule = Schedule::new(&Default::default()).unwrap();
         let batch = MicroBatch {
             region: 0,
+            channels: 3,
             size: 1,
             timesteps: vec![0, 999],
             images: vec![0.5; 6],
             masks: vec![],
-            ids: vec![vec![1]; 2],
+            captions: vec![Caption::Ids(vec![1]); 2],
             noise: (3, 4),
         };
         let sample = batch.noisy(&schedule, Prediction::Sample, 4.0).unwrap();
@@ -170,11 +182,12 @@ mod tests {
         let image: Vec<f32> = (1..=12).map(|v| v as f32).collect();
         let batch = MicroBatch {
             region: 0,
+            channels: 3,
             size: 2,
             timesteps: vec![500],
             images: image.clone(),
             masks: vec![0.0, 1.0, 0.0, 0.0],
-            ids: vec![vec![1]],
+            captions: vec![Caption::Ids(vec![1])],
             noise: (3, 4),
         };
         let noisy = batch.noisy(&schedule, Prediction::Sample, 4.0).unwrap();

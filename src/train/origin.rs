@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Kind, Task, TrainConfig, Variant};
+use super::config::{Kind, Sigma, Task, TrainConfig, Variant};
 use super::init;
 use super::lora;
 use super::muon::{Matrix, is_hidden};
@@ -15,6 +15,7 @@ use crate::bundle::config::{
 };
 use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::Parts;
+use crate::convert::vae;
 use crate::data::random::Random;
 use crate::device;
 use crate::error::{Error, Result};
@@ -65,6 +66,7 @@ impl Origin {
             widen(&mut trained)?;
             parts.transformer.in_channels = MASKED;
         }
+        let autoencoders = split_off(&mut trained, "vae");
         let t = &parts.transformer;
         if parts.text_encoder.is_none() || parts.tokenizer.is_none() {
             return Err(Error::input("from", "the bundle has no text encoder"));
@@ -72,18 +74,32 @@ impl Origin {
         if t.in_channels == MASKED && config.task != Task::Inpaint {
             return Err(Error::input("task", "the model in `from` fills holes: its task is inpaint"));
         }
-        let drawn = [PICTURE, MASKED].contains(&t.in_channels) && t.out_channels >= PICTURE;
-        if parts.vae.is_some() || parts.vae_tiny.is_some() || !drawn {
-            return Err(Error::input(
-                "from",
-                "only models that draw pixels are trained, not those behind an autoencoder",
-            ));
+        let latents =
+            parts.vae.as_ref().map(|v| v.latent_channels).or(parts.vae_tiny.as_ref().map(|v| v.latent_channels));
+        let drawn = latents.unwrap_or(PICTURE);
+        if latents.is_some() && config.task == Task::Inpaint {
+            return Err(Error::input("task", "only models that draw pixels learn to see masks"));
+        }
+        if ![drawn, 2 * drawn + 1].contains(&t.in_channels) || t.out_channels < drawn {
+            let reason = format!(
+                "its transformer reads {} channels and gives {}, where a picture has {drawn}",
+                t.in_channels, t.out_channels
+            );
+            return Err(Error::input("from", reason));
+        }
+        if config.loss.sigma == Sigma::Vlb && t.out_channels != 2 * drawn {
+            let reason =
+                format!("`vlb` needs a variance beside the {drawn} channels, the model gives {}", t.out_channels);
+            return Err(Error::input("loss.sigma", reason));
         }
         let layers = t.layers;
         let mut frozen = BTreeMap::new();
         if let Some(rank) = config.lora {
             let adapters = lora::init(&Parameters::new(trained.clone())?, rank, &mut random);
             frozen = std::mem::replace(&mut trained, adapters);
+        }
+        if !config.train_text_encoder {
+            frozen.extend(split_off(&mut trained, "text_encoder."));
         }
         let mut routing = None;
         if config.is_routed(kind) {
@@ -104,9 +120,17 @@ impl Origin {
             frozen: Parameters::new(frozen)?,
             routing,
             rounding: config.quantize.as_ref().map(Rounding::new),
+            autoencoders: Parameters::new(autoencoders)?,
         };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
+}
+
+/// Takes the tensors out whose names begin so.
+fn split_off(tensors: &mut init::Tensors, prefix: &str) -> init::Tensors {
+    let (taken, kept) = std::mem::take(tensors).into_iter().partition(|(name, _)| name.starts_with(prefix));
+    *tensors = kept;
+    taken
 }
 
 /// Gives the patch embedding the channels of a mask and of the picture without its hole; they say nothing yet.
@@ -207,27 +231,33 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
         layer_norm_eps: 1e-6,
         feed_forward: FeedForward::GatedGelu,
     };
+    let autoencoder = m.autoencoder.as_deref().map(vae::tiny).transpose()?;
+    let (channels, scale) = autoencoder.as_ref().map_or((PICTURE, 1), |(vae, _)| (vae.latent_channels, vae.scale()));
     let transformer = TransformerConfig {
         layers: m.layers,
         heads: m.heads,
         head_dim: m.head_dim,
-        in_channels: 3,
-        out_channels: 3,
+        in_channels: channels,
+        out_channels: channels,
         patch_size: m.patch,
         caption_channels: m.text_width,
-        sample_size: stage.size,
+        sample_size: stage.size / scale,
         interpolation_scale: stage.scale,
         size_conditions: false,
     };
     let scheduler = SchedulerConfig { prediction: m.prediction, solver: SolverKind::DpmSolver2M, ..Default::default() };
     let mut tensors = init::transformer(&transformer, random);
     tensors.extend(init::text_encoder(&text_encoder, random));
+    let (vae_tiny, encoding) = autoencoder.unzip();
+    for (name, tensor) in encoding.unwrap_or_default() {
+        tensors.insert(name, (tensor.shape.clone(), tensor.read()?));
+    }
     let parts = Parts {
         transformer,
         text_encoder: Some(text_encoder),
         tokenizer: Some(tokenizer),
         vae: None,
-        vae_tiny: None,
+        vae_tiny,
         scheduler,
     };
     Ok((parts, bytes, tensors))

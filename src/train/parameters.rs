@@ -23,6 +23,9 @@ struct Entry {
     range: Range<usize>,
 }
 
+/// Tensors of a graph by name, flat.
+pub type Leaves = BTreeMap<String, Tensor<1>>;
+
 /// A tensor of the vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View<'a> {
@@ -84,7 +87,7 @@ impl Parameters {
     }
 
     /// A leaf of a new graph for every tensor, flat; `device` must have autodiff for their gradients to exist.
-    pub fn leaves(&self, device: &Device) -> BTreeMap<String, Tensor<1>> {
+    pub fn leaves(&self, device: &Device) -> Leaves {
         let leaf = |v: View| {
             let flat = Tensor::from_data(TensorData::new(v.values.to_vec(), [v.values.len()]), device);
             if device.is_autodiff() { flat.require_grad() } else { flat }
@@ -96,7 +99,7 @@ impl Parameters {
     ///
     /// # Errors
     /// `Internal` where a gradient cannot be read.
-    pub fn gradient(&self, leaves: &BTreeMap<String, Tensor<1>>, gradients: &Gradients) -> Result<Vec<f32>> {
+    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients) -> Result<Vec<f32>> {
         let mut all = vec![0.0; self.values.len()];
         for (name, leaf) in leaves {
             let (Some(range), Some(gradient)) = (self.range(name), leaf.grad(gradients)) else { continue };

@@ -72,7 +72,9 @@ mod tests {
         // What it advises is enough, and not much more than that.
         let advised = said.split("Raise routing.ratioRate to ").nth(1).unwrap().split(',').next().unwrap();
         assert_eq!(advised, "0.0065");
-        let raised = |rate: f64| warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", &format!("ratioRate = {rate}"), 0, 1.0);
+        let raised = |rate: f64| {
+            warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", &format!("ratioRate = {rate}"), 0, 1.0)
+        };
         assert!(raised(0.0065).is_none() && raised(0.0065 / 2.0).is_some());
     }
 
@@ -80,12 +82,20 @@ mod tests {
     fn what_counts_is_the_way_that_is_left() {
         let long = "{ size = 64, batch = 64, steps = 1200, lr = 6e-4 }";
         assert_eq!(warned(long, "", 0, 1.0), None);
-        assert_eq!(warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", "", 0, 0.75), None, "most of the way is behind it");
+        assert_eq!(
+            warned("{ size = 64, batch = 64, steps = 100, lr = 6e-4 }", "", 0, 0.75),
+            None,
+            "most of the way is behind it"
+        );
         assert_eq!(warned("{ size = 64, batch = 64, steps = 1, lr = 6e-4 }", "", 0, 0.704), None, "it is there");
-        assert!(warned("{ size = 64, batch = 64, steps = 1, lr = 6e-4 }", "compression = 0.1", 0, 0.7).is_some(), "upwards too");
+        assert!(
+            warned("{ size = 64, batch = 64, steps = 1, lr = 6e-4 }", "compression = 0.1", 0, 0.7).is_some(),
+            "upwards too"
+        );
         assert!(warned(long, "", 1150, 1.0).unwrap().contains("in the 50 steps left"));
         assert_eq!(warned(long, "", 1200, 1.0), None, "nothing can be changed any more");
-        let stages = "{ size = 32, batch = 64, steps = 150, lr = 6e-4 }, { size = 64, batch = 64, steps = 150, lr = 6e-4 }";
+        let stages =
+            "{ size = 32, batch = 64, steps = 150, lr = 6e-4 }, { size = 64, batch = 64, steps = 150, lr = 6e-4 }";
         assert!(warned(stages, "", 0, 1.0).is_none() && warned(stages, "", 150, 1.0).is_some());
     }
 
@@ -102,7 +112,8 @@ mod tests {
     #[test]
     fn ratios_move_as_far_as_it_says() {
         for steps in [50, 100, 200] {
-            let config = config(&format!("'64:1:64:{steps}:6e-4'"), "compression = 0.9");
+            let config =
+                config(&format!("{{ size = 64, batch = 64, steps = {steps}, lr = 6e-4 }}"), "compression = 0.9");
             let stage = config.stages().unwrap()[0];
             let mut ratio = vec![1.0f32; 8];
             let mut adam = AdamW::new(ratio.len(), config.optimizer.betas);

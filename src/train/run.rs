@@ -1,38 +1,26 @@
-//! The loop: stage by stage, step by step, with a checkpoint at intervals and a bundle at the end.
+//! The loop: stage by stage, step by step, with a checkpoint at intervals and what was learned at the end.
 
-use std::path::Path;
 use std::time::Instant;
 
+use super::autoencoder::Autoencoder;
 use super::checkpoint::{self, RunTensors, State};
-use super::config::{Kind, Task, TrainConfig};
-use super::controller::{Controller, target_at};
-use super::export::Trained;
-use super::muon::{Matrix, Rates};
-use super::net::{Frame, RATIO};
-use super::noise::{MicroBatch, timesteps};
+use super::config::{Kind, TrainConfig};
+use super::controller::Controller;
+use super::denoiser::Denoiser;
+use super::muon::{self, Matrix, Rates};
+use super::net::RATIO;
+use super::objective::{Exported, Moment, Objective};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
-use super::origin::{Origin, groups, matrices, mean};
-use super::parameters::Parameters;
+use super::origin::{groups, matrices, mean};
 use super::progress::{Log, LogRow};
 use super::stage::Stage;
-use super::step::{Terms, Workers};
-use super::{ema, export, muon, reach};
-use crate::bundle::manifest::Manifest;
+use super::step::Workers;
+use super::{ema, reach, source};
 use crate::convert::progress::Progress;
-use crate::data::random::Random;
-use crate::data::stickers::Art;
-use crate::data::stickers::art::INSTALLED;
-use crate::data::{Batch, FolderSource, Prefetch, ScenesSource, Source, StickersSource};
+use crate::data::{Batch, Prefetch};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::ratios::{limits, region};
-use crate::model::tokenizer::Tokenizer;
-use crate::sampler::schedule::Schedule;
 
-/// Streams of the run's seed: one a step for its choices, a thousand a step for its noise.
-const CHOICES: u64 = 1 << 32;
-const NOISE: u64 = 1 << 48;
-const NOISE_OF_STEP: u64 = 1 << 16;
 /// Batches that wait for the loop.
 const AHEAD: usize = 2;
 /// Share of the newest loss in the smoothed one.
@@ -47,7 +35,7 @@ pub trait Monitor: Progress {
 /// What a finished run has to say.
 #[derive(Debug)]
 pub struct Summary {
-    pub manifest: Manifest,
+    pub exported: Exported,
     pub steps: u64,
     pub images: u64,
     pub seconds: f64,
@@ -62,14 +50,11 @@ struct Run<'a> {
     config: &'a TrainConfig,
     kind: Kind,
     stages: Vec<Stage>,
-    frame: Frame,
-    tokenizer: Tokenizer,
-    tokenizer_bytes: Vec<u8>,
+    objective: Box<dyn Objective + 'a>,
     tensors: RunTensors,
     state: State,
     groups: Vec<Group>,
     matrices: Vec<Matrix>,
-    schedule: Schedule,
     workers: Workers,
     log: Log,
 }
@@ -81,11 +66,11 @@ pub enum Begin {
     New,
     /// At its checkpoint.
     Resume,
-    /// Nowhere: the checkpoint's average becomes the bundle as it is.
+    /// Nowhere: the checkpoint's average is exported as it is.
     Export,
 }
 
-/// Trains what `config` says, or goes on with it, and writes its bundle.
+/// Trains what `config` says, or goes on with it, and writes what it learned.
 ///
 /// # Errors
 /// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
@@ -100,31 +85,38 @@ pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Mon
         run.stage(stage, monitor)?;
     }
     if let Some(last) = run.stages.get(run.state.stage).or(run.stages.last()).copied() {
-        run.enter(&last);
+        run.objective.enter(&last);
     }
-    let (average, frame) = (&run.tensors.average, &run.frame);
-    let manifest = export::export(config, kind, Trained { frame, average, tokenizer: &run.tokenizer_bytes }, monitor)?;
+    run.validate(monitor)?;
+    let average = &run.tensors.average;
     Ok(Summary {
-        manifest,
+        exported: run.objective.export(average, monitor)?,
         steps: run.state.step,
         images: run.state.images,
         seconds: run.state.seconds,
         loss: run.state.loss,
-        mean_keep: run.mean_keep(average),
+        mean_keep: run.objective.mean_keep(average),
     })
 }
 
 impl<'a> Run<'a> {
     fn new(config: &'a TrainConfig, kind: Kind, resume: bool) -> Result<Self> {
         let stages = config.stages()?;
-        let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind)?;
-        let patch = frame.parts.transformer.patch_size;
-        if let Some(i) = stages.iter().position(|s| s.size % patch != 0) {
-            let reason = format!("{} pixels are no multiple of the patch {patch}", stages[i].size);
+        let (objective, trained): (Box<dyn Objective>, _) = match kind {
+            Kind::Base | Kind::Diffcr => {
+                let (denoiser, trained) = Denoiser::new(config, kind)?;
+                (Box::new(denoiser), trained)
+            }
+            Kind::Vae => {
+                let (autoencoder, trained) = Autoencoder::new(config)?;
+                (Box::new(autoencoder), trained)
+            }
+        };
+        let granularity = objective.granularity();
+        if let Some(i) = stages.iter().position(|s| s.size % granularity != 0) {
+            let reason = format!("{} pixels are no multiple of {granularity}", stages[i].size);
             return Err(Error::input(format!("stage[{i}]"), reason));
         }
-        let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
-        let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
         std::fs::create_dir_all(&config.work).map_err(|e| Error::io(&config.work, e))?;
         let there = config.work.join(checkpoint::FILE).is_file();
         let (tensors, state) = match (resume, there) {
@@ -155,29 +147,22 @@ impl<'a> Run<'a> {
             config,
             kind,
             stages,
+            objective,
             groups: groups(&trained, config),
             matrices: matrices(&trained, config),
-            schedule: Schedule::new(&frame.parts.scheduler)?,
             workers: Workers::new(config.optimizer.threads, &device::cpu())?,
             log: Log::open(&config.work, state.step),
-            frame,
-            tokenizer,
-            tokenizer_bytes,
             tensors,
             state,
         })
     }
 
-    /// Positions are those of the stage's size.
-    fn enter(&mut self, stage: &Stage) {
-        self.frame.parts.transformer.sample_size = stage.size;
-        self.frame.parts.transformer.interpolation_scale = stage.scale;
-    }
-
     fn stage(&mut self, stage: Stage, monitor: &mut dyn Monitor) -> Result<()> {
-        self.enter(&stage);
+        self.objective.enter(&stage);
         let total: u64 = self.stages.iter().map(|s| s.steps).sum();
-        let mut data = prefetch(self.config, &self.state, &stage)?;
+        let mut pictures = self.objective.prepare(source::of_stage(self.config, self.state.stage, &stage)?)?;
+        pictures.seek(self.state.stage_step);
+        let mut data = Prefetch::new(pictures, stage.batch, stage.size, AHEAD);
         let (mut since, mut images) = (Instant::now(), 0u64);
         while self.state.stage_step < stage.steps {
             if monitor.cancelled() {
@@ -202,6 +187,9 @@ impl<'a> Run<'a> {
             }
             if self.state.step.is_multiple_of(self.config.progress.checkpoint_every) || self.state.stage_step == 0 {
                 self.save()?;
+                if self.state.stage_step != 0 {
+                    self.validate(monitor)?;
+                }
             }
             if self.state.stage_step == 0 {
                 break;
@@ -212,20 +200,17 @@ impl<'a> Run<'a> {
 
     /// One step; returns its learning rate.
     fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<f64> {
-        let (config, done) = (self.config, self.state.step as f64 / total as f64);
-        let parts = self.split(stage, batch)?;
-        let shape = rate_shape(&config.optimizer, stage, self.state.stage_step);
-        let target = self.target(done);
-        let terms = Terms {
-            schedule: &self.schedule,
-            prediction: self.frame.parts.scheduler.prediction,
-            weight_cap: config.loss.weight_cap,
-            lambda: self.state.controller.lambda,
-            target,
+        let config = self.config;
+        let at = Moment {
+            stage: *stage,
+            step: self.state.step,
+            done: self.state.step as f64 / total as f64,
+            controller: self.state.controller,
         };
-        let mut outcome = self.workers.step(&self.frame, &self.tensors.values, &parts, terms)?;
+        let shape = rate_shape(&config.optimizer, stage, self.state.stage_step);
+        let mut outcome = self.objective.step(&self.workers, &self.tensors.values, batch, &at)?;
         let norm = clip(&mut outcome.gradient, &self.groups, config.optimizer.clip);
-        if !norm.is_finite() || !outcome.denoise.is_finite() {
+        if !norm.is_finite() || !outcome.loss.is_finite() {
             let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
             return Err(Error::model("loss", reason));
         }
@@ -238,67 +223,18 @@ impl<'a> Run<'a> {
             let state = muon::State { values: values.values_mut(), gradient: &outcome.gradient, momentum };
             muon::update(&self.matrices, rates, state, pools, device)?;
         }
-        if let Some(range) = values.range(RATIO) {
-            let (most, least) = limits(&config.routing.bins);
-            values.values_mut()[range].iter_mut().for_each(|r| *r = r.clamp(least as f32, most as f32));
-        }
+        self.objective.constrain(values);
         self.state.stage_step += 1;
         ema::update(average.values_mut(), values.values(), self.state.stage_step, config.optimizer.ema);
         self.state.updates = adam.count;
         self.state.step += 1;
         self.state.images += stage.batch as u64;
-        let smooth = if self.state.loss.is_nan() { outcome.denoise } else { self.state.loss };
-        self.state.loss = smooth + NEWEST * (outcome.denoise - smooth);
-        if self.tensors.values.get(RATIO).is_some() {
-            let mean = self.mean_keep(&self.tensors.values);
-            self.state.controller.update(mean, target);
+        let smooth = if self.state.loss.is_nan() { outcome.loss } else { self.state.loss };
+        self.state.loss = smooth + NEWEST * (outcome.loss - smooth);
+        if values.get(RATIO).is_some() {
+            self.state.controller.update(self.objective.mean_keep(values), self.objective.target(at.done));
         }
         Ok(stage.rate * shape)
-    }
-
-    /// A batch as micro-batches of one region each.
-    fn split(&self, stage: &Stage, batch: Batch) -> Result<Vec<MicroBatch>> {
-        let (config, step) = (self.config, self.state.step);
-        let mut random = Random::new(config.seed, CHOICES + step);
-        let regions = self.frame.routing.as_ref().map_or(1, |r| r.regions);
-        let train_timesteps = self.schedule.timesteps();
-        let timesteps = timesteps(&mut random, stage.batch, regions, train_timesteps, config.loss.shift);
-        let empty = config.loss.empty_captions;
-        let mut ids = Vec::with_capacity(stage.batch);
-        for caption in &batch.captions {
-            let dropped = random.unit() < empty;
-            ids.push(self.tokenizer.encode(if dropped { "" } else { caption })?);
-        }
-        let plane = stage.size * stage.size;
-        let picture = 3 * plane;
-        if batch.images.len() != picture * stage.batch || ids.len() != stage.batch {
-            return Err(Error::internal("the source gave a batch of another size"));
-        }
-        let of = |t: usize| region(t as f64, regions, train_timesteps);
-        let mut parts: Vec<MicroBatch> = Vec::new();
-        for (i, ((t, ids), image)) in timesteps.into_iter().zip(ids).zip(batch.images.chunks(picture)).enumerate() {
-            let full = |p: &MicroBatch| p.region != of(t) || p.timesteps.len() >= config.optimizer.micro_batch;
-            if parts.last().is_none_or(full) {
-                let stream = NOISE + step * NOISE_OF_STEP + parts.len() as u64;
-                let noise = (config.seed, stream);
-                parts.push(MicroBatch {
-                    region: of(t),
-                    size: stage.size,
-                    timesteps: vec![],
-                    images: vec![],
-                    masks: vec![],
-                    ids: vec![],
-                    noise,
-                });
-            }
-            if let Some(part) = parts.last_mut() {
-                part.timesteps.push(t);
-                part.images.extend(image);
-                part.masks.extend(batch.masks.get(i * plane..(i + 1) * plane).unwrap_or_default());
-                part.ids.push(ids);
-            }
-        }
-        Ok(parts)
     }
 
     /// The next stage starts from the average, with an optimizer that remembers nothing.
@@ -319,8 +255,8 @@ impl<'a> Run<'a> {
             size: stage.size,
             images: self.state.images,
             loss: self.state.loss,
-            mean_keep: self.mean_keep(&self.tensors.values),
-            target: self.target(self.state.step as f64 / total as f64),
+            mean_keep: self.objective.mean_keep(&self.tensors.values),
+            target: self.objective.target(self.state.step as f64 / total as f64),
             lambda: self.state.controller.lambda,
             rate,
             images_per_second,
@@ -337,19 +273,6 @@ impl<'a> Run<'a> {
         cost(now, now.steps.saturating_sub(self.state.stage_step)) + rest
     }
 
-    /// The mean keep ratio asked for at a share `done` of the run; 1 without routers.
-    fn target(&self, done: f64) -> f64 {
-        let r = &self.config.routing;
-        self.frame.routing.as_ref().map_or(1.0, |routing| target_at(routing.start, r.compression, r.ramp, done))
-    }
-
-    fn mean_keep(&self, parameters: &Parameters) -> f64 {
-        if let Some(view) = parameters.get(RATIO) {
-            return mean(view.values);
-        }
-        self.frame.routing.as_ref().and_then(|r| r.uniform).unwrap_or(1.0)
-    }
-
     /// Where learned ratios have too few steps left to meet their target.
     fn warning(&self) -> Option<String> {
         let ratios = self.tensors.values.get(RATIO)?;
@@ -357,42 +280,15 @@ impl<'a> Run<'a> {
         reach::warning(self.config, stages, self.state.stage_step, mean(ratios.values))
     }
 
-    fn save(&self) -> Result<()> {
-        let layers = self.frame.parts.transformer.layers;
-        let table = self.tensors.values.get(RATIO).map(|view| {
-            view.values.chunks(layers).map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect::<Vec<_>>()
-        });
-        self.log.write(table.as_deref())?;
-        checkpoint::save(&self.config.work, &self.tensors, &self.state)
-    }
-}
-
-/// The source of a stage on its thread, at the batch that comes next.
-fn prefetch(config: &TrainConfig, state: &State, stage: &Stage) -> Result<Prefetch> {
-    let seed = Random::new(config.seed, state.stage as u64 + 2).below(1 << 32) as u64;
-    let holes = config.task == Task::Inpaint;
-    let start = |mut source: Box<dyn Source>| {
-        source.seek(state.stage_step);
-        Prefetch::new(Boxed(source), stage.batch, stage.size, AHEAD)
-    };
-    Ok(match config.source.as_str() {
-        "scenes" => start(Box::new(ScenesSource::new(seed).with_plain(stage.plain, stage.pairs).with_holes(holes))),
-        "stickers" => {
-            let art = Art::open(Path::new(INSTALLED))?;
-            start(Box::new(StickersSource::new(art, seed).with_plain(stage.plain, stage.pairs).with_holes(holes)))
+    fn validate(&self, monitor: &mut dyn Monitor) -> Result<()> {
+        if let Some(line) = self.objective.validate(&self.workers, &self.tensors.average)? {
+            monitor.line(&line);
         }
-        folder => start(Box::new(FolderSource::open(Path::new(folder), seed)?.with_holes(holes))),
-    })
-}
-
-struct Boxed(Box<dyn Source>);
-
-impl Source for Boxed {
-    fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
-        self.0.batch(count, size)
+        Ok(())
     }
 
-    fn seek(&mut self, index: u64) {
-        self.0.seek(index);
+    fn save(&self) -> Result<()> {
+        self.log.write(self.objective.keep_table(&self.tensors.values).as_deref())?;
+        checkpoint::save(&self.config.work, &self.tensors, &self.state)
     }
 }

@@ -1,4 +1,4 @@
-//! A training step on all cores: micro-batches are independent graphs, one a core at a time, and their gradients are summed in order.
+//! The cores of a step: micro-batches are independent graphs, one a core at a time, and their gradients are summed in order.
 //!
 //! Whole micro-batches side by side keep every core at matrix products of its own, with nothing to wait for inside them, and the
 //! sum does not depend on the number of cores.
@@ -9,59 +9,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use burn::tensor::Device;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::net::{Frame, Net};
-use super::noise::MicroBatch;
-use super::parameters::Parameters;
-use crate::bundle::config::Prediction;
 use crate::error::{Error, Result};
 use crate::kernels::flush_denormals;
-use crate::sampler::schedule::Schedule;
+
+/// What a step found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Of the whole loss, by parameter.
+    pub gradient: Vec<f32>,
+    /// What is logged.
+    pub loss: f64,
+}
 
 /// The cores, each with a pool of one thread: what a backend does in parallel then stays on the core that asked.
 #[derive(Debug)]
 pub struct Workers {
     pools: Vec<ThreadPool>,
     plain: Device,
-    device: Device,
-}
-
-/// What a step found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    pub gradient: Vec<f32>,
-    pub denoise: f64,
-    /// `(mean ratio − target)²`.
-    pub ratio: f64,
-}
-
-/// What a step is told beside its micro-batches.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms<'a> {
-    pub schedule: &'a Schedule,
-    pub prediction: Prediction,
-    pub weight_cap: f64,
-    /// Weight of the ratio loss.
-    pub lambda: f64,
-    /// Mean keep ratio asked for.
-    pub target: f64,
+    autodiff: Device,
 }
 
 impl Workers {
-    /// `threads` of 0 takes one a core. `device` is the plain one; the graphs get autodiff.
+    /// `threads` of 0 takes one a core. `device` is the plain one; graphs get autodiff.
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
     pub fn new(threads: usize, device: &Device) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pool = |_| {
-            ThreadPoolBuilder::new()
-                .num_threads(1)
-                .start_handler(|_| flush_denormals())
-                .build()
-                .map_err(|e| Error::internal(e.to_string()))
-        };
-        let pools = (0..if threads == 0 { cores } else { threads }).map(pool).collect::<Result<_>>()?;
-        Ok(Self { pools, plain: device.clone(), device: device.clone().autodiff() })
+        let pools = (0..if threads == 0 { cores } else { threads }).map(|_| single()).collect::<Result<_>>()?;
+        Ok(Self { pools, plain: device.clone(), autodiff: device.clone().autodiff() })
     }
 
     pub fn pools(&self) -> &[ThreadPool] {
@@ -73,24 +49,27 @@ impl Workers {
         &self.plain
     }
 
-    /// Losses and gradients of `trained` over a batch.
+    /// The device whose tensors remember where they come from.
+    pub fn autodiff(&self) -> &Device {
+        &self.autodiff
+    }
+
+    /// `task(i)` for every `i` below `count`, each on a core of its own, in order.
     ///
     /// # Errors
-    /// That of the first micro-batch that fails.
-    pub fn step(&self, frame: &Frame, trained: &Parameters, batch: &[MicroBatch], terms: Terms) -> Result<Outcome> {
-        let rounded = frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
-        let trained = rounded.as_ref().unwrap_or(trained);
-        let total = batch.iter().map(|b| b.timesteps.len()).sum();
+    /// That of the first task that fails.
+    pub fn map<T: Send>(&self, count: usize, task: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
         let next = AtomicUsize::new(0);
-        let outcomes: Mutex<Vec<Option<Result<Outcome>>>> = Mutex::new(batch.iter().map(|_| None).collect());
+        let results: Mutex<Vec<Option<Result<T>>>> = Mutex::new((0..count).map(|_| None).collect());
         let work = || {
-            while let Some((i, part)) = batch.get(next.load(Ordering::Relaxed)).and_then(|_| {
+            loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
-                batch.get(i).map(|part| (i, part))
-            }) {
-                let outcome = self.part(frame, trained, part, total, terms);
-                if let Ok(mut all) = outcomes.lock() {
-                    all[i] = Some(outcome);
+                if i >= count {
+                    break;
+                }
+                let result = task(i);
+                if let Ok(mut all) = results.lock() {
+                    all[i] = Some(result);
                 }
             }
         };
@@ -99,38 +78,34 @@ impl Workers {
                 scope.spawn(|| pool.install(work));
             }
         });
-        let outcomes = outcomes.into_inner().map_err(|_| Error::internal("a worker failed"))?;
-        let mut sum = Outcome { gradient: vec![0.0; trained.values().len()], denoise: 0.0, ratio: 0.0 };
-        for outcome in outcomes {
-            let outcome = outcome.unwrap_or_else(|| Err(Error::internal("a micro-batch was not run")))?;
+        let results = results.into_inner().map_err(|_| Error::internal("a worker failed"))?;
+        results.into_iter().map(|r| r.unwrap_or_else(|| Err(Error::internal("a micro-batch was not run")))).collect()
+    }
+
+    /// The sum of the outcomes of `count` micro-batches over so many parameters.
+    ///
+    /// # Errors
+    /// That of the first micro-batch that fails.
+    pub fn sum(
+        &self,
+        count: usize,
+        parameters: usize,
+        part: impl Fn(usize) -> Result<Outcome> + Sync,
+    ) -> Result<Outcome> {
+        let mut sum = Outcome { gradient: vec![0.0; parameters], loss: 0.0 };
+        for outcome in self.map(count, part)? {
             sum.gradient.iter_mut().zip(&outcome.gradient).for_each(|(a, b)| *a += b);
-            sum.denoise += outcome.denoise;
-            sum.ratio += outcome.ratio;
+            sum.loss += outcome.loss;
         }
         Ok(sum)
     }
+}
 
-    fn part(
-        &self,
-        frame: &Frame,
-        trained: &Parameters,
-        batch: &MicroBatch,
-        total: usize,
-        terms: Terms,
-    ) -> Result<Outcome> {
-        let noisy = batch.noisy(terms.schedule, terms.prediction, terms.weight_cap)?;
-        let net = Net::new(frame, trained, &self.device)?;
-        let losses = net.losses(batch, noisy, frame, total, terms.target)?;
-        let value = |t: &burn::tensor::Tensor<1>| {
-            let values = t.clone().inner().into_data().try_to_vec::<f32>().unwrap_or_default();
-            values.first().copied().map_or(f64::NAN, f64::from)
-        };
-        let (denoise, ratio) = (value(&losses.denoise), losses.ratio.as_ref().map_or(0.0, value));
-        let loss = match losses.ratio {
-            Some(ratio) => losses.denoise + ratio * terms.lambda,
-            None => losses.denoise,
-        };
-        let gradients = loss.backward();
-        Ok(Outcome { gradient: trained.gradient(net.leaves(), &gradients)?, denoise, ratio })
-    }
+/// A pool of one thread: what runs inside it stays on one core.
+///
+/// # Errors
+/// `Internal` where the thread cannot be started.
+pub fn single() -> Result<ThreadPool> {
+    let builder = ThreadPoolBuilder::new().num_threads(1).start_handler(|_| flush_denormals());
+    builder.build().map_err(|e| Error::internal(e.to_string()))
 }

@@ -251,8 +251,8 @@ fn what_is_wrong_is_named() {
     assert!(fault("base", &["--resume"]).contains("was made with another `seed`"));
     std::fs::write(&config, text.replace("warmup = 5", "warmup = 'x'")).unwrap();
     assert!(fault("base", &[]).contains("optimizer.warmup: "));
-    std::fs::write(&config, text.replace("16:1:8", "20:1:8")).unwrap();
-    assert!(fault("base", &[]).contains("stage[0]: 20 pixels are no multiple of the patch 8"));
+    std::fs::write(&config, text.replace("size = 16", "size = 20")).unwrap();
+    assert!(fault("base", &[]).contains("stage[0]: 20 pixels are no multiple of 8"));
     let checkpoint = scratch.path("run-work").join("checkpoint.safetensors");
     let bytes = std::fs::read(&checkpoint).unwrap();
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();

@@ -7,6 +7,10 @@ mod text_encoder;
 mod tokenizer;
 #[cfg(feature = "train")]
 mod train;
+#[cfg(feature = "train")]
+mod train_latents;
+#[cfg(feature = "train")]
+mod train_vae;
 mod transformer;
 mod vae;
 mod vae_tiled;

@@ -39,9 +39,23 @@ pub fn tiny_config() -> TinyVaeConfig {
         encoder_blocks: vec![1, 2, 2, 2],
         decoder_blocks: vec![2, 2, 2, 1],
         upsampling_factor: 2,
+        patch_size: 1,
         latent_magnitude: 3.0,
         scaling_factor: 1.0,
         encoder: true,
+    }
+}
+
+/// Of `vae/tiny_patch.safetensors`.
+pub fn patch_config() -> TinyVaeConfig {
+    TinyVaeConfig {
+        latent_channels: 5,
+        encoder_block_channels: vec![8, 12, 16],
+        decoder_block_channels: vec![16, 12, 8],
+        encoder_blocks: vec![1, 1, 2],
+        decoder_blocks: vec![2, 1, 1],
+        patch_size: 2,
+        ..tiny_config()
     }
 }
 
@@ -157,6 +171,14 @@ fn tiny_of_three_uneven_levels_is_that_of_diffusers() {
 }
 
 #[test]
+fn tiny_with_widths_by_level_and_squares_of_pixels_is_that_of_torch() {
+    let device = Device::flex();
+    let (weights, data) = split("vae_tiny", "vae/tiny_patch.safetensors", &device);
+    let vae = Vae::Tiny(load_tiny(weights, &patch_config()).unwrap());
+    compare("tiny with squares of pixels", &vae, &data, &device);
+}
+
+#[test]
 fn a_decoder_alone_decodes_and_says_why_it_does_not_encode() {
     let device = Device::flex();
     let config = VaeConfig { encoder: false, ..kl_config() };
@@ -212,7 +234,10 @@ fn settings_that_describe_no_network_are_named() {
         "vae.decoder.mid_block.attentions.0.group_norm.bias: this model has no such tensor"
     );
     assert_eq!(tiny(widths(&[])), "decoderBlockChannels: there must be at least one level");
-    assert_eq!(tiny(widths(&[8, 8, 16, 16])), "decoderBlockChannels: the levels must be equally wide");
+    assert_eq!(
+        tiny(widths(&[8, 8, 16, 16])),
+        "vae_tiny.decoder.layers.9.weight: the shape is [8, 8, 3, 3], the model asks for [16, 8, 3, 3]"
+    );
     assert_eq!(tiny(widths(&[8, 8])), "decoderBlockChannels: decoderBlocks has another length");
     assert_eq!(tiny(TinyVaeConfig { upsampling_factor: 0, ..tiny_config() }), "upsamplingFactor: 0 is not in 1..=8");
     assert_eq!(

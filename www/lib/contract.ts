@@ -183,7 +183,7 @@ export type VaeConfig = {
 };
 
 /**
- * `AutoencoderTiny` (TAESD and its relatives).
+ * `AutoencoderTiny` (TAESD and its relatives), whose levels may differ in width, and which may begin with a pixel-unshuffle.
  */
 export type TinyVaeConfig = {
   readonly inChannels: number;
@@ -194,6 +194,8 @@ export type TinyVaeConfig = {
   readonly encoderBlocks: readonly number[];
   readonly decoderBlocks: readonly number[];
   readonly upsamplingFactor: number;
+  /** Side of the squares of pixels that the first convolution reads as channels, and the last one writes; 1 in TAESD. */
+  readonly patchSize?: number;
   /** The decoder's input is `tanh(x / m) * m` with this m. */
   readonly latentMagnitude: number;
   readonly scalingFactor: number;

@@ -41,7 +41,7 @@ impl Source for StickersSource {
     fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
         let mut random = Random::new(self.seed, self.next);
         self.next += 1;
-        let mut batch = Batch { size, ..Batch::default() };
+        let mut batch = Batch::pictures(size);
         for _ in 0..count {
             let kind = random.unit();
             let (things, plain) = match kind {

@@ -10,7 +10,8 @@ use crate::bundle::config::TinyVaeConfig;
 use crate::error::{Error, Result};
 use crate::model::conv::{Conv2d, Conv2dConfig};
 
-/// `AutoencoderTiny` of any depth; all levels of a half are equally wide, as in every checkpoint.
+/// `AutoencoderTiny` of any depth. In TAESD all levels are equally wide and there is no pixel-unshuffle; here a convolution between
+/// two levels goes from the width of one to that of the other, and squares of `patchSize` pixels may enter and leave as channels.
 #[derive(Module, Debug)]
 pub struct Tiny {
     encoder: Option<Encoder>,
@@ -72,14 +73,15 @@ impl Tiny {
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
         check_image(image.dims(), self.config.in_channels, self.config.scale())?;
         let Some(encoder) = &self.encoder else { return Err(no_encoder()) };
-        Ok(encoder.forward((image + 1.0) / 2.0))
+        Ok(encoder.forward(pixel_unshuffle((image + 1.0) / 2.0, self.config.patch_size)))
     }
 
     /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in
     /// [-1, 1] but for overshoots.
     pub fn decode(&self, latents: Tensor<4>) -> Tensor<4> {
         let magnitude = self.config.latent_magnitude;
-        self.decoder.forward(tanh(latents / magnitude) * magnitude) * 2.0 - 1.0
+        let image = self.decoder.forward(tanh(latents / magnitude) * magnitude);
+        pixel_shuffle(image, self.config.patch_size) * 2.0 - 1.0
     }
 
     /// One of the decoder's convolutions of every kind, each with the side of the largest map that it goes over, from latents of that
@@ -95,30 +97,38 @@ impl Tiny {
 
     /// Values of the decoder's largest feature map for one cell of the latents.
     pub fn peak_values_per_cell(&self) -> usize {
-        self.config.decoder_block_channels.last().map_or(0, |channels| channels * self.config.scale().pow(2))
+        let area = |level: usize| self.config.upsampling_factor.pow(2 * level as u32);
+        // What a convolution enlarges still has the channels of the level before.
+        let levels = self.config.decoder_block_channels.iter().enumerate();
+        levels
+            .map(|(level, channels)| channels * area((level + 1).min(self.config.decoder_blocks.len() - 1)))
+            .max()
+            .unwrap_or(0)
     }
 }
 
 impl Encoder {
     fn load(scope: &mut Scope, config: &TinyVaeConfig) -> Result<Self> {
-        let width = width_of("encoder", &config.encoder_block_channels, &config.encoder_blocks)?;
+        let widths = widths("encoder", &config.encoder_block_channels, &config.encoder_blocks)?;
         let levels = config.encoder_blocks.len();
         if levels != config.decoder_blocks.len() || (levels > 1 && config.upsampling_factor != 2) {
             return Err(Error::model("encoderBlocks", "the encoder must shrink as much as the decoder enlarges"));
         }
         let mut layers = Layers { scope, next: 0 };
         let mut stages = Vec::new();
-        for (stage, &count) in config.encoder_blocks.iter().enumerate() {
+        let mut from = config.in_channels * config.patch_size.pow(2);
+        for (stage, (&count, &width)) in config.encoder_blocks.iter().zip(widths).enumerate() {
             let conv = match stage {
-                0 => Conv2dConfig::new(config.in_channels, width, 3),
-                _ => Conv2dConfig::new(width, width, 3).with_stride(2).without_bias(),
+                0 => Conv2dConfig::new(from, width, 3),
+                _ => Conv2dConfig::new(from, width, 3).with_stride(2).without_bias(),
             };
+            from = width;
             stages.push(EncoderStage {
                 conv: Conv2d::load(&mut layers.next(), conv)?,
                 blocks: TinyBlock::load_row(&mut layers, count, width)?,
             });
         }
-        let conv_out = Conv2d::load(&mut layers.next(), Conv2dConfig::new(width, config.latent_channels, 3))?;
+        let conv_out = Conv2d::load(&mut layers.next(), Conv2dConfig::new(from, config.latent_channels, 3))?;
         Ok(Self { stages, conv_out })
     }
 
@@ -134,21 +144,22 @@ impl Encoder {
 
 impl Decoder {
     fn load(scope: &mut Scope, config: &TinyVaeConfig) -> Result<Self> {
-        let width = width_of("decoder", &config.decoder_block_channels, &config.decoder_blocks)?;
+        let widths = widths("decoder", &config.decoder_block_channels, &config.decoder_blocks)?;
         if !(1..=8).contains(&config.upsampling_factor) {
             return Err(Error::model("upsamplingFactor", format!("{} is not in 1..=8", config.upsampling_factor)));
         }
         let mut layers = Layers { scope, next: 0 };
-        let conv_in = Conv2d::load(&mut layers.next(), Conv2dConfig::new(config.latent_channels, width, 3))?;
+        let first = widths.first().copied().unwrap_or(1);
+        let conv_in = Conv2d::load(&mut layers.next(), Conv2dConfig::new(config.latent_channels, first, 3))?;
         layers.skip(); // ReLU
         let mut stages = Vec::new();
-        for (stage, &count) in config.decoder_blocks.iter().enumerate() {
+        for (stage, (&count, &width)) in config.decoder_blocks.iter().zip(widths).enumerate() {
             let blocks = TinyBlock::load_row(&mut layers, count, width)?;
-            let conv = if stage + 1 < config.decoder_blocks.len() {
+            let conv = if let Some(&next) = widths.get(stage + 1) {
                 layers.skip(); // Upsample
-                Conv2dConfig::new(width, width, 3).with_upsampling(config.upsampling_factor).without_bias()
+                Conv2dConfig::new(width, next, 3).with_upsampling(config.upsampling_factor).without_bias()
             } else {
-                Conv2dConfig::new(width, config.out_channels, 3)
+                Conv2dConfig::new(width, config.out_channels * config.patch_size.pow(2), 3)
             };
             stages.push(DecoderStage { blocks, conv: Conv2d::load(&mut layers.next(), conv)? });
         }
@@ -210,13 +221,35 @@ impl Layers<'_, '_> {
     }
 }
 
-/// The one width of a half's levels.
-fn width_of(half: &str, channels: &[usize], blocks: &[usize]) -> Result<usize> {
+/// The widths of a half's levels.
+fn widths<'a>(half: &str, channels: &'a [usize], blocks: &[usize]) -> Result<&'a [usize]> {
     let name = format!("{half}BlockChannels");
     check_levels(&name, channels)?;
-    match channels {
-        _ if channels.len() != blocks.len() => Err(Error::model(name, format!("{half}Blocks has another length"))),
-        [width, rest @ ..] if rest.iter().all(|other| other == width) => Ok(*width),
-        _ => Err(Error::model(name, "the levels must be equally wide")),
+    if channels.len() != blocks.len() {
+        return Err(Error::model(name, format!("{half}Blocks has another length")));
     }
+    Ok(channels)
+}
+
+/// `[B, C, H, W]` → `[B, C·side², H/side, W/side]`, as `torch.nn.PixelUnshuffle`.
+fn pixel_unshuffle(x: Tensor<4>, side: usize) -> Tensor<4> {
+    if side == 1 {
+        return x;
+    }
+    let [b, c, h, w] = x.dims();
+    x.reshape([b, c, h / side, side, w / side, side])
+        .permute([0, 1, 3, 5, 2, 4]) // [B, C, side, side, H/side, W/side]
+        .reshape([b, c * side * side, h / side, w / side])
+}
+
+/// `[B, C·side², h, w]` → `[B, C, h·side, w·side]`, as `torch.nn.PixelShuffle`.
+fn pixel_shuffle(x: Tensor<4>, side: usize) -> Tensor<4> {
+    if side == 1 {
+        return x;
+    }
+    let [b, c, h, w] = x.dims();
+    let c = c / (side * side);
+    x.reshape([b, c, side, side, h, w])
+        .permute([0, 1, 4, 2, 5, 3]) // [B, C, h, side, w, side]
+        .reshape([b, c, h * side, w * side])
 }

@@ -15,6 +15,7 @@ impl TrainConfig {
         let stages = self.stages()?;
         let r = &self.routing;
         let o = &self.optimizer;
+        let a = &self.autoencoder;
         let unit = |v: f64| (0.0..=1.0).contains(&v);
         let positive = |v: f64| v.is_finite() && v > 0.0;
         let model = self.model.as_ref();
@@ -34,7 +35,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let (_, lowest) = limits(&r.bins);
-        let rules: [(bool, &str, &str); 28] = [
+        let rules: [(bool, &str, &str); 33] = [
             (stages.is_empty(), "stage", "there is none"),
             (
                 !DRAWN.contains(&self.source.as_str()) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
@@ -43,13 +44,38 @@ impl TrainConfig {
             ),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
-            (self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
+            (kind != Kind::Vae && self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
+            (
+                kind == Kind::Vae && model.is_some(),
+                "model",
+                "goes with `train base`: `autoencoder` is the shape of this one",
+            ),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
             (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
             (
                 model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0),
                 "model.textHeads",
                 "must divide textWidth",
+            ),
+            (
+                a.widths.is_empty() || [&a.encoder_blocks, &a.decoder_blocks].iter().any(|l| l.len() != a.widths.len()),
+                "autoencoder.widths",
+                "and the two lists of blocks must have one entry a level",
+            ),
+            (
+                [a.latent_channels, a.patch].iter().chain(&a.widths).any(|n| !(1..=4096).contains(n)),
+                "autoencoder",
+                "a count is outside 1..4096",
+            ),
+            (
+                ![a.noise, a.edges, a.moments].iter().all(|v| v.is_finite() && *v >= 0.0),
+                "autoencoder.noise",
+                "and the weights of the loss must not be negative",
+            ),
+            (
+                kind == Kind::Vae && stages.iter().any(|s| a.crop > s.size),
+                "autoencoder.crop",
+                "is larger than the pictures of a stage",
             ),
             (!unit(self.loss.empty_captions), "loss.emptyCaptions", "is outside 0..1"),
             (!positive(self.loss.weight_cap), "loss.weightCap", "must be positive"),
@@ -69,7 +95,7 @@ impl TrainConfig {
             (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
             (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
             (
-                self.lora == Some(0) || (self.lora.is_some() && kind == Kind::Base),
+                self.lora == Some(0) || (self.lora.is_some() && kind != Kind::Diffcr),
                 "lora",
                 "is a rank of `train diffcr`, at least 1",
             ),

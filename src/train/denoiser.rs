@@ -1,0 +1,177 @@
+//! A denoiser to be trained: a transformer and its text encoder, with routers or without, over pixels or an autoencoder's latents.
+
+use burn::tensor::Tensor;
+
+use super::config::{Kind, Sigma, TrainConfig};
+use super::controller::target_at;
+use super::export;
+use super::latents::Latents;
+use super::net::{Frame, Goal, Net, RATIO};
+use super::noise::{Caption, MicroBatch, timesteps};
+use super::objective::{Exported, Moment, Objective};
+use super::origin::{Origin, mean};
+use super::parameters::Parameters;
+use super::stage::Stage;
+use super::step::{Outcome, Workers};
+use super::vlb::Bound;
+use crate::convert::progress::Progress;
+use crate::data::random::Random;
+use crate::data::{Batch, Source};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::ratios::{limits, region};
+use crate::model::tokenizer::Tokenizer;
+use crate::sampler::schedule::Schedule;
+
+/// Streams of the run's seed: one a step for its choices, a thousand a step for its noise.
+const CHOICES: u64 = 1 << 32;
+const NOISE: u64 = 1 << 48;
+const NOISE_OF_STEP: u64 = 1 << 16;
+
+#[derive(Debug)]
+pub struct Denoiser<'a> {
+    config: &'a TrainConfig,
+    kind: Kind,
+    frame: Frame,
+    tokenizer: Tokenizer,
+    tokenizer_bytes: Vec<u8>,
+    schedule: Schedule,
+    bound: Option<Bound>,
+}
+
+impl<'a> Denoiser<'a> {
+    /// The model that `config` starts from, and its parameters.
+    ///
+    /// # Errors
+    /// As [`Origin::new`].
+    pub fn new(config: &'a TrainConfig, kind: Kind) -> Result<(Self, Parameters)> {
+        let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind)?;
+        let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
+        let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
+        let schedule = Schedule::new(&frame.parts.scheduler)?;
+        let bound = (config.loss.sigma == Sigma::Vlb).then(|| Bound::new(&schedule));
+        Ok((Self { config, kind, frame, tokenizer, tokenizer_bytes, schedule, bound }, trained))
+    }
+
+    /// A batch as micro-batches of one region each.
+    fn split(&self, batch: Batch, at: &Moment) -> Result<Vec<MicroBatch>> {
+        let (config, count) = (self.config, at.stage.batch);
+        let mut random = Random::new(config.seed, CHOICES + at.step);
+        let regions = self.frame.routing.as_ref().map_or(1, |r| r.regions);
+        let train_timesteps = self.schedule.timesteps();
+        let timesteps = timesteps(&mut random, count, regions, train_timesteps, config.loss.shift);
+        let empty = config.loss.empty_captions;
+        let mut captions = Vec::with_capacity(count);
+        for caption in &batch.captions {
+            let dropped = random.unit() < empty;
+            captions.push(Caption::Ids(self.tokenizer.encode(if dropped { "" } else { caption })?));
+        }
+        let plane = batch.size * batch.size;
+        let picture = batch.channels * plane;
+        if batch.images.len() != picture * count || captions.len() != count {
+            return Err(Error::internal("the source gave a batch of another size"));
+        }
+        let of = |t: usize| region(t as f64, regions, train_timesteps);
+        let mut parts: Vec<MicroBatch> = Vec::new();
+        let pictures = batch.images.chunks(picture);
+        for (i, ((t, caption), image)) in timesteps.into_iter().zip(captions).zip(pictures).enumerate() {
+            let full = |p: &MicroBatch| p.region != of(t) || p.timesteps.len() >= config.optimizer.micro_batch;
+            if parts.last().is_none_or(full) {
+                let stream = NOISE + at.step * NOISE_OF_STEP + parts.len() as u64;
+                parts.push(MicroBatch {
+                    region: of(t),
+                    channels: batch.channels,
+                    size: batch.size,
+                    timesteps: vec![],
+                    images: vec![],
+                    masks: vec![],
+                    captions: vec![],
+                    noise: (config.seed, stream),
+                });
+            }
+            if let Some(part) = parts.last_mut() {
+                part.timesteps.push(t);
+                part.images.extend(image);
+                part.masks.extend(batch.masks.get(i * plane..(i + 1) * plane).unwrap_or_default());
+                part.captions.push(caption);
+            }
+        }
+        Ok(parts)
+    }
+}
+
+impl Objective for Denoiser<'_> {
+    fn granularity(&self) -> usize {
+        self.frame.parts.transformer.patch_size * self.frame.scale()
+    }
+
+    /// Positions are those of the stage's size.
+    fn enter(&mut self, stage: &Stage) {
+        self.frame.parts.transformer.sample_size = stage.size / self.frame.scale();
+        self.frame.parts.transformer.interpolation_scale = stage.scale;
+    }
+
+    fn prepare(&self, source: Box<dyn Source>) -> Result<Box<dyn Source>> {
+        Ok(match self.frame.autoencoder(&device::cpu())? {
+            Some(vae) => Box::new(Latents::new(source, vae)?),
+            None => source,
+        })
+    }
+
+    fn step(&self, workers: &Workers, trained: &Parameters, batch: Batch, at: &Moment) -> Result<Outcome> {
+        let batches = self.split(batch, at)?;
+        let rounded = self.frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
+        let trained = rounded.as_ref().unwrap_or(trained);
+        let total = batches.iter().map(|b| b.timesteps.len()).sum();
+        let (target, lambda) = (self.target(at.done), at.controller.lambda);
+        let prediction = self.frame.parts.scheduler.prediction;
+        workers.sum(batches.len(), trained.values().len(), |i| {
+            let noisy = batches[i].noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
+            let net = Net::new(&self.frame, trained, workers.autodiff())?;
+            let losses =
+                net.losses(&batches[i], noisy, &self.frame, Goal { total, target, bound: self.bound.as_ref() })?;
+            let denoise = value(&losses.denoise);
+            let others = [losses.vlb, losses.ratio.map(|ratio| ratio * lambda)];
+            let loss = others.into_iter().flatten().fold(losses.denoise, |sum, other| sum + other);
+            let gradients = loss.backward();
+            Ok(Outcome { gradient: trained.gradient(net.leaves(), &gradients)?, loss: denoise })
+        })
+    }
+
+    fn constrain(&self, values: &mut Parameters) {
+        if let Some(range) = values.range(RATIO) {
+            let (most, least) = limits(&self.config.routing.bins);
+            values.values_mut()[range].iter_mut().for_each(|r| *r = r.clamp(least as f32, most as f32));
+        }
+    }
+
+    fn target(&self, done: f64) -> f64 {
+        let r = &self.config.routing;
+        self.frame.routing.as_ref().map_or(1.0, |routing| target_at(routing.start, r.compression, r.ramp, done))
+    }
+
+    fn mean_keep(&self, parameters: &Parameters) -> f64 {
+        if let Some(view) = parameters.get(RATIO) {
+            return mean(view.values);
+        }
+        self.frame.routing.as_ref().and_then(|r| r.uniform).unwrap_or(1.0)
+    }
+
+    fn keep_table(&self, parameters: &Parameters) -> Option<Vec<Vec<f64>>> {
+        let rows = parameters.get(RATIO)?.values.chunks(self.frame.parts.transformer.layers);
+        Some(rows.map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect())
+    }
+
+    fn export(&self, average: &Parameters, progress: &mut dyn Progress) -> Result<Exported> {
+        let trained = export::Trained { frame: &self.frame, average, tokenizer: &self.tokenizer_bytes };
+        let manifest = export::export(self.config, self.kind, trained, progress)?;
+        let bytes = manifest.total_bytes();
+        Ok(Exported { name: manifest.name, version: Some(manifest.version), bytes })
+    }
+}
+
+/// The one value of a tensor.
+pub(super) fn value(t: &Tensor<1>) -> f64 {
+    let values = t.clone().inner().into_data().try_to_vec::<f32>().unwrap_or_default();
+    values.first().copied().map_or(f64::NAN, f64::from)
+}
