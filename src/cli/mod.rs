@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0, 1 for a failure (one line on stderr), 2 for a usage error.
 
+#[cfg(feature = "train")]
+mod cache;
 mod convert;
 mod device;
 #[cfg(feature = "train")]
@@ -59,6 +61,9 @@ enum Command {
     /// A dense model, or routers and keep ratios, from captioned pictures.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
+    /// Pictures become latents, once for any number of runs.
+    #[cfg(feature = "train")]
+    Cache(cache::CacheArgs),
     /// Bundles side by side on held-out scene prompts.
     #[cfg(feature = "train")]
     Eval(eval::EvalArgs),
@@ -109,6 +114,8 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Inpaint(args) => inpaint::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(args, &cli.shared),
+        #[cfg(feature = "train")]
+        Command::Cache(args) => cache::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Eval(args) => eval::run(args, &cli.shared),
         #[cfg(feature = "train")]

@@ -13,6 +13,7 @@ pub use list::Skipped;
 use list::{Item, Place, fault, list};
 
 use super::decode::decode;
+use super::epochs::Epochs;
 use super::{Batch, Source, hole};
 use crate::data::random::Random;
 use crate::error::{Error, Result};
@@ -21,17 +22,15 @@ use crate::error::{Error, Result};
 const CACHE_BYTES: usize = 512 << 20;
 /// Streams of the seed for the captions and holes of batches; an epoch's order has one of the others.
 const HOLES: u64 = 1 << 63;
+
 /// Pictures of a folder, every one once an epoch, in an order that the seed decides.
 #[derive(Debug)]
 pub struct FolderSource {
     items: Vec<Item>,
     seed: u64,
     next: u64,
-    /// The items of an epoch, each as often as it counts.
-    turns: Vec<usize>,
+    epochs: Epochs,
     skipped: Skipped,
-    /// The order of an epoch.
-    order: Option<(u64, Vec<usize>)>,
     cache: HashMap<(usize, usize), RgbImage>,
     cached: usize,
     holes: bool,
@@ -51,7 +50,8 @@ impl FolderSource {
         }
         lines.iter().for_each(|line| log::warn!("{}: left aside {line}", dir.display()));
         let turns = items.iter().enumerate().flat_map(|(i, item)| std::iter::repeat_n(i, item.repeats)).collect();
-        Ok(Self { items, seed, next: 0, turns, skipped, order: None, cache: HashMap::new(), cached: 0, holes: false })
+        let epochs = Epochs::new(turns, seed);
+        Ok(Self { items, seed, next: 0, epochs, skipped, cache: HashMap::new(), cached: 0, holes: false })
     }
 
     /// What of the folder is left aside.
@@ -71,18 +71,6 @@ impl FolderSource {
 
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
-    }
-
-    /// Which picture is at `position` of the endless series of epochs.
-    fn pick(&mut self, position: u64) -> usize {
-        let count = self.turns.len() as u64;
-        let (epoch, place) = (position / count, (position % count) as usize);
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut order: Vec<usize> = self.turns.clone();
-            Random::new(self.seed, epoch).shuffle(&mut order);
-            self.order = Some((epoch, order));
-        }
-        self.order.as_ref().map_or(0, |(_, order)| order[place])
     }
 
     fn append(&mut self, index: usize, size: usize, into: &mut Vec<f32>) -> Result<()> {
@@ -107,7 +95,7 @@ impl Source for FolderSource {
         self.next += 1;
         let mut batch = Batch::pictures(size);
         for position in 0..count as u64 {
-            let index = self.pick(start.saturating_add(position));
+            let index = self.epochs.at(start.saturating_add(position));
             self.append(index, size, &mut batch.images)?;
             if self.holes {
                 batch.masks.extend(hole(&mut random, &[], size));
@@ -119,6 +107,10 @@ impl Source for FolderSource {
 
     fn seek(&mut self, index: u64) {
         self.next = index;
+    }
+
+    fn pictures(&self) -> Option<usize> {
+        Some(self.items.len())
     }
 }
 

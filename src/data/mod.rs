@@ -1,6 +1,8 @@
-//! Captioned pictures in batches: drawn ([`ScenesSource`], [`StickersSource`]) or read ([`FolderSource`]), ahead of time ([`Prefetch`]).
+//! Captioned pictures in batches: drawn ([`ScenesSource`], [`StickersSource`]), read ([`FolderSource`]) or encoded before ([`CachedSource`]), ahead of time ([`Prefetch`]).
 
+mod cached;
 mod decode;
+mod epochs;
 mod folder;
 mod hole;
 mod prefetch;
@@ -8,6 +10,7 @@ pub mod random;
 pub mod scenes;
 pub mod stickers;
 
+pub use cached::{CachedSource, Header, Latents, file_name, write};
 pub use folder::{FolderSource, Skipped};
 pub use hole::hole;
 pub use prefetch::Prefetch;
@@ -34,6 +37,14 @@ impl Batch {
     pub fn pictures(size: usize) -> Self {
         Self { images: vec![], channels: 3, captions: vec![], masks: vec![], size }
     }
+
+    /// Keeps the first `count` pictures.
+    pub fn truncate(&mut self, count: usize) {
+        let plane = self.size * self.size;
+        self.images.truncate(count * self.channels * plane);
+        self.masks.truncate(count * plane);
+        self.captions.truncate(count);
+    }
 }
 
 /// An endless series of batches. Batch `i` depends on the source, its seed, `i` and the batch's size alone, so that a run
@@ -47,6 +58,16 @@ pub trait Source: Send {
 
     /// Makes `index` the number of the next batch; a new source begins at 0.
     fn seek(&mut self, index: u64);
+
+    /// Pictures that a source has, where it has an end.
+    fn pictures(&self) -> Option<usize> {
+        None
+    }
+
+    /// The fingerprint of the autoencoder whose latents its batches are; none where they are pictures.
+    fn autoencoder(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Share of the scenes with one object anywhere, where there are holes.

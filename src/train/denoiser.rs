@@ -102,20 +102,23 @@ impl<'a> Denoiser<'a> {
 
 impl Objective for Denoiser<'_> {
     fn granularity(&self) -> usize {
-        self.frame.parts.transformer.patch_size * self.frame.scale()
+        self.frame.parts.transformer.patch_size * self.frame.encoding.scale()
     }
 
     /// Positions are those of the stage's size.
     fn enter(&mut self, stage: &Stage) {
-        self.frame.parts.transformer.sample_size = stage.size / self.frame.scale();
+        self.frame.parts.transformer.sample_size = stage.size / self.frame.encoding.scale();
         self.frame.parts.transformer.interpolation_scale = stage.scale;
     }
 
     fn prepare(&self, source: Box<dyn Source>) -> Result<Box<dyn Source>> {
-        Ok(match self.frame.autoencoder(&device::cpu())? {
-            Some(vae) => Box::new(Latents::new(source, vae)?),
-            None => source,
-        })
+        let encoding = &self.frame.encoding;
+        match (source.autoencoder(), encoding.vae(&device::cpu())?) {
+            (None, None) => Ok(source),
+            (None, Some(vae)) => Ok(Box::new(Latents::new(source, vae, self.config.seed)?)),
+            (Some(of), Some(_)) if of == encoding.fingerprint() => Ok(source),
+            (Some(_), _) => Err(Error::input("source", "its latents are those of another autoencoder")),
+        }
     }
 
     fn step(&self, workers: &Workers, trained: &Parameters, batch: Batch, at: &Moment) -> Result<Outcome> {

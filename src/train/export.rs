@@ -41,7 +41,7 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
     let merged = lora::merge(&frame.frozen, average)?;
     let path = config.work.join("weights.safetensors");
     let trained = average.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_"));
-    let rest = merged.views().chain(frame.autoencoders.views());
+    let rest = merged.views().chain(frame.encoding.tensors.views());
     write(&path, trained.chain(rest).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
 
     let tensors = checkpoint::open(&path)?;

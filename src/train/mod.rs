@@ -10,16 +10,19 @@
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot (what is left behind)
-//!   └─ origin, init (what it starts from) ─── export (the bundle it ends in)
+//!   └─ origin, init, encoding (what it starts from) ─── export (the bundle it ends in)
+//! cache (latents for many runs)
 //! ```
 
 pub mod autoencoder;
+pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod controller;
 pub mod crops;
 pub mod denoiser;
 pub mod ema;
+pub mod encoding;
 mod exact;
 pub mod export;
 pub mod init;

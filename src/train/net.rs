@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::encoding::Encoding;
 use super::lora;
 use super::noise::{Caption, MicroBatch, Noisy};
 use super::parameters::Parameters;
@@ -11,16 +12,12 @@ use super::rounding::Rounding;
 use super::soft_ratio::SoftRatios;
 use super::vlb::{Bound, Posterior};
 use crate::bundle::Weights;
-use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 use crate::bundle::manifest::Parts;
 use crate::error::{Error, Result};
 use crate::model::attention::MASKED;
 use crate::model::layer::Keep;
 use crate::model::text_encoder::TextLayers;
 use crate::model::transformer::Transformer;
-use crate::model::vae::Vae;
-use crate::model::vae::kl::Kl;
-use crate::model::vae::tiny::Tiny;
 
 /// Name of the learned table among the parameters: `[regions, layers]`.
 pub const RATIO: &str = "ratio";
@@ -34,30 +31,8 @@ pub struct Frame {
     pub frozen: Parameters,
     pub routing: Option<Routing>,
     pub rounding: Option<Rounding>,
-    /// The tensors of the autoencoders, `vae.` and `vae_tiny.` in front.
-    pub autoencoders: Parameters,
-}
-
-impl Frame {
-    /// Pixels along a cell of what the transformer reads.
-    pub fn scale(&self) -> usize {
-        let tiny = || self.parts.vae_tiny.as_ref().map(TinyVaeConfig::scale);
-        self.parts.vae.as_ref().map(VaeConfig::scale).or_else(tiny).unwrap_or(1)
-    }
-
-    /// The autoencoder whose latents the transformer reads; none where it reads pixels.
-    ///
-    /// # Errors
-    /// `ModelInvalid` naming a tensor that is missing or misshapen.
-    pub fn autoencoder(&self, device: &Device) -> Result<Option<Vae>> {
-        let mut weights = Weights::new(device);
-        self.autoencoders.views().for_each(|v| weights.insert(v.name, v.shape, v.values.to_vec()));
-        if let Some(config) = &self.parts.vae {
-            return Kl::load(&mut weights.scope("vae"), config).map(Vae::Kl).map(Some);
-        }
-        let tiny = self.parts.vae_tiny.as_ref().map(|config| Tiny::load(&mut weights.scope("vae_tiny"), config));
-        tiny.transpose().map(|tiny| tiny.map(Vae::Tiny))
-    }
+    /// What makes latents of pictures.
+    pub encoding: Encoding,
 }
 
 /// How the layers of a training step route.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::config::{Kind, Sigma, Task, TrainConfig, Variant};
+use super::encoding::Encoding;
 use super::init;
 use super::lora;
 use super::muon::{Matrix, is_hidden};
@@ -15,7 +16,6 @@ use crate::bundle::config::{
 };
 use crate::bundle::folder::load_folder;
 use crate::bundle::manifest::Parts;
-use crate::convert::vae;
 use crate::data::random::Random;
 use crate::device;
 use crate::error::{Error, Result};
@@ -66,7 +66,8 @@ impl Origin {
             widen(&mut trained)?;
             parts.transformer.in_channels = MASKED;
         }
-        let autoencoders = split_off(&mut trained, "vae");
+        let tensors = Parameters::new(split_off(&mut trained, "vae"))?;
+        let encoding = Encoding { kl: parts.vae.clone(), tiny: parts.vae_tiny.clone(), tensors };
         let t = &parts.transformer;
         if parts.text_encoder.is_none() || parts.tokenizer.is_none() {
             return Err(Error::input("from", "the bundle has no text encoder"));
@@ -74,10 +75,8 @@ impl Origin {
         if t.in_channels == MASKED && config.task != Task::Inpaint {
             return Err(Error::input("task", "the model in `from` fills holes: its task is inpaint"));
         }
-        let latents =
-            parts.vae.as_ref().map(|v| v.latent_channels).or(parts.vae_tiny.as_ref().map(|v| v.latent_channels));
-        let drawn = latents.unwrap_or(PICTURE);
-        if latents.is_some() && config.task == Task::Inpaint {
+        let drawn = encoding.channels().unwrap_or(PICTURE);
+        if encoding.channels().is_some() && config.task == Task::Inpaint {
             return Err(Error::input("task", "only models that draw pixels learn to see masks"));
         }
         if ![drawn, 2 * drawn + 1].contains(&t.in_channels) || t.out_channels < drawn {
@@ -120,7 +119,7 @@ impl Origin {
             frozen: Parameters::new(frozen)?,
             routing,
             rounding: config.quantize.as_ref().map(Rounding::new),
-            autoencoders: Parameters::new(autoencoders)?,
+            encoding,
         };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
@@ -231,8 +230,8 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
         layer_norm_eps: 1e-6,
         feed_forward: FeedForward::GatedGelu,
     };
-    let autoencoder = m.autoencoder.as_deref().map(vae::tiny).transpose()?;
-    let (channels, scale) = autoencoder.as_ref().map_or((PICTURE, 1), |(vae, _)| (vae.latent_channels, vae.scale()));
+    let encoding = m.autoencoder.as_deref().map(Encoding::open).transpose()?.unwrap_or_default();
+    let (channels, scale) = (encoding.channels().unwrap_or(PICTURE), encoding.scale());
     let transformer = TransformerConfig {
         layers: m.layers,
         heads: m.heads,
@@ -248,16 +247,14 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
     let scheduler = SchedulerConfig { prediction: m.prediction, solver: SolverKind::DpmSolver2M, ..Default::default() };
     let mut tensors = init::transformer(&transformer, random);
     tensors.extend(init::text_encoder(&text_encoder, random));
-    let (vae_tiny, encoding) = autoencoder.unzip();
-    for (name, tensor) in encoding.unwrap_or_default() {
-        tensors.insert(name, (tensor.shape.clone(), tensor.read()?));
-    }
+    let encoder = encoding.tensors.views().map(|v| (v.name.to_owned(), (v.shape.to_vec(), v.values.to_vec())));
+    tensors.extend(encoder);
     let parts = Parts {
         transformer,
         text_encoder: Some(text_encoder),
         tokenizer: Some(tokenizer),
-        vae: None,
-        vae_tiny,
+        vae: encoding.kl,
+        vae_tiny: encoding.tiny,
         scheduler,
     };
     Ok((parts, bytes, tensors))

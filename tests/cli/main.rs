@@ -4,6 +4,8 @@ mod convert;
 mod example;
 mod inpaint;
 mod interrupt;
+#[cfg(feature = "train")]
+mod latents;
 mod parity;
 mod quantize;
 mod refuse;

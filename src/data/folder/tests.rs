@@ -105,7 +105,7 @@ fn layout(name: &str) -> PathBuf {
 
 fn epoch(source: &mut FolderSource) -> Vec<String> {
     let mut captions: Vec<String> =
-        (0..source.turns.len()).flat_map(|_| source.batch(1, 16).unwrap().captions).collect();
+        (0..source.epochs.turns()).flat_map(|_| source.batch(1, 16).unwrap().captions).collect();
     captions.sort();
     captions
 }

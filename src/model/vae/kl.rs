@@ -62,14 +62,29 @@ impl Kl {
     /// # Errors
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        Ok(self.moments(image)?.slice(s![.., ..self.config.latent_channels])) // [B, latent, h, w]
+    }
+
+    /// Means, as of [`Self::encode`], and standard deviations of the latents, in the same units.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn posterior(&self, image: Tensor<4>) -> Result<(Tensor<4>, Tensor<4>)> {
+        let moments = self.moments(image)?;
+        let channels = self.config.latent_channels;
+        let deviation = (moments.clone().slice(s![.., channels..]).clamp(-30.0, 20.0) * 0.5).exp();
+        Ok((moments.slice(s![.., ..channels]), deviation))
+    }
+
+    /// Means and logarithms of variances, `[B, 2·latent, h, w]`.
+    fn moments(&self, image: Tensor<4>) -> Result<Tensor<4>> {
         check_image(image.dims(), self.config.in_channels, self.config.scale())?;
         let Some(encoder) = &self.encoder else { return Err(no_encoder()) };
-        let moments = encoder.forward(image); // [B, 2·latent, h, w]
-        let moments = match &self.quant_conv {
+        let moments = encoder.forward(image);
+        Ok(match &self.quant_conv {
             Some(conv) => conv.forward(moments),
             None => moments,
-        };
-        Ok(moments.slice(s![.., ..self.config.latent_channels])) // [B, latent, h, w]
+        })
     }
 
     /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in

@@ -44,6 +44,19 @@ impl Vae {
         self.decode_unscaled(latents / self.scaling_factor())
     }
 
+    /// What an image's latents are drawn from when a model is trained: [`Self::encode`] and, where the encoder tells them, standard
+    /// deviations, scaling factor included in both.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn posterior(&self, image: Tensor<4>) -> Result<(Tensor<4>, Option<Tensor<4>>)> {
+        let factor = self.scaling_factor();
+        match self {
+            Self::Kl(kl) => kl.posterior(image).map(|(mean, deviation)| (mean * factor, Some(deviation * factor))),
+            Self::Tiny(tiny) => Ok((tiny.encode(image)? * factor, None)),
+        }
+    }
+
     /// As [`Self::encode`], before the scaling factor: the encoder's mean itself.
     ///
     /// # Errors

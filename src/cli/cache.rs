@@ -1,0 +1,93 @@
+//! `diffcr cache`: pictures are encoded once, for any number of runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use super::shared::Shared;
+use crate::convert::progress::Progress;
+use crate::error::{Error, Result};
+use crate::train::cache::{CacheOptions, cache};
+
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    /// `scenes`, `stickers`, or a folder of captioned pictures.
+    #[arg(long)]
+    source: String,
+    /// A bundle with an autoencoder, or the folder that `train vae` wrote.
+    #[arg(long)]
+    autoencoder: PathBuf,
+    /// The cache: new, or one of the same settings that goes on; then it is the `source` of a run.
+    #[arg(long)]
+    out: PathBuf,
+    /// Pixels of a side.
+    #[arg(long, default_value_t = 256)]
+    size: usize,
+    /// Pictures to encode; all of a folder's unless given.
+    #[arg(long)]
+    count: Option<usize>,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Encode the I-th part of N alone: other processes, here or on other machines, do the rest.
+    #[arg(long, value_name = "I/N", default_value = "0/1", value_parser = shard)]
+    shard: [usize; 2],
+    /// Threads; 0 for one a core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+fn shard(text: &str) -> std::result::Result<[usize; 2], String> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some([i.parse().ok()?, n.parse().ok()?]));
+    parsed.filter(|[i, n]| i < n).ok_or_else(|| format!("{text} is not I/N with I below N"))
+}
+
+pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
+    let options = CacheOptions {
+        source: args.source.clone(),
+        seed: args.seed,
+        autoencoder: args.autoencoder.clone(),
+        size: args.size,
+        count: args.count,
+        out: args.out.clone(),
+        shard: args.shard,
+        threads: args.threads,
+    };
+    let mut bar = Bar { bar: shared.count_bar("pictures", 0), stop };
+    let done = cache(&options, &mut bar)?;
+    bar.bar.finish_and_clear();
+    let missing = match done.missing {
+        0 => String::new(),
+        n => format!(", {n} left to other shards"),
+    };
+    shared.result(
+        &json!({ "out": args.out, "count": done.count, "files": done.files, "written": done.written, "missing": done.missing }),
+        &format!(
+            "{}: {} pictures in {} files, {} of them written now{missing}",
+            args.out.display(), done.count, done.files, done.written
+        ),
+    );
+    Ok(())
+}
+
+struct Bar {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+}
+
+impl Progress for Bar {
+    fn update(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,292 @@
+//! Pictures that were encoded once: latents and captions in files of equal length, read a picture at a time.
+//!
+//! A folder holds `cache.json` ([`Header`]) and `latents-NNNNN.safetensors`: `mean` and, where the encoder tells them, `deviation`, f16
+//! `[pictures, channels, side, side]` in the units of the model, with the captions in the file's metadata.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use safetensors::tensor::{Dtype, Metadata, TensorView, serialize};
+use serde::{Deserialize, Serialize};
+
+use super::epochs::Epochs;
+use super::random::Random;
+use super::{Batch, Source};
+use crate::error::{Error, Result};
+
+/// Its name in the folder.
+const HEADER: &str = "cache.json";
+const FORMAT: &str = "diffcr-cache";
+const CAPTIONS: &str = "captions";
+/// Streams of the seed for what is drawn from the deviations.
+const DRAWS: u64 = 1 << 62;
+
+/// What a cache holds. All but `count` decides what lies in its files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Header {
+    pub format: String,
+    /// `scenes`, `stickers`, or the folder of the pictures.
+    pub source: String,
+    pub seed: u64,
+    /// Side of the pictures in pixels.
+    pub size: usize,
+    /// Of the latents: channels, and their side.
+    pub channels: usize,
+    pub side: usize,
+    /// Fingerprint of the autoencoder.
+    pub autoencoder: String,
+    /// Pictures of a file; the last may hold fewer.
+    pub per_file: usize,
+    pub count: usize,
+}
+
+impl Header {
+    /// The `format` of this version.
+    pub fn format() -> String {
+        FORMAT.into()
+    }
+
+    /// The header in `dir`; none where there is no cache.
+    ///
+    /// # Errors
+    /// `Io`, or `Integrity` where the file is no header.
+    pub fn read(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(HEADER);
+        let text = match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|e| Error::io(&path, e))?,
+        };
+        let header: Self =
+            serde_json::from_str(&text).map_err(|e| Error::integrity(path.display().to_string(), e.to_string()))?;
+        if header.format != FORMAT || header.per_file == 0 || header.count == 0 {
+            return Err(Error::integrity(path.display().to_string(), "it is not of this version"));
+        }
+        Ok(Some(header))
+    }
+
+    /// Whether the files of `there` are those of this, as far as both go.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming what differs.
+    pub fn fits(&self, there: &Self) -> Result<()> {
+        let differs = [
+            ("source", self.source != there.source),
+            ("seed", self.seed != there.seed),
+            ("size", self.size != there.size),
+            ("autoencoder", self.autoencoder != there.autoencoder || self.channels != there.channels),
+            ("out", self.per_file != there.per_file || self.side != there.side),
+        ];
+        match differs.iter().find(|(_, differs)| *differs) {
+            Some((name, _)) => Err(Error::input(*name, "the cache that is there was made with another")),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the header into `dir`, whole or not at all.
+    ///
+    /// # Errors
+    /// `Io` naming the file.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(HEADER);
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::internal(e.to_string()))? + "\n";
+        let temporary = dir.join(format!("{HEADER}.{}.tmp", std::process::id()));
+        let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path));
+        written.map_err(|e| Error::io(&path, e))
+    }
+
+    /// Whether file `index` is in `dir` with as many pictures as this asks for.
+    ///
+    /// # Errors
+    /// `Io` where it cannot be read; a file that is damaged is not complete.
+    pub fn is_complete(&self, dir: &Path, index: usize) -> Result<bool> {
+        match Part::open(dir, self, index) {
+            Ok(_) => Ok(true),
+            Err(Error::Integrity { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Files of the cache.
+    pub fn files(&self) -> usize {
+        self.count.div_ceil(self.per_file)
+    }
+
+    /// Pictures of file `index`.
+    pub fn pictures_of(&self, index: usize) -> usize {
+        self.count.saturating_sub(index * self.per_file).min(self.per_file)
+    }
+
+    /// Values of a picture's latents.
+    fn values(&self) -> usize {
+        self.channels * self.side * self.side
+    }
+}
+
+/// Latents of some pictures, `[pictures, channels, side, side]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Latents {
+    pub mean: Vec<f32>,
+    /// As long, or empty.
+    pub deviation: Vec<f32>,
+}
+
+/// The file with that number.
+pub fn file_name(index: usize) -> String {
+    format!("latents-{index:05}.safetensors")
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// `Internal` where latents and captions do not fit the header.
+pub fn write(header: &Header, latents: &Latents, captions: &[String]) -> Result<Vec<u8>> {
+    let fault = |e: String| Error::internal(e);
+    let shape = vec![captions.len(), header.channels, header.side, header.side];
+    let half = |values: &[f32]| values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect::<Vec<u8>>();
+    let named = [("mean", half(&latents.mean)), ("deviation", half(&latents.deviation))];
+    let views = named.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(name, bytes)| {
+        TensorView::new(Dtype::F16, shape.clone(), bytes).map(|view| (*name, view)).map_err(|e| fault(e.to_string()))
+    });
+    let captions = serde_json::to_string(captions).map_err(|e| fault(e.to_string()))?;
+    let metadata = HashMap::from([(CAPTIONS.to_owned(), captions)]);
+    serialize(views.collect::<Result<Vec<_>>>()?, Some(metadata)).map_err(|e| fault(e.to_string()))
+}
+
+/// A file of the cache, open.
+#[derive(Debug)]
+struct Part {
+    path: PathBuf,
+    file: File,
+    captions: Vec<String>,
+    /// Bytes before the values.
+    mean: u64,
+    deviation: Option<u64>,
+}
+
+impl Part {
+    fn open(dir: &Path, header: &Header, index: usize) -> Result<Self> {
+        let path = dir.join(file_name(index));
+        let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
+        let mut file = File::open(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => damaged("it is missing: `diffcr cache` makes it".into()),
+            _ => Error::io(&path, e),
+        })?;
+        let length = file.metadata().map_err(|e| Error::io(&path, e))?.len();
+        let mut word = [0; 8];
+        if length < 8 {
+            return Err(damaged("it is shorter than 8 bytes".into()));
+        }
+        file.read_exact(&mut word).map_err(|e| Error::io(&path, e))?;
+        let head = u64::from_le_bytes(word);
+        if head > length - 8 {
+            return Err(damaged(format!("its header claims {head} bytes")));
+        }
+        let mut bytes = vec![0; head as usize];
+        file.read_exact(&mut bytes).map_err(|e| Error::io(&path, e))?;
+        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let captions = metadata.metadata().as_ref().and_then(|m| m.get(CAPTIONS));
+        let captions: Vec<String> = captions
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(|| damaged("it has no captions".into()))?;
+        let place = |name: &str| {
+            let info = metadata.info(name)?;
+            let wanted = [captions.len(), header.channels, header.side, header.side];
+            (info.dtype == Dtype::F16 && info.shape == wanted).then_some(8 + head + info.data_offsets.0 as u64)
+        };
+        let mean = place("mean").ok_or_else(|| damaged("its latents are not those of cache.json".into()))?;
+        let deviation = place("deviation");
+        if captions.len() < header.pictures_of(index) {
+            return Err(damaged(format!("it holds {} of {} pictures", captions.len(), header.pictures_of(index))));
+        }
+        if length < 8 + head + metadata.data_len() as u64 {
+            return Err(damaged("it ends too soon".into()));
+        }
+        Ok(Self { file, captions, mean, deviation, path })
+    }
+
+    /// Values `start..start + count` behind `place`.
+    fn values(&self, place: u64, start: usize, count: usize) -> Result<Vec<f32>> {
+        let mut bytes = vec![0; 2 * count];
+        read_at(&self.file, &mut bytes, place + 2 * start as u64).map_err(|e| Error::io(&self.path, e))?;
+        Ok(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+    }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+#[cfg(not(unix))]
+fn read_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
+    file.read_exact(bytes)
+}
+
+/// The latents of a cache, every picture once an epoch, in an order that the seed decides.
+#[derive(Debug)]
+pub struct CachedSource {
+    header: Header,
+    parts: Vec<Part>,
+    epochs: Epochs,
+    seed: u64,
+    next: u64,
+}
+
+impl CachedSource {
+    /// # Errors
+    /// `InvalidInput` where the folder has no cache; `Integrity` naming a file that is missing or damaged.
+    pub fn open(dir: &Path, seed: u64) -> Result<Self> {
+        let header =
+            Header::read(dir)?.ok_or_else(|| Error::input("source", format!("{} holds no {HEADER}", dir.display())))?;
+        let parts = (0..header.files()).map(|i| Part::open(dir, &header, i)).collect::<Result<_>>()?;
+        let epochs = Epochs::new((0..header.count).collect(), seed);
+        Ok(Self { header, parts, epochs, seed, next: 0 })
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl Source for CachedSource {
+    fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
+        let Header { channels, side, per_file, .. } = self.header;
+        if size != self.header.size {
+            return Err(Error::input("source", format!("its pictures have {} pixels, not {size}", self.header.size)));
+        }
+        let start = self.next.saturating_mul(count as u64);
+        let mut random = Random::new(self.seed, DRAWS + self.next);
+        self.next += 1;
+        let values = self.header.values();
+        let mut batch = Batch { channels, ..Batch::pictures(side) };
+        for position in 0..count as u64 {
+            let index = self.epochs.at(start.saturating_add(position));
+            let (part, place) = (&self.parts[index / per_file], index % per_file);
+            let mut latents = part.values(part.mean, place * values, values)?;
+            if let Some(deviation) = part.deviation {
+                let deviation = part.values(deviation, place * values, values)?;
+                latents.iter_mut().zip(deviation).for_each(|(mean, d)| *mean += d * random.gaussian() as f32);
+            }
+            batch.images.extend(latents);
+            batch.captions.push(part.captions[place].clone());
+        }
+        Ok(batch)
+    }
+
+    fn seek(&mut self, index: u64) {
+        self.next = index;
+    }
+
+    fn pictures(&self) -> Option<usize> {
+        Some(self.header.count)
+    }
+
+    fn autoencoder(&self) -> Option<&str> {
+        Some(&self.header.autoencoder)
+    }
+}

@@ -1,0 +1,133 @@
+//! Encoding pictures once: a folder of latents that any number of runs is trained on.
+//!
+//! File `i` holds batch `i` of the source and is written whole or not at all, so that a stop costs one file, several processes may
+//! share the work, and the same command writes the same bytes again.
+
+use std::path::PathBuf;
+
+use super::encoding::Encoding;
+use super::export;
+use super::latents::encode;
+use super::source;
+use super::step::Workers;
+use crate::convert::progress::Progress;
+use crate::data::{Batch, Header, Latents, file_name, write};
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::vae::Vae;
+
+/// Pictures of a file.
+const PER_FILE: usize = 512;
+/// Pictures that a core encodes at a time.
+const PART: usize = 16;
+
+/// What to encode, and where to.
+#[derive(Debug, Clone)]
+pub struct CacheOptions {
+    /// `scenes`, `stickers`, or a folder of captioned pictures.
+    pub source: String,
+    pub seed: u64,
+    /// A bundle with an autoencoder, or the folder of one.
+    pub autoencoder: PathBuf,
+    /// Side of the pictures in pixels.
+    pub size: usize,
+    /// Pictures to encode; all of a folder's where absent.
+    pub count: Option<usize>,
+    pub out: PathBuf,
+    /// Of the files, those whose number is `shard[0]` modulo `shard[1]`.
+    pub shard: [usize; 2],
+    /// 0 for one a core.
+    pub threads: usize,
+}
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Pictures of the whole cache.
+    pub count: usize,
+    /// Files of it, those written now, and those that other shards have still to write.
+    pub files: usize,
+    pub written: usize,
+    pub missing: usize,
+}
+
+/// Writes a cache, or what is missing of one. `progress` is told pictures.
+///
+/// # Errors
+/// `InvalidInput` naming an option, or the first setting in which a cache that is there differs; `Cancelled` when `progress` says so;
+/// what files say.
+pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Done> {
+    let encoding = Encoding::open(&options.autoencoder)?;
+    let vae = encoding.vae(&device::cpu())?.filter(Vae::has_encoder);
+    let vae = vae.ok_or_else(|| Error::input("autoencoder", "it has no encoder"))?;
+    let [index, shards] = options.shard;
+    if index >= shards {
+        return Err(Error::input("shard", format!("{index} is not below {shards}")));
+    }
+    if options.size == 0 || !options.size.is_multiple_of(vae.scale()) {
+        return Err(Error::input("size", format!("{} is no multiple of {}", options.size, vae.scale())));
+    }
+    let mut pictures = source::open(&options.source, options.seed)?;
+    if pictures.autoencoder().is_some() {
+        return Err(Error::input("source", "it is a cache already"));
+    }
+    let count = options.count.or(pictures.pictures()).filter(|count| *count > 0);
+    let count = count.ok_or_else(|| Error::input("count", "say how many pictures: the source has no end"))?;
+    let header = Header {
+        format: Header::format(),
+        source: options.source.clone(),
+        seed: options.seed,
+        size: options.size,
+        channels: vae.latent_channels(),
+        side: options.size / vae.scale(),
+        autoencoder: encoding.fingerprint(),
+        per_file: PER_FILE,
+        count,
+    };
+    std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, e))?;
+    match Header::read(&options.out)? {
+        Some(there) => header.fits(&there)?,
+        None => header.write(&options.out)?,
+    }
+
+    let workers = Workers::new(options.threads, &device::cpu())?;
+    let mine: Vec<usize> = (0..header.files()).filter(|file| file % shards == index).collect();
+    let total = mine.iter().map(|&file| header.pictures_of(file) as u64).sum();
+    let (mut done, mut written) = (0, 0);
+    for &file in &mine {
+        let path = options.out.join(file_name(file));
+        // A file that held the end of a shorter cache is written anew.
+        if !header.is_complete(&options.out, file)? {
+            pictures.seek(file as u64);
+            let mut batch = pictures.batch(PER_FILE, options.size)?;
+            batch.truncate(header.pictures_of(file));
+            let bytes = write(&header, &latents(&workers, &vae, &batch)?, &batch.captions)?;
+            export::replace(&path, &bytes)?;
+            written += 1;
+        }
+        done += header.pictures_of(file) as u64;
+        progress.update(done, total);
+        if progress.cancelled() {
+            return Err(Error::Cancelled);
+        }
+    }
+    header.write(&options.out)?;
+    let missing = (0..header.files()).filter(|file| !options.out.join(file_name(*file)).is_file()).count();
+    Ok(Done { count, files: header.files(), written, missing })
+}
+
+/// The latents of a batch, encoded on all cores.
+fn latents(workers: &Workers, vae: &Vae, batch: &Batch) -> Result<Latents> {
+    let picture = batch.channels * batch.size * batch.size;
+    let parts: Vec<&[f32]> = batch.images.chunks(PART * picture).collect();
+    let encoded = workers.map(parts.len(), |i| {
+        let part = Batch { images: parts[i].to_vec(), channels: batch.channels, ..Batch::pictures(batch.size) };
+        encode(vae, &part)
+    })?;
+    let mut all = Latents::default();
+    for part in encoded {
+        all.mean.extend(part.mean);
+        all.deviation.extend(part.deviation);
+    }
+    Ok(all)
+}

@@ -1,0 +1,161 @@
+//! The chain behind an autoencoder: `diffcr train vae`, `cache`, `train base`, `train diffcr`, and pictures of what comes out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+struct Chain(Scratch);
+
+impl Chain {
+    fn config(&self, name: &str, text: &str) -> PathBuf {
+        let head =
+            format!("out = {:?}\nwork = {:?}\nseed = 7\n", self.0.path(name), self.0.path(&format!("{name}-work")));
+        let path = self.0.path(&format!("{name}.toml"));
+        std::fs::write(&path, head + text).unwrap();
+        path
+    }
+
+    fn train(&self, kind: &str, name: &str, text: &str) -> Output {
+        diffcr().args(["train", kind]).arg(self.config(name, text)).output().unwrap()
+    }
+
+    /// An autoencoder of 4 x 4 pixels to a cell, barely trained.
+    fn autoencoder(&self, name: &str, seed: u64) -> PathBuf {
+        let text = format!(
+            "stage = [{{ size = 32, batch = 4, steps = 4, lr = {} }}]\n[autoencoder]\nlatentChannels = 4\npatch = 2\nwidths = [8, 12]\n\
+             encoderBlocks = [1, 1]\ndecoderBlocks = [1, 1]\ncrop = 16\n[optimizer]\nwarmup = 1\n[progress]\ncheckpointEvery = 2\n",
+            1e-3 * seed as f64
+        );
+        let output = self.train("vae", name, &text);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stderr(&output).contains("pictures that are not trained on come back at"), "{}", stderr(&output));
+        self.0.path(name)
+    }
+
+    fn cache(&self, autoencoder: &Path, out: &str, options: &[&str]) -> Command {
+        let mut command = diffcr();
+        command.args(["cache", "--source", "scenes", "--size", "32", "--seed", "3", "--autoencoder"]).arg(autoencoder);
+        command.arg("--out").arg(self.0.path(out)).args(options);
+        command
+    }
+
+    fn cached(&self, autoencoder: &Path, out: &str, options: &[&str]) -> Output {
+        let output = self.cache(autoencoder, out, options).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        output
+    }
+}
+
+/// A model of two narrow layers over the latents of `autoencoder`.
+fn base(source: &Path, autoencoder: &Path) -> String {
+    let tokenizer = fixture("scenes/tokenizer/tokenizer.json");
+    format!(
+        "source = {source:?}\nstage = [{{ size = 32, batch = 4, steps = 3, lr = 1e-3 }}]\n[model]\ntokenizer = {tokenizer:?}\n\
+         autoencoder = {autoencoder:?}\npatch = 2\nlayers = 2\nheads = 2\nheadDim = 8\ntextWidth = 16\ntextLayers = 1\ntextHeads = 2\n\
+         textMlp = 32\nprediction = 'v_prediction'\n"
+    )
+}
+
+#[test]
+fn from_pictures_to_a_routed_model_behind_its_own_autoencoder() {
+    let chain = Chain(Scratch::new());
+    let vae = chain.autoencoder("vae", 1);
+    chain.cached(&vae, "cache", &["--count", "40"]);
+    let output = chain.train("base", "base", &base(&chain.0.path("cache"), &vae));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let parts = &manifest(&chain.0.path("base"))["parts"];
+    assert_eq!(parts["transformer"]["inChannels"], 4);
+    assert_eq!(parts["transformer"]["sampleSize"], 8);
+    assert_eq!(parts["vaeTiny"]["patchSize"], 2);
+
+    // Pictures as they are drawn do as well as those of the cache, and the bundle's own autoencoder as that of the folder.
+    let text = |source: &str, from: &str| {
+        format!(
+            "source = {source:?}\nfrom = {from:?}\nstage = [{{ size = 32, batch = 4, steps = 3, lr = 1e-3 }}]\n[routing]\nregions = 2\n"
+        )
+    };
+    let (bundle, cache) = (chain.0.path("base"), chain.0.path("cache"));
+    for (name, source) in [("drawn", "scenes"), ("routed", cache.to_str().unwrap())] {
+        let output = chain.train("diffcr", name, &text(source, bundle.to_str().unwrap()));
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let image = chain.0.path("x.png");
+    let routed = chain.0.path("routed");
+    let prompt = ["--prompt", "a red circle", "--steps", "2", "--width", "48", "--height", "32", "--out"];
+    let output = diffcr().arg("generate").arg(&routed).args(prompt).arg(&image).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(diffcr().arg("verify").arg(&routed).output().unwrap().status.success());
+    // What the bundle holds is what was trained.
+    assert_eq!(manifest(&routed)["parts"]["vaeTiny"], manifest(&bundle)["parts"]["vaeTiny"]);
+
+    // Latents of another autoencoder, another size, and holes are refused by name.
+    let other = chain.autoencoder("other", 2);
+    let fault = |name: &str, text: &str| error_line_of(&chain.train("base", name, text));
+    assert!(fault("a", &base(&cache, &other)).contains("source: its latents are those of another autoencoder"));
+    assert!(
+        fault("b", &base(&cache, &vae).replace("size = 32", "size = 64"))
+            .contains("source: its pictures have 32 pixels")
+    );
+    assert!(fault("c", &format!("task = 'inpaint'\n{}", base(&cache, &vae))).contains("task: "));
+    assert!(
+        fault("d", &base(&cache, &vae).replace("size = 32", "size = 20"))
+            .contains("stage[0]: 20 pixels are no multiple of 8")
+    );
+    assert!(fault("e", &format!("loss = {{ sigma = 'vlb' }}\n{}", base(&cache, &vae))).contains("loss.sigma: "));
+}
+
+/// The last line on stderr, which progress may precede.
+fn error_line_of(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(output));
+    stderr(output).lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_cache_that_was_killed_or_shared_out_is_the_same_to_the_byte() {
+    let chain = Chain(Scratch::new());
+    let vae = chain.autoencoder("vae", 1);
+    chain.cached(&vae, "whole", &["--count", "1300"]);
+    let whole = files(&chain.0.path("whole"), "");
+    assert_eq!(whole.len(), 4, "three files and their header");
+
+    for shard in ["0/2", "1/2"] {
+        chain.cached(&vae, "shared", &["--count", "1300", "--shard", shard]);
+    }
+    assert_eq!(files(&chain.0.path("shared"), ""), whole);
+
+    let mut child = chain.cache(&vae, "killed", &["--count", "1300"]).stderr(Stdio::null()).spawn().unwrap();
+    let (first, started) = (chain.0.path("killed").join("latents-00000.safetensors"), Instant::now());
+    while !first.is_file() {
+        assert!(started.elapsed() < Duration::from_secs(60), "no file was written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    chain.cached(&vae, "killed", &["--count", "1300"]);
+    let rest = |name: &str| !name.ends_with(".tmp");
+    let again: Vec<_> = files(&chain.0.path("killed"), "").into_iter().filter(|(name, _)| rest(name)).collect();
+    assert_eq!(again, whole.clone().into_iter().collect::<Vec<_>>());
+
+    // A larger one keeps what is there; a damaged file is made anew.
+    std::fs::write(&first, b"x").unwrap();
+    let output = chain.cached(&vae, "killed", &["--count", "1400", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (told["written"].as_u64(), told["files"].as_u64(), told["missing"].as_u64()),
+        (Some(2), Some(3), Some(0))
+    );
+
+    let other = chain.autoencoder("other", 2);
+    let refused = |vae: &Path, options: &[&str]| error_line_of(&chain.cache(vae, "killed", options).output().unwrap());
+    assert!(
+        refused(&other, &["--count", "1300"]).contains("autoencoder: the cache that is there was made with another")
+    );
+    assert!(refused(&vae, &["--count", "0"]).contains("count: "));
+    assert!(refused(&vae, &[]).contains("count: "));
+    let source = chain.0.path("killed");
+    std::fs::remove_file(source.join("latents-00001.safetensors")).unwrap();
+    let output = chain.train("base", "base", &base(&source, &vae));
+    assert!(error_line_of(&output).contains("latents-00001.safetensors: it is missing"), "{}", stderr(&output));
+}
