@@ -166,32 +166,51 @@ fn contract() -> String {
         let _ = writeln!(text, "  {}: {json},", range.name);
     }
     let _ = writeln!(text, "}} as const satisfies Record<string, OptionRange>;");
-    let solvers: Vec<String> = [
-        SolverKind::DpmSolver2M,
-        SolverKind::DpmSolver1,
-        SolverKind::Ddim,
-        SolverKind::Euler,
-        SolverKind::Lcm,
-        SolverKind::Dmd,
-    ]
-    .iter()
-    .map(|solver| to_string(solver).unwrap())
-    .collect();
+    let solvers: Vec<String> = SolverKind::ALL.iter().map(|solver| to_string(solver).unwrap()).collect();
     let _ =
         writeln!(text, "\nexport const SOLVERS = [{}] as const satisfies readonly SolverKind[];", solvers.join(", "));
     text
 }
 
-/// Set `WRITE_CONTRACT=1` to write the file.
-#[test]
-fn the_typescript_side_is_current() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("www/lib/contract.ts");
-    let current = contract();
+/// The tables of the package's README: codes, and what the numbers among the options may be.
+fn tables() -> [(&'static str, String); 2] {
+    let rows = BROWSER_CODES.iter().map(|(code, meaning)| format!("| `{code}` | {meaning} |\n"));
+    let codes = format!("| code | |\n|---|---|\n{}", rows.collect::<String>());
+    let rows = RANGES.iter().map(|r| format!("| `{}` | {} | {} … {} |\n", r.name, r.default, r.min, r.max));
+    let ranges = format!("| number | default | |\n|---|---|---|\n{}", rows.collect::<String>());
+    [("codes", codes), ("ranges", ranges)]
+}
+
+/// `text` with what stands between the markers of each table replaced by the table.
+fn with_tables(text: &str) -> String {
+    tables().iter().fold(text.to_owned(), |text, (name, table)| {
+        let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+        let (before, rest) = text.split_once(&open).unwrap();
+        let (_, after) = rest.split_once(&close).unwrap();
+        format!("{before}{open}\n{table}\n{close}{after}")
+    })
+}
+
+/// The file at `path` must be what `current` makes of it; `WRITE_CONTRACT=1` makes it so.
+fn is_current(path: &str, current: impl Fn(&str) -> String) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    let current = current(&found);
     if std::env::var_os("WRITE_CONTRACT").is_some() {
-        std::fs::write(&path, &current).unwrap();
+        std::fs::write(&file, current).unwrap();
+    } else {
+        assert!(found == current, "{path} is not what the Rust types say: run `make contract`");
     }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == current, "www/lib/contract.ts is not what the Rust types say: run `make contract`");
+}
+
+#[test]
+fn the_contract_in_typescript_is_current() {
+    is_current("www/lib/contract.ts", |_| contract());
+}
+
+#[test]
+fn the_tables_of_the_package_are_current() {
+    is_current("pkg/README.md", with_tables);
 }
 
 #[test]

@@ -206,3 +206,8 @@ pub enum SolverKind {
     #[serde(rename = "dmd")]
     Dmd,
 }
+
+impl SolverKind {
+    /// All of them, the default first.
+    pub const ALL: [Self; 6] = [Self::DpmSolver2M, Self::DpmSolver1, Self::Ddim, Self::Euler, Self::Lcm, Self::Dmd];
+}

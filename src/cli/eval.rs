@@ -12,6 +12,7 @@ use super::tensors::write_file;
 use crate::error::{Error, Result};
 use crate::eval::generation::{EvalOptions, EvalOutcome, EvalRow, HeldOut, report};
 use crate::model::ratios::Compression;
+use crate::pipeline::limits::STEPS;
 
 /// Pictures in a row of a sheet.
 const COLUMNS: usize = 4;
@@ -24,7 +25,7 @@ pub struct EvalArgs {
     /// Held-out prompts a row.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     prompts: u32,
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = STEPS.default as u32, value_parser = clap::value_parser!(u32).range(STEPS.min as i64..=STEPS.max as i64))]
     steps: u32,
     #[arg(long, default_value_t = 3.0)]
     guidance: f64,

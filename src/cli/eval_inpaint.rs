@@ -12,6 +12,7 @@ use super::tensors::write_file;
 use crate::error::{Error, Result};
 use crate::eval::inpainting::{InpaintEvalOptions, Mode, evaluate, report};
 use crate::model::ratios::Compression;
+use crate::pipeline::limits::STEPS;
 
 #[derive(Debug, Args)]
 pub struct EvalInpaintArgs {
@@ -27,7 +28,7 @@ pub struct EvalInpaintArgs {
     /// off (full compute), on (as shipped), or RING:REFRESH; `off` first, so that the others are compared with it.
     #[arg(long, value_delimiter = ',', default_value = "off,on")]
     modes: Vec<Mode>,
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = STEPS.default as u32, value_parser = clap::value_parser!(u32).range(STEPS.min as i64..=STEPS.max as i64))]
     steps: u32,
     #[arg(long, default_value_t = 3.0)]
     guidance: f64,

@@ -141,12 +141,15 @@ pub fn limits(bins: &[f64]) -> (f64, f64) {
     (bins.first().copied().unwrap_or(1.0), bins.last().copied().unwrap_or(1.0))
 }
 
+/// Share of the tokens that layers may be asked to skip, at most.
+pub const MAX_SHARE: f64 = 0.9;
+
 /// The learned table stretched to skip `share` of the tokens on average: `1 − a (1 − keep)`, within the bins, with the `a` whose
 /// binned mean comes nearest. What the model learned to compress more is compressed more; a table that never compresses is
 /// compressed evenly.
 fn rescale(routing: &Routing, preset: &Preset, share: f64) -> Result<Vec<Vec<f64>>> {
-    if !(0.0..=0.9).contains(&share) {
-        return Err(Error::input("compression", format!("{share} is not in 0 … 0.9")));
+    if !(0.0..=MAX_SHARE).contains(&share) {
+        return Err(Error::input("compression", format!("{share} is not in 0 … {MAX_SHARE}")));
     }
     let (_, lowest) = limits(&routing.bins);
     let skip: Vec<Vec<f64>> = if mean(&preset.keep) > 1.0 - 1e-6 {

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::bundle::config::SolverKind;
 use crate::error::{Error, Result};
+use crate::model::ratios::MAX_SHARE;
 
 /// Side of an image in pixels, at most.
 pub const MAX_SIDE: usize = 4096;
@@ -31,7 +32,8 @@ pub const STRENGTH: OptionRange = OptionRange { name: "strength", min: 0.0, max:
 /// Pixels over which an inpainting fades into its image.
 pub const FEATHER: OptionRange = OptionRange { name: "feather", min: 0.0, max: 4096.0, step: 1.0, default: 0.0 };
 /// Share of the tokens that layers skip, where `compression` is a number.
-pub const COMPRESSION: OptionRange = OptionRange { name: "compression", min: 0.0, max: 0.9, step: 0.05, default: 0.0 };
+pub const COMPRESSION: OptionRange =
+    OptionRange { name: "compression", min: 0.0, max: MAX_SHARE, step: 0.05, default: 0.0 };
 
 /// All of them.
 pub const RANGES: [OptionRange; 5] = [STEPS, GUIDANCE, STRENGTH, FEATHER, COMPRESSION];

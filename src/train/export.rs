@@ -14,7 +14,7 @@ use crate::convert::policy::{Policy, Scheme};
 use crate::convert::progress::Progress;
 use crate::convert::{self, ConvertOptions, SourceModel, checkpoint};
 use crate::error::{Error, Result};
-use crate::model::ratios::{Compression, KeepTable};
+use crate::model::ratios::{Compression, KeepTable, MAX_SHARE};
 
 /// The preset that a run's own ratios become.
 const LEARNED: &str = "learned";
@@ -102,7 +102,7 @@ fn routing(config: &TrainConfig, frame: &Frame, average: &Parameters) -> Result<
     };
     let share = 1.0 - KeepTable::new(&routing, &Compression::default(), 1)?.mean();
     for (name, stretch) in STRETCHED {
-        let share = (share * stretch).min(0.9);
+        let share = (share * stretch).min(MAX_SHARE);
         let keep = KeepTable::new(&routing, &Compression::Share(share), 1)?.table().to_vec();
         routing.presets.push(Preset { name: name.into(), keep, dense_steps: 0.0 });
     }

@@ -3,7 +3,8 @@
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
 import { DEFAULT_MODEL, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { busy, initial, reduce, type Action, type State } from './state.ts';
+import { busy, initial, LIMITS, reduce, type Action, type State } from './state.ts';
+import { find, limit } from './views/dom.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
 import { createNotices } from './views/notices.ts';
@@ -19,6 +20,8 @@ try {
 } catch (error) {
   refused = error;
 }
+
+for (const [id, limits] of Object.entries(LIMITS)) limit(find(id, HTMLInputElement), limits);
 
 let state = initial({
   prompt: page.scenes ? (EXAMPLES[0] ?? '') : '',

@@ -97,14 +97,17 @@ export type Action =
   | { readonly type: 'kept'; readonly kept: Kept | undefined }
   | { readonly type: 'heat' };
 
+/** What the controls offer: the options' ranges, or the part of them that is worth a slider. */
 export const LIMITS = {
-  steps: { min: RANGES.steps.min, max: 50 },
-  size: { min: 2, max: 60 },
-  strength: { min: 5, max: 100 * RANGES.strength.max },
-  feather: { min: RANGES.feather.min, max: 64 },
-  guidance: { min: 1, max: 10 },
+  steps: { ...RANGES.steps, max: 50 },
+  guidance: { ...RANGES.guidance, min: 1, max: 10, step: 0.5 },
+  /** In percent. */
+  strength: { min: 5, max: 100 * RANGES.strength.max, step: 5 },
+  feather: { ...RANGES.feather, max: 64 },
+  /** Width of the brush, in percent of the picture's longer side. */
+  size: { min: 2, max: 60, step: 1 },
   /** Fits a number exactly, and an input field. */
-  seed: { min: 0, max: 2 ** 32 - 1 },
+  seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
 } as const;
 
 /** After these the pipeline cannot be used again: the model has to be loaded anew. */

@@ -12,11 +12,12 @@ pub struct Template {
 }
 
 /// All there are.
-pub const TEMPLATES: [Template; 4] = [
+pub const TEMPLATES: [Template; 5] = [
     Template { name: "dense", text: include_str!("init/dense.toml"), kind: Kind::Base },
     Template { name: "diffcr-full", text: include_str!("init/diffcr-full.toml"), kind: Kind::Diffcr },
     Template { name: "diffcr-lora", text: include_str!("init/diffcr-lora.toml"), kind: Kind::Diffcr },
     Template { name: "inpaint", text: include_str!("init/inpaint.toml"), kind: Kind::Base },
+    Template { name: "vae", text: include_str!("init/vae.toml"), kind: Kind::Vae },
 ];
 
 #[cfg(test)]
@@ -33,9 +34,12 @@ mod tests {
             for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with(['#', '['])) {
                 assert!(line.contains(" # "), "{name}: {line:?} says nothing about itself");
             }
-            assert!(
-                text.starts_with(&format!("# diffcr train {}", if kind == Kind::Base { "base" } else { "diffcr" }))
-            );
+            let command = match kind {
+                Kind::Base => "base",
+                Kind::Diffcr => "diffcr",
+                Kind::Vae => "vae",
+            };
+            assert!(text.starts_with(&format!("# diffcr train {command} ")), "{name}");
         }
     }
 }

@@ -10,3 +10,16 @@ export function find<T extends Element>(id: string, type: { new (): T; readonly 
 export function say(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** What a number or a slider may be. */
+export interface Limits {
+  readonly min: number;
+  readonly max: number;
+  readonly step: number;
+}
+
+export function limit(input: HTMLInputElement, { min, max, step }: Limits): void {
+  input.min = String(min);
+  input.max = String(max);
+  input.step = String(step);
+}
