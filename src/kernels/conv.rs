@@ -6,6 +6,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 
+#[cfg(feature = "train")]
+use super::cpu;
 use super::upsample::upsample_nearest;
 #[cfg(feature = "webgpu")]
 use super::webgpu::{self, conv::TiledConv};
@@ -70,6 +72,14 @@ impl Conv {
         let y = match &self.weights {
             #[cfg(feature = "webgpu")]
             Weights::Tiled(conv) => return conv.forward(x, onto, rectify),
+            #[cfg(feature = "train")]
+            Weights::AsStored(AsStored { weight, bias }) if weight.val().is_autodiff() && cpu::is_fused(&x) => {
+                let y = cpu::convolution(x, weight.val(), self.window);
+                match bias {
+                    Some(bias) => y + bias.val().unsqueeze_dims(&[0, 2, 3]),
+                    None => y,
+                }
+            }
             Weights::AsStored(AsStored { weight, bias }) => {
                 let options = ConvOptions::new_with_padding([self.window.stride; 2], self.window.padding, [1, 1], 1);
                 conv2d(x, weight.val(), bias.as_ref().map(Param::val), options)

@@ -8,7 +8,7 @@ use super::autodiff::{Fused, FusedBackward};
 use super::{gelu, norm, softmax};
 
 /// The values of a contiguous f32 tensor.
-fn values(x: &FlexTensor) -> &[f32] {
+pub(super) fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice::<f32>().expect("a contiguous f32 tensor, as `is_fused` and `to_contiguous` made sure")
 }
 

@@ -5,6 +5,10 @@
 //! beside the layer that calls it, and a test between the two.
 
 mod autodiff;
+#[cfg(feature = "train")]
+mod conv;
+#[cfg(feature = "train")]
+mod conv_graph;
 mod denormals;
 mod exp;
 mod gelu;
@@ -18,6 +22,8 @@ use burn::tensor::{DType, Tensor};
 use crate::device::is_host;
 
 pub use autodiff::{gelu_tanh, modulated_norm, softmax};
+#[cfg(feature = "train")]
+pub use conv_graph::convolution;
 pub use denormals::flush_denormals;
 
 /// Whether `x` is in host memory, in a graph or not.
