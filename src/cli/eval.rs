@@ -6,13 +6,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
-use super::png;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::error::{Error, Result};
 use crate::eval::generation::{EvalOptions, EvalOutcome, EvalRow, HeldOut, report};
 use crate::model::ratios::Compression;
 use crate::pipeline::limits::STEPS;
+use crate::pipeline::png;
 
 /// Pictures in a row of a sheet.
 const COLUMNS: usize = 4;

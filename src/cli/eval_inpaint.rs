@@ -6,13 +6,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
-use super::png;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::error::{Error, Result};
 use crate::eval::inpainting::{InpaintEvalOptions, Mode, evaluate, report};
 use crate::model::ratios::Compression;
 use crate::pipeline::limits::STEPS;
+use crate::pipeline::png;
 
 #[derive(Debug, Args)]
 pub struct EvalInpaintArgs {

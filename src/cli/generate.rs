@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::device::DeviceArg;
 use super::help;
-use super::png;
 use super::shared::Shared;
 use super::tensors::{self, write_file};
 use crate::bundle::config::SolverKind;
@@ -18,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::options::Values;
+use crate::pipeline::png;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 
 #[derive(Debug, Args)]

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::generate::DrawingArgs;
 use super::help;
-use super::png;
 use super::shared::Shared;
 use super::tensors::{self, write_file};
 use crate::error::{Error, Result};
@@ -18,6 +17,7 @@ use crate::pipeline::limits::{FEATHER, STRENGTH};
 use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
 use crate::pipeline::picture::Picture;
+use crate::pipeline::png;
 use crate::pipeline::{EditOptions, Run};
 
 #[derive(Debug, Args)]

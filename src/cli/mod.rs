@@ -14,7 +14,6 @@ mod generate;
 mod help;
 mod inpaint;
 mod inspect;
-mod png;
 mod probe;
 #[cfg(feature = "train")]
 mod scenes;

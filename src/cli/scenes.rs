@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::png;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::data::random::Random;
 use crate::data::scenes::{describe, render};
 use crate::error::{Error, Result};
+use crate::pipeline::png;
 
 #[derive(Debug, Args)]
 pub struct ScenesArgs {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::png;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::data::random::Random;
@@ -13,6 +12,7 @@ use crate::data::stickers::art::INSTALLED;
 use crate::data::stickers::vocabulary::tokenizer;
 use crate::data::stickers::{Art, Pairs, concepts, describe, render};
 use crate::error::{Error, Result};
+use crate::pipeline::png;
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["sheet", "out", "tokenizer"])))]

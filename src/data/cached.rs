@@ -5,16 +5,16 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use half::f16;
-use safetensors::tensor::{Dtype, Metadata, TensorView, serialize};
+use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
 use super::epochs::Epochs;
 use super::random::Random;
-use super::{Batch, Source};
+use super::safetensors_file::read_header;
+use super::{Batch, Source, Split};
 use crate::error::{Error, Result};
 
 /// Its name in the folder.
@@ -175,19 +175,7 @@ impl Part {
             std::io::ErrorKind::NotFound => damaged("it is missing: `diffcr cache` makes it".into()),
             _ => Error::io(&path, e),
         })?;
-        let length = file.metadata().map_err(|e| Error::io(&path, e))?.len();
-        let mut word = [0; 8];
-        if length < 8 {
-            return Err(damaged("it is shorter than 8 bytes".into()));
-        }
-        file.read_exact(&mut word).map_err(|e| Error::io(&path, e))?;
-        let head = u64::from_le_bytes(word);
-        if head > length - 8 {
-            return Err(damaged(format!("its header claims {head} bytes")));
-        }
-        let mut bytes = vec![0; head as usize];
-        file.read_exact(&mut bytes).map_err(|e| Error::io(&path, e))?;
-        let metadata: Metadata = serde_json::from_slice(&bytes).map_err(|e| damaged(e.to_string()))?;
+        let (metadata, start) = read_header(&mut file, &path)?;
         let captions = metadata.metadata().as_ref().and_then(|m| m.get(CAPTIONS));
         let captions: Vec<String> = captions
             .and_then(|text| serde_json::from_str(text).ok())
@@ -195,15 +183,12 @@ impl Part {
         let place = |name: &str| {
             let info = metadata.info(name)?;
             let wanted = [captions.len(), header.channels, header.side, header.side];
-            (info.dtype == Dtype::F16 && info.shape == wanted).then_some(8 + head + info.data_offsets.0 as u64)
+            (info.dtype == Dtype::F16 && info.shape == wanted).then_some(start + info.data_offsets.0 as u64)
         };
         let mean = place("mean").ok_or_else(|| damaged("its latents are not those of cache.json".into()))?;
         let deviation = place("deviation");
         if captions.len() < header.pictures_of(index) {
             return Err(damaged(format!("it holds {} of {} pictures", captions.len(), header.pictures_of(index))));
-        }
-        if length < 8 + head + metadata.data_len() as u64 {
-            return Err(damaged("it ends too soon".into()));
         }
         Ok(Self { file, captions, mean, deviation, path })
     }
@@ -224,7 +209,7 @@ fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn read_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
-    file.read_exact(bytes)
+    std::io::Read::read_exact(&mut file, bytes)
 }
 
 /// The latents of a cache, every picture once an epoch, in an order that the seed decides.
@@ -240,11 +225,11 @@ pub struct CachedSource {
 impl CachedSource {
     /// # Errors
     /// `InvalidInput` where the folder has no cache; `Integrity` naming a file that is missing or damaged.
-    pub fn open(dir: &Path, seed: u64) -> Result<Self> {
+    pub fn open(dir: &Path, seed: u64, split: Split) -> Result<Self> {
         let header =
             Header::read(dir)?.ok_or_else(|| Error::input("source", format!("{} holds no {HEADER}", dir.display())))?;
         let parts = (0..header.files()).map(|i| Part::open(dir, &header, i)).collect::<Result<_>>()?;
-        let epochs = Epochs::new((0..header.count).collect(), seed);
+        let epochs = Epochs::new(split.of(header.count), seed);
         Ok(Self { header, parts, epochs, seed, next: 0 })
     }
 

@@ -14,7 +14,7 @@ use list::{Item, Place, fault, list};
 
 use super::decode::decode;
 use super::epochs::Epochs;
-use super::{Batch, Source, hole};
+use super::{Batch, Source, Split, hole};
 use crate::data::random::Random;
 use crate::error::{Error, Result};
 
@@ -41,7 +41,7 @@ impl FolderSource {
     ///
     /// # Errors
     /// `Io` or `InvalidInput` naming the file: no picture with a caption, or a list that is damaged.
-    pub fn open(dir: &Path, seed: u64) -> Result<Self> {
+    pub fn open(dir: &Path, seed: u64, split: Split) -> Result<Self> {
         let (items, skipped) = list(dir)?;
         let lines = skipped.lines();
         if items.is_empty() {
@@ -49,7 +49,8 @@ impl FolderSource {
             return Err(fault(dir, &format!("it has no PNG, JPEG or WebP with a caption{without}")));
         }
         lines.iter().for_each(|line| log::warn!("{}: left aside {line}", dir.display()));
-        let turns = items.iter().enumerate().flat_map(|(i, item)| std::iter::repeat_n(i, item.repeats)).collect();
+        let mine = split.of(items.len()).into_iter();
+        let turns = mine.flat_map(|i| std::iter::repeat_n(i, items[i].repeats)).collect();
         let epochs = Epochs::new(turns, seed);
         Ok(Self { items, seed, next: 0, epochs, skipped, cache: HashMap::new(), cached: 0, holes: false })
     }

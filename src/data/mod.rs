@@ -3,14 +3,17 @@
 mod cached;
 mod decode;
 mod epochs;
+mod flips;
 mod folder;
 mod hole;
 mod prefetch;
 pub mod random;
+pub mod safetensors_file;
 pub mod scenes;
 pub mod stickers;
 
 pub use cached::{CachedSource, Header, Latents, file_name, write};
+pub use flips::Flips;
 pub use folder::{FolderSource, Skipped};
 pub use hole::hole;
 pub use prefetch::Prefetch;
@@ -44,6 +47,33 @@ impl Batch {
         self.images.truncate(count * self.channels * plane);
         self.masks.truncate(count * plane);
         self.captions.truncate(count);
+    }
+}
+
+/// Which of a finite set's pictures a source has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// All but so many, at most half of them.
+    Training { held_out: usize },
+    /// Those.
+    HeldOut { held_out: usize },
+}
+
+impl Split {
+    /// All of them.
+    pub const ALL: Self = Self::Training { held_out: 0 };
+    /// Streams of [`Random`] that only this uses.
+    const ORDER: u64 = 1 << 61;
+
+    /// Of `count` pictures, the numbers of those that it has. Which are held out depends on `count` alone.
+    pub fn of(self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        Random::new(0, Self::ORDER).shuffle(&mut order);
+        let (Self::Training { held_out } | Self::HeldOut { held_out }) = self;
+        let rest = order.split_off(held_out.min(count / 2));
+        let mut kept = if matches!(self, Self::HeldOut { .. }) { order } else { rest };
+        kept.sort_unstable();
+        kept
     }
 }
 
@@ -132,6 +162,15 @@ impl Source for ScenesSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_out_is_not_trained_on() {
+        let (training, held_out) = (Split::Training { held_out: 3 }.of(10), Split::HeldOut { held_out: 3 }.of(10));
+        assert_eq!((training.len(), held_out.len()), (7, 3));
+        assert!(held_out.iter().all(|i| !training.contains(i)));
+        assert_eq!(Split::ALL.of(4), [0, 1, 2, 3]);
+        assert_eq!(Split::HeldOut { held_out: 100 }.of(10).len(), 5, "no more than half");
+    }
 
     #[test]
     fn a_batch_depends_on_seed_and_index_alone() {

@@ -6,6 +6,8 @@
 mod backend;
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
 mod browser;
+#[cfg(feature = "train")]
+pub mod memory;
 mod profile;
 #[cfg(feature = "webgpu")]
 mod webgpu;

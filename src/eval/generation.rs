@@ -16,6 +16,7 @@ use super::judge::{Verdict, judge};
 use crate::bundle::folder::load_folder;
 use crate::data::random::Random;
 use crate::data::scenes::{Request, Scene, describe, render};
+use crate::device::memory;
 use crate::error::{Error, Result};
 use crate::flops::ImageCost;
 use crate::model::ratios::Compression;
@@ -206,7 +207,7 @@ impl HeldOut {
         })?;
         drawn.sort_by_key(|(i, _)| *i);
         let drawn = drawn.into_iter().map(|(_, drawn)| drawn).collect();
-        let cost = Cost { peak_mib: peak_mib(), ..cost };
+        let cost = Cost { peak_mib: memory::peak_mib(), ..cost };
         self.outcome(name, compression.label(), drawn, Some(cost))
     }
 
@@ -305,13 +306,6 @@ impl Artist {
 fn reset_peak() {
     // Where it is refused, the peak is of the whole process: too large, never too small.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// The process's largest resident size, where the system tells.
-fn peak_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub mod mask_aware;
 pub mod options;
 pub mod paste;
 pub mod picture;
+#[cfg(feature = "cli")]
+pub mod png;
 pub mod probe;
 pub mod record;
 pub mod resample;

@@ -14,6 +14,7 @@ use super::crops::Crops;
 use super::denoiser::value;
 use super::objective::{Exported, Moment, Objective};
 use super::parameters::{Leaves, Parameters};
+use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers};
 use super::{export, init, source};
@@ -31,8 +32,7 @@ use crate::sampler::noise::gaussian;
 const INIT: u64 = 1;
 const NOISE: u64 = 1 << 48;
 const NOISE_OF_STEP: u64 = 1 << 16;
-/// Pictures that are held out of the training, and those that are rebuilt at once.
-const HELD_OUT: usize = 32;
+/// Pictures that are rebuilt at once.
 const TOGETHER: usize = 4;
 const PREFIX: &str = "vae_tiny";
 
@@ -180,15 +180,15 @@ impl Objective for Autoencoder<'_> {
             let loss = (pixels + slopes * a.edges + moments(&latents) * a.moments) * share;
             let found = value(&loss);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients)?, loss: found })
+            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients)?, loss: found, region_losses: vec![] })
         })
     }
 
-    fn validate(&self, workers: &Workers, average: &Parameters) -> Result<Option<String>> {
+    fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
         let Some(mut pictures) = source::held_out(self.config)? else { return Ok(None) };
-        let pictures = pictures.batch(HELD_OUT, self.size)?;
-        let found = self.psnr(workers, average, &pictures)?;
-        Ok(Some(format!("{HELD_OUT} pictures that are not trained on come back at {found:.2} dB")))
+        let pictures = pictures.batch(self.config.progress.held_out, self.size)?;
+        let [current, average] = [trained, average].map(|values| self.psnr(workers, values, &pictures));
+        Ok(Some(Worth { current: current?, average: average?, unit: "dB".into() }))
     }
 
     /// A folder as diffusers writes an `AutoencoderTiny`; `patch_size`, and widths that differ, are ours.

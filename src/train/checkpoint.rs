@@ -1,10 +1,12 @@
 //! A run on disk, whole in one file: parameters, their average and the optimizer's moments by name, and the run's state in the
-//! header. The file takes its name when it is complete, so a crash leaves the one before.
+//! header. It is written and read a tensor at a time, and takes its name when it is complete, so a crash leaves the one before.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 
-use safetensors::SafeTensors;
+use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,10 +16,13 @@ use super::exact;
 use super::export;
 use super::optimizer::AdamW;
 use super::parameters::Parameters;
+use crate::data::safetensors_file::read_header;
 use crate::error::{Error, Result};
 
 /// Its name in the folder of the run.
 pub const FILE: &str = "checkpoint.safetensors";
+/// What the names of those begin with that stay beside it.
+const KEPT: &str = "checkpoint-";
 const STATE: &str = "state";
 const KINDS: [&str; 4] = ["value", "average", "first", "second"];
 
@@ -41,6 +46,9 @@ pub struct State {
     /// Smoothed loss; not a number before the first step.
     #[serde(with = "exact")]
     pub loss: f64,
+    /// The same of each region of the timesteps.
+    #[serde(with = "exact::list", default)]
+    pub region_losses: Vec<f64>,
 }
 
 /// The tensors of a run.
@@ -66,11 +74,13 @@ pub fn fingerprint(config: &TrainConfig) -> Result<String> {
     Ok(value.to_string())
 }
 
-/// Writes the checkpoint of `dir`.
+/// Writes the checkpoint of `dir`; where more than one is to be kept, it also stays as `checkpoint-STEP.safetensors`, and the oldest
+/// beyond `keep` go.
 ///
 /// # Errors
 /// `Io` naming the file.
-pub fn save(dir: &Path, tensors: &RunTensors, state: &State) -> Result<()> {
+pub fn save(dir: &Path, tensors: &RunTensors, state: &State, keep: usize) -> Result<()> {
+    let step = state.step;
     let state = serde_json::to_string(state).map_err(|e| Error::internal(e.to_string()))?;
     let sources = [tensors.values.values(), tensors.average.values(), &tensors.adam.first, &tensors.adam.second];
     let named = KINDS.iter().zip(sources).flat_map(|(kind, all)| {
@@ -79,7 +89,24 @@ pub fn save(dir: &Path, tensors: &RunTensors, state: &State) -> Result<()> {
             Some((format!("{kind}.{}", v.name), v.shape.to_vec(), values))
         })
     });
-    export::write(&dir.join(FILE), named, Some(HashMap::from([(STATE.to_owned(), state)])))
+    let path = dir.join(FILE);
+    export::write(&path, named, Some(HashMap::from([(STATE.to_owned(), state)])))?;
+    if keep < 2 {
+        return Ok(());
+    }
+    let kept = dir.join(format!("{KEPT}{step:08}.safetensors"));
+    if !kept.exists() {
+        // The next checkpoint takes the place of this one's name, not of its bytes.
+        std::fs::hard_link(&path, &kept)
+            .or_else(|_| std::fs::copy(&path, &kept).map(drop))
+            .map_err(|e| Error::io(&kept, e))?;
+    }
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io(dir, e))?;
+    let is_kept = |p: &PathBuf| p.file_name().is_some_and(|name| name.to_string_lossy().starts_with(KEPT));
+    let mut all: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(is_kept).collect();
+    all.sort();
+    let old = all.len().saturating_sub(keep);
+    all.iter().take(old).try_for_each(|path| std::fs::remove_file(path).map_err(|e| Error::io(path, e)))
 }
 
 /// Reads the checkpoint of `dir` for a run with parameters like `like`.
@@ -88,9 +115,10 @@ pub fn save(dir: &Path, tensors: &RunTensors, state: &State) -> Result<()> {
 /// `Integrity` naming the file where it is damaged; `InvalidInput` on `resume` where it belongs to a run with other settings.
 pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunTensors, State)> {
     let path = dir.join(FILE);
-    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    let io = |e: std::io::Error| Error::io(&path, e);
+    let mut file = File::open(&path).map_err(io)?;
     let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let (header, start) = read_header(&mut file, &path)?;
     let state =
         header.metadata().as_ref().and_then(|m| m.get(STATE)).ok_or_else(|| damaged("it has no state".into()))?;
     let state: State = serde_json::from_str(state).map_err(|e| damaged(e.to_string()))?;
@@ -98,17 +126,18 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunT
     if let Some(field) = first_difference(&parse(&state.config)?, &parse(&fingerprint(config)?)?) {
         return Err(Error::input("resume", format!("{} was made with another `{field}`", path.display())));
     }
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(e.to_string()))?;
-    let read = |kind: &str| {
+    let mut read = |kind: &str| {
         let mut tensors = BTreeMap::new();
         for view in like.views() {
             let name = format!("{kind}.{}", view.name);
-            let tensor = file.tensor(&name).map_err(|e| damaged(format!("{name}: {e}")))?;
-            if tensor.shape() != view.shape || tensor.dtype() != safetensors::Dtype::F32 {
-                return Err(damaged(format!("{name}: {:?} {:?}", tensor.dtype(), tensor.shape())));
+            let info = header.info(&name).ok_or_else(|| damaged(format!("{name} is missing")))?;
+            if info.shape != view.shape || info.dtype != Dtype::F32 {
+                return Err(damaged(format!("{name}: {:?} {:?}", info.dtype, info.shape)));
             }
-            let words = tensor.data().chunks_exact(4).map(|w| f32::from_le_bytes([w[0], w[1], w[2], w[3]]));
-            tensors.insert(view.name.to_owned(), (view.shape.to_vec(), words.collect::<Vec<f32>>()));
+            let mut values = vec![0f32; view.values.len()];
+            file.seek(SeekFrom::Start(start + info.data_offsets.0 as u64)).map_err(io)?;
+            file.read_exact(bytemuck::cast_slice_mut(&mut values)).map_err(io)?;
+            tensors.insert(view.name.to_owned(), (view.shape.to_vec(), values));
         }
         Parameters::new(tensors)
     };

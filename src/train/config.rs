@@ -74,6 +74,9 @@ pub struct TrainConfig {
     /// `scenes`, `stickers`, or a folder of captioned pictures.
     #[serde(default = "scenes")]
     pub source: String,
+    /// Mirrors every other picture left to right; captions stay as they are, so it is for sources that do not say left and right.
+    #[serde(default)]
+    pub flip: bool,
     /// `[[stage]]` tables, one after the other; each starts from the average of the one before.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
@@ -217,8 +220,15 @@ pub struct QuantizeConfig {
 pub struct ProgressConfig {
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
+    /// Checkpoints that stay: beyond 1, the newest of them under the names of their steps, too.
+    pub keep: usize,
     /// Steps between two lines.
     pub log_every: u64,
+    /// Pictures that are never trained on and measured at every checkpoint, with noise that stays the same. From a folder or a cache
+    /// they are taken away; a drawn source draws others.
+    pub held_out: usize,
+    /// Prompts that are drawn at every checkpoint with the average of the weights: `samples-STEP.png`.
+    pub prompts: Vec<String>,
 }
 
 macro_rules! defaults {
@@ -280,7 +290,7 @@ impl Default for RoutingConfig {
 
 impl Default for ProgressConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 200, log_every: 20 }
+        Self { checkpoint_every: 200, keep: 1, log_every: 20, held_out: 0, prompts: vec![] }
     }
 }
 

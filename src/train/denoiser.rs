@@ -3,17 +3,18 @@
 use burn::tensor::Tensor;
 
 use super::config::{Kind, Sigma, TrainConfig};
-use super::controller::target_at;
-use super::export;
+use super::controller::{Controller, target_at};
 use super::latents::Latents;
 use super::net::{Frame, Goal, Net, RATIO};
 use super::noise::{Caption, MicroBatch, timesteps};
 use super::objective::{Exported, Moment, Objective};
 use super::origin::{Origin, mean};
 use super::parameters::Parameters;
+use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers};
 use super::vlb::Bound;
+use super::{export, samples, source};
 use crate::convert::progress::Progress;
 use crate::data::random::Random;
 use crate::data::{Batch, Source};
@@ -27,6 +28,8 @@ use crate::sampler::schedule::Schedule;
 const CHOICES: u64 = 1 << 32;
 const NOISE: u64 = 1 << 48;
 const NOISE_OF_STEP: u64 = 1 << 16;
+/// A step that no run reaches: held-out pictures have its choices and its noise.
+const HELD_OUT: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub struct Denoiser<'a> {
@@ -37,6 +40,8 @@ pub struct Denoiser<'a> {
     tokenizer_bytes: Vec<u8>,
     schedule: Schedule,
     bound: Option<Bound>,
+    /// The present one.
+    stage: Stage,
 }
 
 impl<'a> Denoiser<'a> {
@@ -50,7 +55,29 @@ impl<'a> Denoiser<'a> {
         let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
         let schedule = Schedule::new(&frame.parts.scheduler)?;
         let bound = (config.loss.sigma == Sigma::Vlb).then(|| Bound::new(&schedule));
-        Ok((Self { config, kind, frame, tokenizer, tokenizer_bytes, schedule, bound }, trained))
+        let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stage", "there is none"))?;
+        Ok((Self { config, kind, frame, tokenizer, tokenizer_bytes, schedule, bound, stage }, trained))
+    }
+
+    /// A loss as that of its region alone: every region has as many pictures of a step.
+    fn of_region(&self, region: usize, loss: f64) -> Vec<f64> {
+        let regions = self.frame.routing.as_ref().map_or(0, |r| r.regions);
+        (0..regions).map(|r| if r == region { loss * regions as f64 } else { 0.0 }).collect()
+    }
+
+    /// The denoising loss of `trained` over some micro-batches, without a graph.
+    fn loss(&self, workers: &Workers, trained: &Parameters, batches: &[MicroBatch]) -> Result<f64> {
+        let rounded = self.frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
+        let trained = rounded.as_ref().unwrap_or(trained);
+        let total = batches.iter().map(|b| b.timesteps.len()).sum();
+        let losses = workers.map(batches.len(), |i| {
+            let prediction = self.frame.parts.scheduler.prediction;
+            let noisy = batches[i].noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
+            let net = Net::new(&self.frame, trained, workers.plain())?;
+            let losses = net.losses(&batches[i], noisy, &self.frame, Goal { total, target: 1.0, bound: None })?;
+            Ok(value(&losses.denoise))
+        })?;
+        Ok(losses.iter().sum())
     }
 
     /// A batch as micro-batches of one region each.
@@ -109,6 +136,7 @@ impl Objective for Denoiser<'_> {
     fn enter(&mut self, stage: &Stage) {
         self.frame.parts.transformer.sample_size = stage.size / self.frame.encoding.scale();
         self.frame.parts.transformer.interpolation_scale = stage.scale;
+        self.stage = *stage;
     }
 
     fn prepare(&self, source: Box<dyn Source>) -> Result<Box<dyn Source>> {
@@ -137,7 +165,8 @@ impl Objective for Denoiser<'_> {
             let others = [losses.vlb, losses.ratio.map(|ratio| ratio * lambda)];
             let loss = others.into_iter().flatten().fold(losses.denoise, |sum, other| sum + other);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(net.leaves(), &gradients)?, loss: denoise })
+            let gradient = trained.gradient(net.leaves(), &gradients)?;
+            Ok(Outcome { gradient, loss: denoise, region_losses: self.of_region(batches[i].region, denoise) })
         })
     }
 
@@ -165,6 +194,28 @@ impl Objective for Denoiser<'_> {
         Some(rows.map(|row| row.iter().map(|&v| f64::from(v)).collect()).collect())
     }
 
+    fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
+        let Some(pictures) = source::held_out(self.config)? else { return Ok(None) };
+        let stage = Stage { batch: self.config.progress.held_out, ..self.stage };
+        let batch = self.prepare(pictures)?.batch(stage.batch, stage.size)?;
+        let at = Moment { stage, step: HELD_OUT, done: 1.0, controller: Controller::new(1.0) };
+        let batches = self.split(batch, &at)?;
+        let [current, average] = [trained, average].map(|values| self.loss(workers, values, &batches));
+        Ok(Some(Worth { current: current?, average: average?, unit: "loss".into() }))
+    }
+
+    fn sample(&self, average: &Parameters, step: u64) -> Result<()> {
+        let prompts = &self.config.progress.prompts;
+        if prompts.is_empty() {
+            return Ok(());
+        }
+        let bundle = self.config.work.join("samples");
+        let config = TrainConfig { out: bundle.clone(), ..self.config.clone() };
+        let trained = export::Trained { frame: &self.frame, average, tokenizer: &self.tokenizer_bytes };
+        export::export(&config, self.kind, trained, &mut Unwatched)?;
+        samples::draw(&bundle, prompts, &self.config.work.join(format!("samples-{step:06}.png")))
+    }
+
     fn export(&self, average: &Parameters, progress: &mut dyn Progress) -> Result<Exported> {
         let trained = export::Trained { frame: &self.frame, average, tokenizer: &self.tokenizer_bytes };
         let manifest = export::export(self.config, self.kind, trained, progress)?;
@@ -173,8 +224,20 @@ impl Objective for Denoiser<'_> {
     }
 }
 
-/// The one value of a tensor.
+/// Nobody watches an export in the midst of a run.
+struct Unwatched;
+
+impl Progress for Unwatched {
+    fn update(&mut self, _: u64, _: u64) {}
+
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// The one value of a tensor, of a graph or not.
 pub(super) fn value(t: &Tensor<1>) -> f64 {
-    let values = t.clone().inner().into_data().try_to_vec::<f32>().unwrap_or_default();
+    let values = if t.is_autodiff() { t.clone().inner() } else { t.clone() };
+    let values = values.into_data().try_to_vec::<f32>().unwrap_or_default();
     values.first().copied().map_or(f64::NAN, f64::from)
 }

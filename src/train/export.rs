@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 use super::config::{Kind, TrainConfig};
 use super::lora;
@@ -114,7 +114,7 @@ fn rounded(value: f32) -> f64 {
     (f64::from(value) * 1e4).round() / 1e4
 }
 
-/// Writes f32 tensors, and `metadata`, under a temporary name, then gives the file its own.
+/// Writes f32 tensors, and `metadata`, one after the other under a temporary name, then gives the file its own.
 ///
 /// # Errors
 /// `Io` naming the file.
@@ -128,8 +128,10 @@ pub fn write<'a>(
         TensorView::new(Dtype::F32, shape, bytes).map(|view| (name, view))
     };
     let views = tensors.map(view).collect::<Result<Vec<_>, _>>().map_err(|e| Error::internal(e.to_string()))?;
-    let bytes = serialize(views, metadata).map_err(|e| Error::internal(e.to_string()))?;
-    replace(path, &bytes)
+    put(path, |temporary| {
+        serialize_to_file(views, metadata, temporary).map_err(std::io::Error::other)?;
+        std::fs::File::open(temporary)?.sync_all()
+    })
 }
 
 /// Writes a file under a temporary name, then gives it its own.
@@ -137,16 +139,19 @@ pub fn write<'a>(
 /// # Errors
 /// `Io` naming the file.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    put(path, |temporary| {
+        let mut file = std::fs::File::create(temporary)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()
+    })
+}
+
+/// Has a file written under a temporary name beside `path`, then gives it that name.
+fn put(path: &Path, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
     let temporary = path.with_file_name(name);
-    let write = || {
-        let mut file = std::fs::File::create(&temporary)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(|e| {
+    write(&temporary).and_then(|()| std::fs::rename(&temporary, path)).map_err(|e| {
         let _ = std::fs::remove_file(&temporary); // what went wrong first is what is told
         Error::io(path, e)
     })

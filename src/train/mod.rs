@@ -9,7 +9,7 @@
 //!   │        │                              └─ autoencoder ── crops
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
-//!   │        └─ checkpoint, progress, plot (what is left behind)
+//!   │        └─ checkpoint, progress, plot, samples (what is left behind)
 //!   └─ origin, init, encoding (what it starts from) ─── export (the bundle it ends in)
 //! cache (latents for many runs)
 //! ```
@@ -40,6 +40,7 @@ pub mod progress;
 pub mod reach;
 pub mod rounding;
 pub mod run;
+pub mod samples;
 pub mod soft_ratio;
 pub mod source;
 pub mod stage;

@@ -2,6 +2,7 @@
 
 use super::controller::Controller;
 use super::parameters::Parameters;
+use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers};
 use crate::convert::progress::Progress;
@@ -65,12 +66,21 @@ pub trait Objective {
         None
     }
 
-    /// What the present average is worth on pictures that are not trained on, in a line for people.
+    /// What the weights and their average are worth on pictures that are not trained on; none without such pictures. Nothing of
+    /// the run depends on it.
     ///
     /// # Errors
     /// What goes wrong in the graph.
-    fn validate(&self, _: &Workers, _average: &Parameters) -> Result<Option<String>> {
+    fn validate(&self, _: &Workers, _trained: &Parameters, _average: &Parameters) -> Result<Option<Worth>> {
         Ok(None)
+    }
+
+    /// Draws what `config.progress.prompts` asks for with the average, and leaves a sheet beside the checkpoint of `step`.
+    ///
+    /// # Errors
+    /// `Io` naming a file, and the pipeline's.
+    fn sample(&self, _average: &Parameters, _step: u64) -> Result<()> {
+        Ok(())
     }
 
     /// Writes what `config.out` names.

@@ -12,13 +12,13 @@ use super::net::RATIO;
 use super::objective::{Exported, Moment, Objective};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{groups, matrices, mean};
-use super::progress::{Log, LogRow};
+use super::progress::{Event, Log, Metrics};
 use super::stage::Stage;
 use super::step::Workers;
 use super::{ema, reach, source};
 use crate::convert::progress::Progress;
 use crate::data::{Batch, Prefetch};
-use crate::device;
+use crate::device::{self, memory};
 use crate::error::{Error, Result};
 
 /// Batches that wait for the loop.
@@ -59,6 +59,28 @@ struct Run<'a> {
     log: Log,
 }
 
+/// What a step was.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    rate: f64,
+    /// Before it was clipped.
+    gradient_norm: f64,
+}
+
+/// What went by since the last line.
+struct Since {
+    start: Instant,
+    images: u64,
+    /// Seconds that were spent waiting for pictures.
+    waited: f64,
+}
+
+impl Since {
+    fn now() -> Self {
+        Self { start: Instant::now(), images: 0, waited: 0.0 }
+    }
+}
+
 /// Where a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
@@ -87,7 +109,6 @@ pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Mon
     if let Some(last) = run.stages.get(run.state.stage).or(run.stages.last()).copied() {
         run.objective.enter(&last);
     }
-    run.validate(monitor)?;
     let average = &run.tensors.average;
     Ok(Summary {
         exported: run.objective.export(average, monitor)?,
@@ -139,6 +160,7 @@ impl<'a> Run<'a> {
                     updates: 0,
                     controller: Controller::new(config.routing.lambda),
                     loss: f64::NAN,
+                    region_losses: vec![],
                 };
                 (RunTensors { average: trained.clone(), values: trained.clone(), adam }, state)
             }
@@ -163,7 +185,7 @@ impl<'a> Run<'a> {
         let mut pictures = self.objective.prepare(source::of_stage(self.config, self.state.stage, &stage)?)?;
         pictures.seek(self.state.stage_step);
         let mut data = Prefetch::new(pictures, stage.batch, stage.size, AHEAD);
-        let (mut since, mut images) = (Instant::now(), 0u64);
+        let mut since = Since::now();
         while self.state.stage_step < stage.steps {
             if monitor.cancelled() {
                 self.save()?;
@@ -172,24 +194,25 @@ impl<'a> Run<'a> {
                 return Err(Error::Cancelled);
             }
             let started = Instant::now();
-            let rate = self.step(&stage, data.next_batch()?, total)?;
-            images += stage.batch as u64;
+            let batch = data.next_batch()?;
+            since.waited += started.elapsed().as_secs_f64();
+            let done = self.step(&stage, batch, total)?;
+            since.images += stage.batch as u64;
             self.state.seconds += started.elapsed().as_secs_f64();
             if self.state.step.is_multiple_of(self.config.progress.log_every) || self.state.step == total {
-                let row = self.row(&stage, rate, images as f64 / since.elapsed().as_secs_f64().max(1e-9), total);
-                let left = self.images_left() / row.images_per_second.max(1e-9);
-                monitor.line(&row.line(total, self.config.is_routed(self.kind), left));
-                self.log.add(row);
-                (since, images) = (Instant::now(), 0);
+                let metrics = self.metrics(&stage, done, &since, total);
+                let left = self.images_left() / metrics.images_per_second.max(1e-9);
+                monitor.line(&metrics.line(total, self.config.is_routed(self.kind), left));
+                self.log.add(Event::Train(metrics))?;
+                since = Since::now();
             }
             if self.state.stage_step == stage.steps {
                 self.next_stage();
             }
             if self.state.step.is_multiple_of(self.config.progress.checkpoint_every) || self.state.stage_step == 0 {
+                self.validate(monitor)?;
                 self.save()?;
-                if self.state.stage_step != 0 {
-                    self.validate(monitor)?;
-                }
+                self.objective.sample(&self.tensors.average, self.state.step)?;
             }
             if self.state.stage_step == 0 {
                 break;
@@ -198,8 +221,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// One step; returns its learning rate.
-    fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<f64> {
+    fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<Done> {
         let config = self.config;
         let at = Moment {
             stage: *stage,
@@ -229,12 +251,15 @@ impl<'a> Run<'a> {
         self.state.updates = adam.count;
         self.state.step += 1;
         self.state.images += stage.batch as u64;
-        let smooth = if self.state.loss.is_nan() { outcome.loss } else { self.state.loss };
-        self.state.loss = smooth + NEWEST * (outcome.loss - smooth);
+        let smooth = |old: f64, new: f64| if old.is_nan() { new } else { old + NEWEST * (new - old) };
+        self.state.loss = smooth(self.state.loss, outcome.loss);
+        self.state.region_losses.resize(outcome.region_losses.len(), f64::NAN);
+        let regions = self.state.region_losses.iter_mut().zip(&outcome.region_losses);
+        regions.for_each(|(old, new)| *old = smooth(*old, *new));
         if values.get(RATIO).is_some() {
             self.state.controller.update(self.objective.mean_keep(values), self.objective.target(at.done));
         }
-        Ok(stage.rate * shape)
+        Ok(Done { rate: stage.rate * shape, gradient_norm: norm })
     }
 
     /// The next stage starts from the average, with an optimizer that remembers nothing.
@@ -248,18 +273,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn row(&self, stage: &Stage, rate: f64, images_per_second: f64, total: u64) -> LogRow {
-        LogRow {
+    fn metrics(&self, stage: &Stage, done: Done, since: &Since, total: u64) -> Metrics {
+        let elapsed = since.start.elapsed().as_secs_f64().max(1e-9);
+        Metrics {
             step: self.state.step,
             stage: self.state.stage,
             size: stage.size,
             images: self.state.images,
             loss: self.state.loss,
+            region_losses: self.state.region_losses.clone(),
             mean_keep: self.objective.mean_keep(&self.tensors.values),
             target: self.objective.target(self.state.step as f64 / total as f64),
             lambda: self.state.controller.lambda,
-            rate,
-            images_per_second,
+            rate: done.rate,
+            gradient_norm: done.gradient_norm,
+            images_per_second: since.images as f64 / elapsed,
+            data_wait: since.waited / elapsed,
+            peak_mib: memory::peak_mib(),
             seconds: self.state.seconds,
         }
     }
@@ -280,15 +310,17 @@ impl<'a> Run<'a> {
         reach::warning(self.config, stages, self.state.stage_step, mean(ratios.values))
     }
 
-    fn validate(&self, monitor: &mut dyn Monitor) -> Result<()> {
-        if let Some(line) = self.objective.validate(&self.workers, &self.tensors.average)? {
-            monitor.line(&line);
+    fn validate(&mut self, monitor: &mut dyn Monitor) -> Result<()> {
+        let RunTensors { values, average, .. } = &self.tensors;
+        if let Some(worth) = self.objective.validate(&self.workers, values, average)? {
+            monitor.line(&worth.line());
+            self.log.add(Event::HeldOut { step: self.state.step, worth })?;
         }
         Ok(())
     }
 
     fn save(&self) -> Result<()> {
         self.log.write(self.objective.keep_table(&self.tensors.values).as_deref())?;
-        checkpoint::save(&self.config.work, &self.tensors, &self.state)
+        checkpoint::save(&self.config.work, &self.tensors, &self.state, self.config.progress.keep)
     }
 }

@@ -7,7 +7,7 @@ use super::stage::Stage;
 use crate::data::random::Random;
 use crate::data::stickers::Art;
 use crate::data::stickers::art::INSTALLED;
-use crate::data::{CachedSource, FolderSource, Header, ScenesSource, Source, StickersSource};
+use crate::data::{CachedSource, Flips, FolderSource, Header, ScenesSource, Source, Split, StickersSource};
 use crate::error::{Error, Result};
 
 /// The number that stands for pictures which no stage trains on.
@@ -18,23 +18,31 @@ const HELD_OUT: u64 = 1 << 20;
 /// # Errors
 /// Those of the source.
 pub fn of_stage(config: &TrainConfig, index: usize, stage: &Stage) -> Result<Box<dyn Source>> {
-    drawn(config, index as u64 + 2, stage.plain, stage.pairs)
+    let shares = Shares { plain: stage.plain, pairs: stage.pairs, holes: config.task == Task::Inpaint };
+    let seed = seed(config, index as u64 + 2);
+    let pictures = kind(&config.source, seed, shares, Split::Training { held_out: config.progress.held_out })?;
+    match (config.flip, pictures.autoencoder()) {
+        (false, _) => Ok(pictures),
+        (true, None) => Ok(Box::new(Flips::new(pictures, seed))),
+        (true, Some(_)) => Err(Error::input("flip", "latents of a cache cannot be mirrored")),
+    }
 }
 
-/// Drawn pictures that no stage trains on; none from a folder.
+/// Pictures that no stage trains on; none where the run asks for none.
 ///
 /// # Errors
 /// Those of the source.
 pub fn held_out(config: &TrainConfig) -> Result<Option<Box<dyn Source>>> {
-    if !["scenes", "stickers"].contains(&config.source.as_str()) {
+    let held_out = config.progress.held_out;
+    if held_out == 0 {
         return Ok(None);
     }
-    drawn(config, HELD_OUT, 0.0, 0.0).map(Some)
+    let shares = Shares { plain: 0.0, pairs: 0.0, holes: config.task == Task::Inpaint };
+    kind(&config.source, seed(config, HELD_OUT), shares, Split::HeldOut { held_out }).map(Some)
 }
 
-fn drawn(config: &TrainConfig, stream: u64, plain: f64, pairs: f64) -> Result<Box<dyn Source>> {
-    let seed = Random::new(config.seed, stream).below(1 << 32) as u64;
-    kind(&config.source, seed, Shares { plain, pairs, holes: config.task == Task::Inpaint })
+fn seed(config: &TrainConfig, stream: u64) -> u64 {
+    Random::new(config.seed, stream).below(1 << 32) as u64
 }
 
 /// A source by its name, without plain shares and holes: `scenes`, `stickers`, a folder of pictures, or a cache.
@@ -42,7 +50,7 @@ fn drawn(config: &TrainConfig, stream: u64, plain: f64, pairs: f64) -> Result<Bo
 /// # Errors
 /// Those of the source.
 pub fn open(name: &str, seed: u64) -> Result<Box<dyn Source>> {
-    kind(name, seed, Shares { plain: 0.0, pairs: 0.0, holes: false })
+    kind(name, seed, Shares { plain: 0.0, pairs: 0.0, holes: false }, Split::ALL)
 }
 
 /// What a run asks of its source.
@@ -52,7 +60,7 @@ struct Shares {
     holes: bool,
 }
 
-fn kind(name: &str, seed: u64, Shares { plain, pairs, holes }: Shares) -> Result<Box<dyn Source>> {
+fn kind(name: &str, seed: u64, Shares { plain, pairs, holes }: Shares, split: Split) -> Result<Box<dyn Source>> {
     Ok(match name {
         "scenes" => Box::new(ScenesSource::new(seed).with_plain(plain, pairs).with_holes(holes)),
         "stickers" => {
@@ -63,8 +71,8 @@ fn kind(name: &str, seed: u64, Shares { plain, pairs, holes }: Shares) -> Result
             if holes {
                 return Err(Error::input("task", "a cache of latents has no holes"));
             }
-            Box::new(CachedSource::open(Path::new(folder), seed)?)
+            Box::new(CachedSource::open(Path::new(folder), seed, split)?)
         }
-        folder => Box::new(FolderSource::open(Path::new(folder), seed)?.with_holes(holes)),
+        folder => Box::new(FolderSource::open(Path::new(folder), seed, split)?.with_holes(holes)),
     })
 }

@@ -19,6 +19,8 @@ pub struct Outcome {
     pub gradient: Vec<f32>,
     /// What is logged.
     pub loss: f64,
+    /// The same of each region of the timesteps; empty where there are none.
+    pub region_losses: Vec<f64>,
 }
 
 /// The cores, each with a pool of one thread: what a backend does in parallel then stays on the core that asked.
@@ -92,10 +94,12 @@ impl Workers {
         parameters: usize,
         part: impl Fn(usize) -> Result<Outcome> + Sync,
     ) -> Result<Outcome> {
-        let mut sum = Outcome { gradient: vec![0.0; parameters], loss: 0.0 };
+        let mut sum = Outcome { gradient: vec![0.0; parameters], loss: 0.0, region_losses: vec![] };
         for outcome in self.map(count, part)? {
             sum.gradient.iter_mut().zip(&outcome.gradient).for_each(|(a, b)| *a += b);
             sum.loss += outcome.loss;
+            sum.region_losses.resize(outcome.region_losses.len(), 0.0);
+            sum.region_losses.iter_mut().zip(&outcome.region_losses).for_each(|(a, b)| *a += b);
         }
         Ok(sum)
     }

@@ -25,12 +25,12 @@ impl Chain {
     fn autoencoder(&self, name: &str, seed: u64) -> PathBuf {
         let text = format!(
             "stage = [{{ size = 32, batch = 4, steps = 4, lr = {} }}]\n[autoencoder]\nlatentChannels = 4\npatch = 2\nwidths = [8, 12]\n\
-             encoderBlocks = [1, 1]\ndecoderBlocks = [1, 1]\ncrop = 16\n[optimizer]\nwarmup = 1\n[progress]\ncheckpointEvery = 2\n",
+             encoderBlocks = [1, 1]\ndecoderBlocks = [1, 1]\ncrop = 16\n[optimizer]\nwarmup = 1\n[progress]\ncheckpointEvery = 2\nheldOut = 4\n",
             1e-3 * seed as f64
         );
         let output = self.train("vae", name, &text);
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(stderr(&output).contains("pictures that are not trained on come back at"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("held-out pictures: "), "{}", stderr(&output));
         self.0.path(name)
     }
 
@@ -103,6 +103,7 @@ fn from_pictures_to_a_routed_model_behind_its_own_autoencoder() {
         fault("d", &base(&cache, &vae).replace("size = 32", "size = 20"))
             .contains("stage[0]: 20 pixels are no multiple of 8")
     );
+    assert!(fault("f", &format!("flip = true\n{}", base(&cache, &vae))).contains("flip: "));
     assert!(fault("e", &format!("loss = {{ sigma = 'vlb' }}\n{}", base(&cache, &vae))).contains("loss.sigma: "));
 }
 

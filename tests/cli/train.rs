@@ -87,11 +87,11 @@ fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
         assert_eq!(files(&a, part), files(&b, part), "every byte of the weights");
     }
     let rows = |name: &str| {
-        let log = std::fs::read_to_string(scratch.path(name).join("log.csv")).unwrap();
-        log.lines().map(|l| l.split(',').take(9).collect::<Vec<_>>().join(",")).collect::<Vec<_>>()
+        let log = std::fs::read_to_string(scratch.path(name).join("metrics.jsonl")).unwrap();
+        log.lines().map(|l| l.split(",\"imagesPerSecond\"").next().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(rows("whole-work"), rows("parts-work"), "but for the times");
-    assert!(rows("whole-work").len() == 61 && scratch.path("parts-work").join("loss.svg").is_file());
+    assert!(rows("whole-work").len() == 60 && scratch.path("parts-work").join("loss.svg").is_file());
     drawn(&b, &scratch.path("x.png"), "off");
     assert_eq!(manifest(&b)["parts"]["transformer"]["sampleSize"], 32);
 
@@ -100,6 +100,40 @@ fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
     std::fs::remove_dir_all(&b).unwrap();
     trained("base", &parts, &["--export"]);
     assert_eq!(files(&b, ""), before);
+}
+
+#[test]
+fn whoever_watches_a_run_leaves_it_as_it_is() {
+    let scratch = Scratch::new();
+    trained("base", &base(&scratch, "alone", 6, 0), &[]);
+    let watched = base(&scratch, "watched", 6, 0);
+    let text = std::fs::read_to_string(&watched).unwrap()
+        + "keep = 2\nheldOut = 8\nprompts = ['a red circle', 'a blue star']\n";
+    std::fs::write(&watched, text).unwrap();
+    trained("base", &watched, &[]);
+    for part in ["transformer", "text_encoder"] {
+        assert_eq!(files(&scratch.path("alone-bundle"), part), files(&scratch.path("watched-bundle"), part));
+    }
+    let work = scratch.path("watched-work");
+    let log = std::fs::read_to_string(work.join("metrics.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |event: &str| events.iter().filter(|e| e["event"] == event).cloned().collect::<Vec<_>>();
+    let (trained, held_out) = (of("train"), of("heldOut"));
+    assert_eq!(held_out.iter().map(|e| e["step"].as_u64().unwrap()).collect::<Vec<_>>(), [5, 6, 10, 12]);
+    assert!(held_out.iter().all(|e| e["unit"] == "loss" && e["average"].as_f64().unwrap() > 0.0));
+    assert_eq!(trained.len() + held_out.len(), events.len());
+    for field in
+        ["loss", "gradientNorm", "imagesPerSecond", "dataWait", "peakMib", "rate", "seconds", "lambda", "meanKeep"]
+    {
+        assert!(trained.iter().all(|e| e[field].is_f64()), "{field}");
+    }
+    let kept = files(&work, "checkpoint");
+    assert_eq!(kept.len(), 3, "the last, and two by their steps: {:?}", kept.keys());
+    assert_eq!(kept["checkpoint.safetensors"], kept["checkpoint-00000012.safetensors"]);
+    assert!(kept.contains_key("checkpoint-00000010.safetensors"));
+    for file in ["held-out.svg", "loss.svg", "samples-000005.png", "samples-000012.png"] {
+        assert!(work.join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
@@ -124,8 +158,9 @@ fn a_dense_bundle_becomes_a_routed_one() {
     let lt = diffcr("lt", "ratioRate = 5e-3\ncompression = 0.3", "", 250);
     assert_eq!(lt["routing"]["presets"].as_array().unwrap().len(), 3);
     let keeps = |work: &str| -> Vec<f64> {
-        let log = std::fs::read_to_string(scratch.path(work).join("log.csv")).unwrap();
-        log.lines().skip(1).map(|l| l.split(',').nth(5).unwrap().parse().unwrap()).collect()
+        let log = std::fs::read_to_string(scratch.path(work).join("metrics.jsonl")).unwrap();
+        let value = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["meanKeep"].as_f64();
+        log.lines().filter_map(value).collect()
     };
     let keep = keeps("lt-work");
     assert!(keep[0] > 0.95, "it begins with every token: {}", keep[0]);

@@ -23,7 +23,7 @@ impl Scratch {
     }
 
     fn fault(&self) -> String {
-        FolderSource::open(&self.0, 0).unwrap_err().to_string()
+        FolderSource::open(&self.0, 0, Split::ALL).unwrap_err().to_string()
     }
 }
 
@@ -40,7 +40,7 @@ fn pairs_are_read_once_an_epoch_and_resume() {
         scratch.png(&format!("{i}.png"), 8, 8, |_, _| [i * 50, 0, 255]);
         scratch.text(&format!("{i}.txt"), &format!(" caption {i}\n"));
     }
-    let mut source = FolderSource::open(&scratch.0, 3).unwrap();
+    let mut source = FolderSource::open(&scratch.0, 3, Split::ALL).unwrap();
     assert_eq!(source.len(), 5);
     let batches: Vec<Batch> = (0..5).map(|_| source.batch(2, 8).unwrap()).collect();
     for epoch in batches.iter().flat_map(|b| &b.captions).collect::<Vec<_>>().chunks(5) {
@@ -53,7 +53,7 @@ fn pairs_are_read_once_an_epoch_and_resume() {
         assert!((image[0] - (i * 50.0 / 127.5 - 1.0)).abs() < 1e-6, "a picture has another's caption");
         assert_eq!((image[64], image[128]), (-1.0, 1.0));
     }
-    let mut resumed = FolderSource::open(&scratch.0, 3).unwrap();
+    let mut resumed = FolderSource::open(&scratch.0, 3, Split::ALL).unwrap();
     resumed.seek(4);
     assert_eq!(resumed.batch(2, 8).unwrap(), batches[4]);
 }
@@ -68,7 +68,7 @@ fn the_middle_square_is_resized() {
         _ => [0, 0, 0],
     });
     scratch.text(METADATA, "{\"file_name\": \"wide.png\", \"text\": \"half\"}\n\n");
-    let batch = FolderSource::open(&scratch.0, 0).unwrap().batch(1, 8).unwrap();
+    let batch = FolderSource::open(&scratch.0, 0, Split::ALL).unwrap().batch(1, 8).unwrap();
     assert_eq!((batch.captions.as_slice(), batch.size), (&["half".to_owned()][..], 8));
     let row = |channel: usize| &batch.images[channel * 64..][..8];
     assert!(row(0)[..3].iter().all(|v| *v > 0.98) && row(0)[5..].iter().all(|v| *v < -0.98), "{:?}", row(0));
@@ -92,9 +92,9 @@ fn faults_name_the_file() {
     }
     empty.text("broken.png", "no picture");
     empty.text(METADATA, "{\"file_name\": \"broken.png\", \"text\": \"x\"}");
-    let error = FolderSource::open(&empty.0, 0).unwrap().batch(1, 8).unwrap_err().to_string();
+    let error = FolderSource::open(&empty.0, 0, Split::ALL).unwrap().batch(1, 8).unwrap_err().to_string();
     assert!(error.contains("broken.png: not a PNG"), "{error}");
-    let absent = FolderSource::open(&empty.0.join("absent"), 0).unwrap_err();
+    let absent = FolderSource::open(&empty.0.join("absent"), 0, Split::ALL).unwrap_err();
     assert_eq!(absent.code(), "IO");
 }
 
@@ -112,7 +112,7 @@ fn epoch(source: &mut FolderSource) -> Vec<String> {
 
 #[test]
 fn every_layout_is_read() {
-    let mut pixart = FolderSource::open(&layout("pixart"), 1).unwrap();
+    let mut pixart = FolderSource::open(&layout("pixart"), 1, Split::ALL).unwrap();
     assert_eq!(pixart.len(), 3);
     assert_eq!(pixart.skipped().count(), 1);
     assert!(pixart.skipped().lines()[0].starts_with("1 longer than 4.5 times their width: "), "{:?}", pixart.skipped());
@@ -121,11 +121,11 @@ fn every_layout_is_read() {
     let long = captions.iter().filter(|c| c.starts_with("a longer caption of ")).count();
     assert!((15..45).contains(&long) && captions.iter().any(|c| c == "words of a/b.png"), "{long} {captions:?}");
     for (name, expected) in [("wds", vec!["a caption"; 6]), ("hf", vec!["a caption"]), ("kohya", vec!["tag, tag"])] {
-        let mut source = FolderSource::open(&layout(name), 1).unwrap();
+        let mut source = FolderSource::open(&layout(name), 1, Split::ALL).unwrap();
         assert_eq!(epoch(&mut source), expected, "{name}");
         assert_eq!(source.skipped().count(), 0, "{name}");
     }
-    let (a, b) = (FolderSource::open(&layout("wds"), 1), FolderSource::open(&layout("hf"), 1));
+    let (a, b) = (FolderSource::open(&layout("wds"), 1, Split::ALL), FolderSource::open(&layout("hf"), 1, Split::ALL));
     let (a, b) = (a.unwrap().batch(6, 64).unwrap(), b.unwrap().batch(1, 64).unwrap());
     assert!(
         a.images.chunks(3 * 64 * 64).any(|p| p == b.images),
@@ -144,7 +144,7 @@ fn repeats_weights_and_endings() {
     for name in ["lonely.webp", "film.gif", "other.jpg"] {
         scratch.text(name, "");
     }
-    let mut source = FolderSource::open(&scratch.0, 1).unwrap();
+    let mut source = FolderSource::open(&scratch.0, 1, Split::ALL).unwrap();
     assert_eq!(epoch(&mut source), ["cat", "cat", "cat", "deep cat", "deep cat", "deep cat", "dog"]);
     let lines = source.skipped().lines().join("\n");
     assert_eq!(source.skipped().count(), 3, "{lines}");
@@ -152,12 +152,12 @@ fn repeats_weights_and_endings() {
     scratch
         .text(METADATA, "{\"file_name\": \"c.png\", \"text\": [{\"text\": \"often\", \"weight\": 3}, \"seldom\"]}\n");
     let captions = |seed| {
-        let mut source = FolderSource::open(&scratch.0, seed).unwrap();
+        let mut source = FolderSource::open(&scratch.0, seed, Split::ALL).unwrap();
         (0..100).flat_map(|_| source.batch(4, 8).unwrap().captions).collect::<Vec<_>>()
     };
     let often = captions(1).iter().filter(|c| *c == "often").count();
     assert!((270..330).contains(&often), "{often}");
-    let mut late = FolderSource::open(&scratch.0, 1).unwrap();
+    let mut late = FolderSource::open(&scratch.0, 1, Split::ALL).unwrap();
     late.seek(99);
     assert_eq!(late.batch(4, 8).unwrap().captions, captions(1)[396..], "batch 99 depends on those before");
     for text in ["[]", "7", "[{\"text\": \"x\", \"weight\": -1}]"] {

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 /// Where `npm ci` in `tools/stickers-art` puts the sets, seen from the checkout.
 pub const INSTALLED: &str = "tools/stickers-art/node_modules";
 const FLAT: &str = "@iconify-json/fluent-emoji-flat/icons.json";
-const CARTOON: &str = "@iconify-json/noto/icons.json";
 const GLOSSY: &str = "@lobehub/fluent-emoji-3d/assets";
 /// Bytes of rasterized drawings that are kept.
 const CACHE_BYTES: usize = 1 << 30;
@@ -79,9 +78,7 @@ impl Art {
     /// `Io` naming the file that is not there, `InvalidInput` naming one that is no icon set or lacks a concept.
     pub fn open(dir: &Path) -> Result<Self> {
         let mut art = Self::default();
-        for (style, file) in [(Style::Flat, FLAT), (Style::Cartoon, CARTOON)] {
-            art.read_set(style, &dir.join(file))?;
-        }
+        art.read_set(Style::Flat, &dir.join(FLAT))?;
         for (index, concept) in concepts().iter().enumerate().filter(|(_, c)| c.has(Style::Glossy)) {
             let path = dir.join(GLOSSY).join(format!("{}.webp", concept.glyph));
             if !path.is_file() {

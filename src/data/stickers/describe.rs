@@ -12,7 +12,7 @@ const PAIR_RADIUS: f64 = 0.44;
 /// The largest radius of a thing that has a place.
 const PLACED_RADIUS: f64 = 0.5;
 /// Shares of the styles, in their order.
-pub(super) const STYLES: [f64; 3] = [0.6, 0.15, 0.25];
+pub(super) const STYLES: [f64; 2] = [0.65, 0.35];
 /// Shares of: one thing, a recoloured thing, a background that is said, a plain one among those, a thing with a place.
 pub(super) const ALONE: f64 = 0.75;
 const TINTED: f64 = 0.65;

@@ -26,7 +26,7 @@ macro_rules! spoken {
 
 spoken!(
     /// The family that a drawing is of. Captions that name none mean `Flat`.
-    Style { Flat = ["flat"], Cartoon = ["cartoon"], Glossy = ["glossy", "shiny", "3d"] }
+    Style { Flat = ["flat"], Glossy = ["glossy", "shiny", "3d"] }
 );
 
 spoken!(
@@ -85,7 +85,6 @@ impl Style {
     pub fn letter(self) -> char {
         match self {
             Self::Flat => 'f',
-            Self::Cartoon => 'n',
             Self::Glossy => 'g',
         }
     }

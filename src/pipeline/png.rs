@@ -6,9 +6,9 @@ use std::path::Path;
 use image::codecs::png::{PngDecoder, PngEncoder};
 use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder};
 
+use super::image::Image;
+use super::picture::check_size;
 use crate::error::{Error, Result};
-use crate::pipeline::image::Image;
-use crate::pipeline::picture::check_size;
 
 /// PNG of `[3, height, width]`.
 pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
