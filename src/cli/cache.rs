@@ -1,16 +1,12 @@
 //! `diffcr cache`: pictures are encoded once, for any number of runs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::shared::Shared;
-use crate::convert::progress::Progress;
-use crate::error::{Error, Result};
+use super::shared::{Shared, Watched};
+use crate::error::Result;
 use crate::train::cache::{CacheOptions, cache};
 
 #[derive(Debug, Args)]
@@ -46,9 +42,6 @@ fn shard(text: &str) -> std::result::Result<[usize; 2], String> {
 }
 
 pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
     let options = CacheOptions {
         source: args.source.clone(),
         seed: args.seed,
@@ -59,9 +52,9 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
         shard: args.shard,
         threads: args.threads,
     };
-    let mut bar = Bar { bar: shared.count_bar("pictures", 0), stop };
-    let done = cache(&options, &mut bar)?;
-    bar.bar.finish_and_clear();
+    let mut watched = Watched::new(shared.count_bar("pictures", 0))?;
+    let done = cache(&options, &mut watched)?;
+    watched.bar.finish_and_clear();
     let missing = match done.missing {
         0 => String::new(),
         n => format!(", {n} left to other shards"),
@@ -74,20 +67,4 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
         ),
     );
     Ok(())
-}
-
-struct Bar {
-    bar: ProgressBar,
-    stop: Arc<AtomicBool>,
-}
-
-impl Progress for Bar {
-    fn update(&mut self, done: u64, total: u64) {
-        self.bar.set_length(total);
-        self.bar.set_position(done);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
 }

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
-use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::shared::{Shared, size};
+use super::shared::{Shared, Watched, size};
 use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
-use crate::convert::progress::Progress;
 use crate::convert::quality::table;
 use crate::convert::{ConvertOptions, Converted, convert};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -106,11 +102,9 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         heads: args.heads,
         sample_size: args.sample_size,
     };
-    let mut terminal = Terminal { bar: shared.bytes_bar(0), stop: Arc::default() };
-    let stop = terminal.stop.clone();
-    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
-    let converted = convert(&options, &mut terminal);
-    terminal.bar.finish_and_clear();
+    let mut watched = Watched::new(shared.bytes_bar(0))?;
+    let converted = convert(&options, &mut watched);
+    watched.bar.finish_and_clear();
     let Converted { manifest, losses, psnr } = converted?;
     let (files, tensors, bytes) = (manifest.files.len(), manifest.tensors.len(), manifest.total_bytes());
     shared.result(
@@ -130,21 +124,4 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         .join("\n"),
     );
     Ok(())
-}
-
-/// The bar, and the flag that Ctrl-C sets.
-struct Terminal {
-    bar: ProgressBar,
-    stop: Arc<AtomicBool>,
-}
-
-impl Progress for Terminal {
-    fn update(&mut self, done: u64, total: u64) {
-        self.bar.set_length(total);
-        self.bar.set_position(done);
-    }
-
-    fn cancelled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
 }

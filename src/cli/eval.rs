@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
+use super::help;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ pub struct EvalArgs {
     /// Held-out prompts a row.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     prompts: u32,
-    #[arg(long, default_value_t = STEPS.default as u32, value_parser = clap::value_parser!(u32).range(STEPS.min as i64..=STEPS.max as i64))]
+    #[arg(long, default_value_t = STEPS.default as u32, value_parser = help::steps_range())]
     steps: u32,
     #[arg(long, default_value_t = 3.0)]
     guidance: f64,

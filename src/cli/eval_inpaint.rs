@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::device::DeviceArg;
+use super::help;
 use super::shared::Shared;
 use super::tensors::write_file;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ pub struct EvalInpaintArgs {
     /// off (full compute), on (as shipped), or RING:REFRESH; `off` first, so that the others are compared with it.
     #[arg(long, value_delimiter = ',', default_value = "off,on")]
     modes: Vec<Mode>,
-    #[arg(long, default_value_t = STEPS.default as u32, value_parser = clap::value_parser!(u32).range(STEPS.min as i64..=STEPS.max as i64))]
+    #[arg(long, default_value_t = STEPS.default as u32, value_parser = help::steps_range())]
     steps: u32,
     #[arg(long, default_value_t = 3.0)]
     guidance: f64,

@@ -1,5 +1,8 @@
 //! Help that names defaults: from the table that owns them.
 
+#[cfg(feature = "train")]
+use clap::builder::RangedI64ValueParser;
+
 use crate::bundle::config::SolverKind;
 use crate::pipeline::limits::{GUIDANCE, STEPS, solver_defaults};
 use crate::pipeline::mask_aware::MaskAwareOptions;
@@ -7,6 +10,12 @@ use crate::pipeline::mask_aware::MaskAwareOptions;
 pub fn steps() -> String {
     let [lcm, dmd] = [SolverKind::Lcm, SolverKind::Dmd].map(|solver| solver_defaults(solver).0);
     format!("Denoising steps, {} to {} [default: {}; lcm {lcm}, dmd {dmd}]", STEPS.min, STEPS.max, STEPS.default)
+}
+
+/// What `--steps` takes.
+#[cfg(feature = "train")]
+pub fn steps_range() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(STEPS.min as i64..=STEPS.max as i64)
 }
 
 pub fn guidance() -> String {

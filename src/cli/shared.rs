@@ -1,8 +1,14 @@
 //! The flags that subcommands share, and how they print.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
+
+use crate::convert::progress::Progress;
+use crate::error::{Error, Result};
 
 /// The flags of every subcommand.
 #[derive(Debug, Clone, Copy, Args)]
@@ -40,6 +46,42 @@ impl Shared {
         let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar());
         ProgressBar::with_draw_target(Some(total), target).with_style(style)
+    }
+}
+
+/// A flag that Ctrl-C sets.
+///
+/// # Errors
+/// `Internal` where no handler can be set.
+pub fn interrupt() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
+    Ok(stop)
+}
+
+/// A bar that follows a command, and the flag that Ctrl-C sets.
+pub struct Watched {
+    pub bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+}
+
+impl Watched {
+    /// # Errors
+    /// As [`interrupt`].
+    pub fn new(bar: ProgressBar) -> Result<Self> {
+        Ok(Self { bar, stop: interrupt()? })
+    }
+}
+
+impl Progress for Watched {
+    fn update(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::shared::{Shared, size};
+use super::shared::{Shared, interrupt, size};
 use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
 use crate::train::config::init::TEMPLATES;
@@ -57,9 +57,7 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         What::Vae => Kind::Vae,
     };
     let config = TrainConfig::read(path, kind)?;
-    let mut terminal = Terminal { quiet: shared.quiet, stop: Arc::default() };
-    let stop = terminal.stop.clone();
-    ctrlc::set_handler(move || stop.store(true, Ordering::Relaxed)).map_err(|e| Error::internal(e.to_string()))?;
+    let mut terminal = Terminal { quiet: shared.quiet, stop: interrupt()? };
     let begin = match (args.resume, args.export) {
         (_, true) => Begin::Export,
         (true, false) => Begin::Resume,

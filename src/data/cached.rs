@@ -18,7 +18,7 @@ use super::{Batch, Source, Split};
 use crate::error::{Error, Result};
 
 /// Its name in the folder.
-const HEADER: &str = "cache.json";
+pub const HEADER: &str = "cache.json";
 const FORMAT: &str = "diffcr-cache";
 const CAPTIONS: &str = "captions";
 /// Streams of the seed for what is drawn from the deviations.
@@ -86,16 +86,12 @@ impl Header {
         }
     }
 
-    /// Writes the header into `dir`, whole or not at all.
+    /// The text of `cache.json`.
     ///
     /// # Errors
-    /// `Io` naming the file.
-    pub fn write(&self, dir: &Path) -> Result<()> {
-        let path = dir.join(HEADER);
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::internal(e.to_string()))? + "\n";
-        let temporary = dir.join(format!("{HEADER}.{}.tmp", std::process::id()));
-        let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &path));
-        written.map_err(|e| Error::io(&path, e))
+    /// `Internal` where it is no JSON.
+    pub fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string_pretty(self).map_err(|e| Error::internal(e.to_string()))? + "\n")
     }
 
     /// Whether file `index` is in `dir` with as many pictures as this asks for.

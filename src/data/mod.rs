@@ -1,6 +1,7 @@
 //! Captioned pictures in batches: drawn ([`ScenesSource`], [`StickersSource`]), read ([`FolderSource`]) or encoded before ([`CachedSource`]), ahead of time ([`Prefetch`]).
 
 mod cached;
+mod crops;
 mod decode;
 mod epochs;
 mod flips;
@@ -12,7 +13,8 @@ pub mod safetensors_file;
 pub mod scenes;
 pub mod stickers;
 
-pub use cached::{CachedSource, Header, Latents, file_name, write};
+pub use cached::{CachedSource, HEADER, Header, Latents, file_name, write};
+pub use crops::Crops;
 pub use flips::Flips;
 pub use folder::{FolderSource, Skipped};
 pub use hole::hole;

@@ -5,33 +5,30 @@
 //! decoder sees the latents with a little noise, which makes them smooth.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::json;
 
 use super::config::TrainConfig;
-use super::crops::Crops;
-use super::denoiser::value;
-use super::objective::{Exported, Moment, Objective};
+use super::encoding::read_tiny;
+use super::objective::{Exported, Moment, Objective, once};
 use super::parameters::{Leaves, Parameters};
 use super::progress::Worth;
 use super::stage::Stage;
-use super::step::{Outcome, Workers};
+use super::step::{Outcome, Workers, value};
 use super::{export, init, source};
 use crate::bundle::Weights;
 use crate::bundle::config::TinyVaeConfig;
 use crate::convert::progress::Progress;
-use crate::convert::vae;
 use crate::data::random::Random;
-use crate::data::{Batch, Source};
+use crate::data::{Batch, Crops, Source};
 use crate::error::{Error, Result};
 use crate::model::vae::tiny::Tiny;
 use crate::sampler::noise::gaussian;
 
 /// Streams of the run's seed.
 const INIT: u64 = 1;
-const NOISE: u64 = 1 << 48;
-const NOISE_OF_STEP: u64 = 1 << 16;
 /// Pictures that are rebuilt at once.
 const TOGETHER: usize = 4;
 const PREFIX: &str = "vae_tiny";
@@ -43,6 +40,8 @@ pub struct Autoencoder<'a> {
     network: TinyVaeConfig,
     /// Side of the pictures of the last stage.
     size: usize,
+    /// Pictures that are not trained on, once they were asked for.
+    held_out: OnceLock<Option<Batch>>,
 }
 
 impl<'a> Autoencoder<'a> {
@@ -52,16 +51,12 @@ impl<'a> Autoencoder<'a> {
     /// `InvalidInput` on a setting; what the folder's files say.
     pub fn new(config: &'a TrainConfig) -> Result<(Self, Parameters)> {
         let size = config.stages()?.last().map_or(0, |s| s.size);
-        let (network, tensors) = match &config.from {
-            Some(dir) => {
-                let (network, tensors) = vae::tiny(dir)?;
-                let read = tensors.into_iter().map(|(name, t)| Ok((name, (t.shape.clone(), t.read()?))));
-                (network, read.collect::<Result<_>>()?)
-            }
+        let (network, trained) = match &config.from {
+            Some(dir) => read_tiny(dir)?,
             None => {
                 let network = network(config);
                 let tensors = init::autoencoder(&network, &mut Random::new(config.seed, INIT));
-                (network, tensors)
+                (network, Parameters::new(tensors)?)
             }
         };
         if !network.encoder {
@@ -71,17 +66,13 @@ impl<'a> Autoencoder<'a> {
         if !crop.is_multiple_of(network.scale()) {
             return Err(Error::input("autoencoder.crop", format!("is no multiple of {}", network.scale())));
         }
-        Ok((Self { config, network, size }, Parameters::new(tensors)?))
+        Ok((Self { config, network, size, held_out: OnceLock::new() }, trained))
     }
 
     /// The network over `trained`, and the leaves of its graph where `device` has autodiff.
     fn network(&self, leaves: &Leaves, trained: &Parameters, device: &Device) -> Result<Tiny> {
         let mut weights = Weights::new(device);
-        for view in trained.views() {
-            if let Some(leaf) = leaves.get(view.name) {
-                weights.insert_tensor(view.name, view.shape, leaf.clone());
-            }
-        }
+        trained.insert_into(&mut weights, leaves, |_| true);
         let network = Tiny::load(&mut weights.scope(PREFIX), &self.network)?;
         weights.finish()?;
         Ok(network)
@@ -171,7 +162,7 @@ impl Objective for Autoencoder<'_> {
             let x = Tensor::<4>::from_data(TensorData::new(parts[i].to_vec(), shape), device);
             let latents = network.encode(x.clone())?; // [b, C, h, w]
             let cells = latents.dims();
-            let noise = gaussian(self.config.seed, NOISE + at.step * NOISE_OF_STEP + i as u64, cells.iter().product());
+            let noise = gaussian(self.config.seed, at.noise_stream(i), cells.iter().product());
             let noise = Tensor::<4>::from_data(TensorData::new(noise, cells), device) * a.noise;
             let y = network.decode(latents.clone() + noise);
             let pixels = (y.clone() - x.clone()).abs().mean();
@@ -185,9 +176,12 @@ impl Objective for Autoencoder<'_> {
     }
 
     fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
-        let Some(mut pictures) = source::held_out(self.config)? else { return Ok(None) };
-        let pictures = pictures.batch(self.config.progress.held_out, self.size)?;
-        let [current, average] = [trained, average].map(|values| self.psnr(workers, values, &pictures));
+        let draw = || {
+            let pictures = source::held_out(self.config)?;
+            pictures.map(|mut source| source.batch(self.config.progress.held_out, self.size)).transpose()
+        };
+        let Some(pictures) = once(&self.held_out, draw)? else { return Ok(None) };
+        let [current, average] = [trained, average].map(|values| self.psnr(workers, values, pictures));
         Ok(Some(Worth { current: current?, average: average?, unit: "dB".into() }))
     }
 

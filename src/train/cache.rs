@@ -11,7 +11,7 @@ use super::latents::encode;
 use super::source;
 use super::step::Workers;
 use crate::convert::progress::Progress;
-use crate::data::{Batch, Header, Latents, file_name, write};
+use crate::data::{Batch, HEADER, Header, Latents, file_name, write};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::vae::Vae;
@@ -42,7 +42,7 @@ pub struct CacheOptions {
 
 /// What a call did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct CacheSummary {
     /// Pictures of the whole cache.
     pub count: usize,
     /// Files of it, those written now, and those that other shards have still to write.
@@ -56,7 +56,7 @@ pub struct Done {
 /// # Errors
 /// `InvalidInput` naming an option, or the first setting in which a cache that is there differs; `Cancelled` when `progress` says so;
 /// what files say.
-pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Done> {
+pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<CacheSummary> {
     let encoding = Encoding::open(&options.autoencoder)?;
     let vae = encoding.vae(&device::cpu())?.filter(Vae::has_encoder);
     let vae = vae.ok_or_else(|| Error::input("autoencoder", "it has no encoder"))?;
@@ -84,10 +84,11 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Done
         per_file: PER_FILE,
         count,
     };
+    let put_header = || export::replace(&options.out.join(HEADER), header.json()?.as_bytes());
     std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, e))?;
     match Header::read(&options.out)? {
         Some(there) => header.fits(&there)?,
-        None => header.write(&options.out)?,
+        None => put_header()?,
     }
 
     let workers = Workers::new(options.threads, &device::cpu())?;
@@ -111,9 +112,9 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Done
             return Err(Error::Cancelled);
         }
     }
-    header.write(&options.out)?;
+    put_header()?;
     let missing = (0..header.files()).filter(|file| !options.out.join(file_name(*file)).is_file()).count();
-    Ok(Done { count, files: header.files(), written, missing })
+    Ok(CacheSummary { count, files: header.files(), written, missing })
 }
 
 /// The latents of a batch, encoded on all cores.

@@ -1,21 +1,22 @@
 //! A denoiser to be trained: a transformer and its text encoder, with routers or without, over pixels or an autoencoder's latents.
 
-use burn::tensor::Tensor;
+use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use super::config::{Kind, Sigma, TrainConfig};
 use super::controller::{Controller, target_at};
-use super::latents::Latents;
-use super::net::{Frame, Goal, Net, RATIO};
+use super::latents::EncodedSource;
+use super::net::{Frame, Goal, Losses, Net, RATIO};
 use super::noise::{Caption, MicroBatch, timesteps};
-use super::objective::{Exported, Moment, Objective};
+use super::objective::{Exported, Moment, Objective, once};
 use super::origin::{Origin, mean};
 use super::parameters::Parameters;
 use super::progress::Worth;
 use super::stage::Stage;
-use super::step::{Outcome, Workers};
+use super::step::{Outcome, Workers, value};
 use super::vlb::Bound;
 use super::{export, samples, source};
-use crate::convert::progress::Progress;
+use crate::convert::progress::{Progress, Unwatched};
 use crate::data::random::Random;
 use crate::data::{Batch, Source};
 use crate::device;
@@ -24,10 +25,8 @@ use crate::model::ratios::{limits, region};
 use crate::model::tokenizer::Tokenizer;
 use crate::sampler::schedule::Schedule;
 
-/// Streams of the run's seed: one a step for its choices, a thousand a step for its noise.
+/// Streams of the run's seed for a step's choices.
 const CHOICES: u64 = 1 << 32;
-const NOISE: u64 = 1 << 48;
-const NOISE_OF_STEP: u64 = 1 << 16;
 /// A step that no run reaches: held-out pictures have its choices and its noise.
 const HELD_OUT: u64 = 1 << 30;
 
@@ -42,6 +41,8 @@ pub struct Denoiser<'a> {
     bound: Option<Bound>,
     /// The present one.
     stage: Stage,
+    /// Pictures of its size that are not trained on, once they were asked for.
+    held_out: OnceLock<Option<Vec<MicroBatch>>>,
 }
 
 impl<'a> Denoiser<'a> {
@@ -55,8 +56,9 @@ impl<'a> Denoiser<'a> {
         let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
         let schedule = Schedule::new(&frame.parts.scheduler)?;
         let bound = (config.loss.sigma == Sigma::Vlb).then(|| Bound::new(&schedule));
+        let held_out = OnceLock::new();
         let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stage", "there is none"))?;
-        Ok((Self { config, kind, frame, tokenizer, tokenizer_bytes, schedule, bound, stage }, trained))
+        Ok((Self { config, kind, frame, tokenizer, tokenizer_bytes, schedule, bound, stage, held_out }, trained))
     }
 
     /// A loss as that of its region alone: every region has as many pictures of a step.
@@ -67,17 +69,27 @@ impl<'a> Denoiser<'a> {
 
     /// The denoising loss of `trained` over some micro-batches, without a graph.
     fn loss(&self, workers: &Workers, trained: &Parameters, batches: &[MicroBatch]) -> Result<f64> {
-        let rounded = self.frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
-        let trained = rounded.as_ref().unwrap_or(trained);
-        let total = batches.iter().map(|b| b.timesteps.len()).sum();
+        let trained = self.rounded(trained)?;
+        let goal = Goal { total: pictures(batches), target: 1.0, bound: None };
         let losses = workers.map(batches.len(), |i| {
-            let prediction = self.frame.parts.scheduler.prediction;
-            let noisy = batches[i].noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
-            let net = Net::new(&self.frame, trained, workers.plain())?;
-            let losses = net.losses(&batches[i], noisy, &self.frame, Goal { total, target: 1.0, bound: None })?;
-            Ok(value(&losses.denoise))
+            let net = Net::new(&self.frame, &trained, workers.plain())?;
+            Ok(value(&self.losses(&net, &batches[i], goal)?.denoise))
         })?;
         Ok(losses.iter().sum())
+    }
+
+    /// The parameters as they will be stored, where they learn that.
+    fn rounded<'p>(&self, trained: &'p Parameters) -> Result<Cow<'p, Parameters>> {
+        match &self.frame.rounding {
+            Some(rounding) => rounding.apply(trained).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(trained)),
+        }
+    }
+
+    fn losses(&self, net: &Net, batch: &MicroBatch, goal: Goal) -> Result<Losses> {
+        let prediction = self.frame.parts.scheduler.prediction;
+        let noisy = batch.noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
+        net.losses(batch, noisy, &self.frame, goal)
     }
 
     /// A batch as micro-batches of one region each.
@@ -104,7 +116,6 @@ impl<'a> Denoiser<'a> {
         for (i, ((t, caption), image)) in timesteps.into_iter().zip(captions).zip(pictures).enumerate() {
             let full = |p: &MicroBatch| p.region != of(t) || p.timesteps.len() >= config.optimizer.micro_batch;
             if parts.last().is_none_or(full) {
-                let stream = NOISE + at.step * NOISE_OF_STEP + parts.len() as u64;
                 parts.push(MicroBatch {
                     region: of(t),
                     channels: batch.channels,
@@ -113,7 +124,7 @@ impl<'a> Denoiser<'a> {
                     images: vec![],
                     masks: vec![],
                     captions: vec![],
-                    noise: (config.seed, stream),
+                    noise: (config.seed, at.noise_stream(parts.len())),
                 });
             }
             if let Some(part) = parts.last_mut() {
@@ -137,32 +148,30 @@ impl Objective for Denoiser<'_> {
         self.frame.parts.transformer.sample_size = stage.size / self.frame.encoding.scale();
         self.frame.parts.transformer.interpolation_scale = stage.scale;
         self.stage = *stage;
+        self.held_out = OnceLock::new();
     }
 
     fn prepare(&self, source: Box<dyn Source>) -> Result<Box<dyn Source>> {
         let encoding = &self.frame.encoding;
-        match (source.autoencoder(), encoding.vae(&device::cpu())?) {
-            (None, None) => Ok(source),
-            (None, Some(vae)) => Ok(Box::new(Latents::new(source, vae, self.config.seed)?)),
-            (Some(of), Some(_)) if of == encoding.fingerprint() => Ok(source),
-            (Some(_), _) => Err(Error::input("source", "its latents are those of another autoencoder")),
+        match source.autoencoder() {
+            Some(of) if encoding.channels().is_some() && of == encoding.fingerprint() => Ok(source),
+            Some(_) => Err(Error::input("source", "its latents are those of another autoencoder")),
+            None => Ok(match encoding.vae(&device::cpu())? {
+                Some(vae) => Box::new(EncodedSource::new(source, vae, self.config.seed)?),
+                None => source,
+            }),
         }
     }
 
     fn step(&self, workers: &Workers, trained: &Parameters, batch: Batch, at: &Moment) -> Result<Outcome> {
         let batches = self.split(batch, at)?;
-        let rounded = self.frame.rounding.as_ref().map(|r| r.apply(trained)).transpose()?;
-        let trained = rounded.as_ref().unwrap_or(trained);
-        let total = batches.iter().map(|b| b.timesteps.len()).sum();
-        let (target, lambda) = (self.target(at.done), at.controller.lambda);
-        let prediction = self.frame.parts.scheduler.prediction;
+        let trained = self.rounded(trained)?;
+        let goal = Goal { total: pictures(&batches), target: self.target(at.done), bound: self.bound.as_ref() };
         workers.sum(batches.len(), trained.values().len(), |i| {
-            let noisy = batches[i].noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
-            let net = Net::new(&self.frame, trained, workers.autodiff())?;
-            let losses =
-                net.losses(&batches[i], noisy, &self.frame, Goal { total, target, bound: self.bound.as_ref() })?;
+            let net = Net::new(&self.frame, &trained, workers.autodiff())?;
+            let losses = self.losses(&net, &batches[i], goal)?;
             let denoise = value(&losses.denoise);
-            let others = [losses.vlb, losses.ratio.map(|ratio| ratio * lambda)];
+            let others = [losses.vlb, losses.ratio.map(|ratio| ratio * at.controller.lambda)];
             let loss = others.into_iter().flatten().fold(losses.denoise, |sum, other| sum + other);
             let gradients = loss.backward();
             let gradient = trained.gradient(net.leaves(), &gradients)?;
@@ -195,12 +204,15 @@ impl Objective for Denoiser<'_> {
     }
 
     fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
-        let Some(pictures) = source::held_out(self.config)? else { return Ok(None) };
-        let stage = Stage { batch: self.config.progress.held_out, ..self.stage };
-        let batch = self.prepare(pictures)?.batch(stage.batch, stage.size)?;
-        let at = Moment { stage, step: HELD_OUT, done: 1.0, controller: Controller::new(1.0) };
-        let batches = self.split(batch, &at)?;
-        let [current, average] = [trained, average].map(|values| self.loss(workers, values, &batches));
+        let draw = || {
+            let Some(pictures) = source::held_out(self.config)? else { return Ok(None) };
+            let stage = Stage { batch: self.config.progress.held_out, ..self.stage };
+            let batch = self.prepare(pictures)?.batch(stage.batch, stage.size)?;
+            let at = Moment { stage, step: HELD_OUT, done: 1.0, controller: Controller::new(1.0) };
+            self.split(batch, &at).map(Some)
+        };
+        let Some(batches) = once(&self.held_out, draw)? else { return Ok(None) };
+        let [current, average] = [trained, average].map(|values| self.loss(workers, values, batches));
         Ok(Some(Worth { current: current?, average: average?, unit: "loss".into() }))
     }
 
@@ -224,20 +236,7 @@ impl Objective for Denoiser<'_> {
     }
 }
 
-/// Nobody watches an export in the midst of a run.
-struct Unwatched;
-
-impl Progress for Unwatched {
-    fn update(&mut self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// The one value of a tensor, of a graph or not.
-pub(super) fn value(t: &Tensor<1>) -> f64 {
-    let values = if t.is_autodiff() { t.clone().inner() } else { t.clone() };
-    let values = values.into_data().try_to_vec::<f32>().unwrap_or_default();
-    values.first().copied().map_or(f64::NAN, f64::from)
+/// Pictures of some micro-batches.
+fn pictures(batches: &[MicroBatch]) -> usize {
+    batches.iter().map(|b| b.timesteps.len()).sum()
 }

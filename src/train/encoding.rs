@@ -10,6 +10,7 @@ use super::parameters::Parameters;
 use crate::bundle::Weights;
 use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 use crate::bundle::folder::load_folder;
+use crate::bundle::load::hex;
 use crate::bundle::manifest::{MANIFEST_FILE, Part};
 use crate::convert::vae;
 use crate::device;
@@ -42,9 +43,8 @@ impl Encoding {
             }
             return Ok(Self { kl: parts.vae, tiny: parts.vae_tiny, tensors });
         }
-        let (config, tensors) = vae::tiny(path)?;
-        let read = tensors.into_iter().map(|(name, t)| Ok((name, (t.shape.clone(), t.read()?))));
-        Ok(Self { kl: None, tiny: Some(config), tensors: Parameters::new(read.collect::<Result<_>>()?)? })
+        let (config, tensors) = read_tiny(path)?;
+        Ok(Self { kl: None, tiny: Some(config), tensors })
     }
 
     /// Channels of the latents; none without an autoencoder.
@@ -82,6 +82,16 @@ impl Encoding {
         }
         let factor = self.kl.as_ref().map(|c| c.scaling_factor).or(self.tiny.as_ref().map(|c| c.scaling_factor));
         hash.update(factor.unwrap_or(1.0).to_le_bytes());
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
+}
+
+/// The `AutoencoderTiny` of a folder or a file, `vae_tiny.` in front of its tensors' names.
+///
+/// # Errors
+/// What their files say.
+pub fn read_tiny(path: &Path) -> Result<(TinyVaeConfig, Parameters)> {
+    let (config, tensors) = vae::tiny(path)?;
+    let read = tensors.into_iter().map(|(name, t)| Ok((name, (t.shape.clone(), t.read()?))));
+    Ok((config, Parameters::new(read.collect::<Result<_>>()?)?))
 }

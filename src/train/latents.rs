@@ -5,7 +5,7 @@ use rayon::ThreadPool;
 
 use super::step::single;
 use crate::data::random::Random;
-use crate::data::{self, Batch, Source};
+use crate::data::{Batch, Latents, Source};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::vae::Vae;
@@ -19,10 +19,10 @@ const DRAWS: u64 = 1 << 62;
 ///
 /// # Errors
 /// `InvalidInput` where the pictures do not fit the encoder.
-pub fn encode(vae: &Vae, pictures: &Batch) -> Result<data::Latents> {
+pub fn encode(vae: &Vae, pictures: &Batch) -> Result<Latents> {
     let (channels, size) = (pictures.channels, pictures.size);
     let picture = (channels * size * size).max(1);
-    let mut latents = data::Latents::default();
+    let mut latents = Latents::default();
     for part in pictures.images.chunks(TOGETHER * picture) {
         let shape = [part.len() / picture, channels, size, size];
         let image = Tensor::<4>::from_data(TensorData::new(part.to_vec(), shape), &device::cpu());
@@ -35,7 +35,7 @@ pub fn encode(vae: &Vae, pictures: &Batch) -> Result<data::Latents> {
 }
 
 /// A source of pictures behind the encoder of `vae`; where it tells deviations, every latent is drawn anew.
-pub struct Latents {
+pub struct EncodedSource {
     pictures: Box<dyn Source>,
     vae: Vae,
     pool: ThreadPool,
@@ -43,7 +43,7 @@ pub struct Latents {
     next: u64,
 }
 
-impl Latents {
+impl EncodedSource {
     /// # Errors
     /// `InvalidInput` on an autoencoder without an encoder; `Internal` where no thread can be started.
     pub fn new(pictures: Box<dyn Source>, vae: Vae, seed: u64) -> Result<Self> {
@@ -54,12 +54,12 @@ impl Latents {
     }
 }
 
-impl Source for Latents {
+impl Source for EncodedSource {
     fn batch(&mut self, count: usize, size: usize) -> Result<Batch> {
         let mut random = Random::new(self.seed, DRAWS + self.next);
         self.next += 1;
         let batch = self.pictures.batch(count, size)?;
-        let data::Latents { mut mean, deviation } = self.pool.install(|| encode(&self.vae, &batch))?;
+        let Latents { mut mean, deviation } = self.pool.install(|| encode(&self.vae, &batch))?;
         mean.iter_mut().zip(deviation).for_each(|(mean, d)| *mean += d * random.gaussian() as f32);
         Ok(Batch { images: mean, channels: self.vae.latent_channels(), size: size / self.vae.scale(), ..batch })
     }

@@ -6,7 +6,7 @@
 //!   │        │                              │     ├─ noise (what is learned from), latents (behind an autoencoder)
 //!   │        │                              │     ├─ vlb (what a learned variance costs)
 //!   │        │                              │     └─ rounding (weights as they will be stored)
-//!   │        │                              └─ autoencoder ── crops
+//!   │        │                              └─ autoencoder
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot, samples (what is left behind)
@@ -19,7 +19,6 @@ pub mod cache;
 pub mod checkpoint;
 pub mod config;
 pub mod controller;
-pub mod crops;
 pub mod denoiser;
 pub mod ema;
 pub mod encoding;

@@ -1,13 +1,11 @@
 //! The network of a step: text encoder, transformer and ratios as one graph over the trained parameters, and its loss.
 
-use std::collections::BTreeMap;
-
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::encoding::Encoding;
 use super::lora;
 use super::noise::{Caption, MicroBatch, Noisy};
-use super::parameters::Parameters;
+use super::parameters::{Leaves, Parameters};
 use super::rounding::Rounding;
 use super::soft_ratio::SoftRatios;
 use super::vlb::{Bound, Posterior};
@@ -55,7 +53,7 @@ pub struct Net {
     text: Option<Text>,
     transformer: Transformer,
     ratios: Option<SoftRatios>,
-    leaves: BTreeMap<String, Tensor<1>>,
+    leaves: Leaves,
     device: Device,
 }
 
@@ -94,11 +92,7 @@ impl Net {
         let config = &frame.parts.transformer;
         let leaves = trained.leaves(device);
         let mut weights = Weights::new(device);
-        for view in trained.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_")) {
-            if let Some(leaf) = leaves.get(view.name) {
-                weights.insert_tensor(view.name, view.shape, leaf.clone());
-            }
-        }
+        trained.insert_into(&mut weights, &leaves, |name| name != RATIO && !name.contains(".lora_"));
         for view in frame.frozen.views() {
             let base = Tensor::from_data(TensorData::new(view.values.to_vec(), [view.values.len()]), device);
             weights.insert_tensor(view.name, view.shape, lora::adapt(base, view.name, view.shape, &leaves)?);
@@ -124,7 +118,7 @@ impl Net {
     }
 
     /// The leaves of the graph.
-    pub fn leaves(&self) -> &BTreeMap<String, Tensor<1>> {
+    pub fn leaves(&self) -> &Leaves {
         &self.leaves
     }
 

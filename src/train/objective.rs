@@ -1,5 +1,7 @@
 //! What a run learns: a loss over batches, and what surrounds it. The loop ([`super::run`]) knows no more of a model than this.
 
+use std::sync::OnceLock;
+
 use super::controller::Controller;
 use super::parameters::Parameters;
 use super::progress::Worth;
@@ -19,6 +21,29 @@ pub struct Moment {
     pub done: f64,
     /// λ as it is.
     pub controller: Controller,
+}
+
+/// Streams of the run's seed for noise, a thousand a step.
+const NOISE: u64 = 1 << 48;
+const NOISE_OF_STEP: u64 = 1 << 16;
+
+impl Moment {
+    /// The stream of the run's seed from which the noise of micro-batch `part` comes.
+    pub fn noise_stream(&self, part: usize) -> u64 {
+        NOISE + self.step * NOISE_OF_STEP + part as u64
+    }
+}
+
+/// What `slot` holds, made when it is first asked for.
+///
+/// # Errors
+/// Those of `make`; then the slot stays empty.
+pub(super) fn once<T>(slot: &OnceLock<Option<T>>, make: impl FnOnce() -> Result<Option<T>>) -> Result<Option<&T>> {
+    if let Some(value) = slot.get() {
+        return Ok(value.as_ref());
+    }
+    let value = make()?;
+    Ok(slot.get_or_init(|| value).as_ref())
 }
 
 /// What a finished run wrote.

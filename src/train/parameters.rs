@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
+use crate::bundle::Weights;
 use crate::error::{Error, Result};
 
 /// Named tensors in one vector, in the order of their names.
@@ -93,6 +94,15 @@ impl Parameters {
             if device.is_autodiff() { flat.require_grad() } else { flat }
         };
         self.views().map(|v| (v.name.to_owned(), leaf(v))).collect()
+    }
+
+    /// Hands the leaves of the tensors that are `wanted`, by name, to the layers that will take them.
+    pub fn insert_into(&self, weights: &mut Weights, leaves: &Leaves, wanted: impl Fn(&str) -> bool) {
+        for view in self.views().filter(|view| wanted(view.name)) {
+            if let Some(leaf) = leaves.get(view.name) {
+                weights.insert_tensor(view.name, view.shape, leaf.clone());
+            }
+        }
     }
 
     /// The gradients of `leaves` as one vector; zero where a leaf had no part in the loss.

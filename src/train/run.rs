@@ -61,7 +61,7 @@ struct Run<'a> {
 
 /// What a step was.
 #[derive(Debug, Clone, Copy)]
-struct Done {
+struct StepSummary {
     rate: f64,
     /// Before it was clipped.
     gradient_norm: f64,
@@ -221,7 +221,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<Done> {
+    fn step(&mut self, stage: &Stage, batch: Batch, total: u64) -> Result<StepSummary> {
         let config = self.config;
         let at = Moment {
             stage: *stage,
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
         if values.get(RATIO).is_some() {
             self.state.controller.update(self.objective.mean_keep(values), self.objective.target(at.done));
         }
-        Ok(Done { rate: stage.rate * shape, gradient_norm: norm })
+        Ok(StepSummary { rate: stage.rate * shape, gradient_norm: norm })
     }
 
     /// The next stage starts from the average, with an optimizer that remembers nothing.
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn metrics(&self, stage: &Stage, done: Done, since: &Since, total: u64) -> Metrics {
+    fn metrics(&self, stage: &Stage, done: StepSummary, since: &Since, total: u64) -> Metrics {
         let elapsed = since.start.elapsed().as_secs_f64().max(1e-9);
         Metrics {
             step: self.state.step,

@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
@@ -103,6 +103,13 @@ impl Workers {
         }
         Ok(sum)
     }
+}
+
+/// The one value of a tensor, of a graph or not.
+pub fn value(t: &Tensor<1>) -> f64 {
+    let values = if t.is_autodiff() { t.clone().inner() } else { t.clone() };
+    let values = values.into_data().try_to_vec::<f32>().unwrap_or_default();
+    values.first().copied().map_or(f64::NAN, f64::from)
 }
 
 /// A pool of one thread: what runs inside it stays on one core.

@@ -28,9 +28,7 @@ fn losses_and_gradients_are_those_of_the_reference() {
 
     let leaves = parameters.leaves(&device);
     let mut weights = diffcr::bundle::Weights::new(&device);
-    for view in parameters.views().filter(|v| v.name != "ratio") {
-        weights.insert_tensor(view.name, view.shape, leaves[view.name].clone());
-    }
+    parameters.insert_into(&mut weights, &leaves, |name| name != "ratio");
     let model = Transformer::load(&mut weights.scope("transformer"), &config).unwrap();
     weights.finish().unwrap();
     let bins: Vec<f64> = data["bins"].values.iter().map(|&b| f64::from(b)).collect();

@@ -1,6 +1,6 @@
 //! Training an autoencoder against torch: the loss and every gradient.
 
-use diffcr::convert::progress::Progress;
+use diffcr::convert::progress::Unwatched;
 use diffcr::data::Batch;
 use diffcr::device;
 use diffcr::train::autoencoder::Autoencoder;
@@ -11,16 +11,6 @@ use diffcr::train::parameters::Parameters;
 use diffcr::train::step::Workers;
 
 use crate::support::{Array, error, read};
-
-struct Silent;
-
-impl Progress for Silent {
-    fn update(&mut self, _: u64, _: u64) {}
-
-    fn cancelled(&self) -> bool {
-        false
-    }
-}
 
 const TOLERANCE: f32 = 1e-3;
 
@@ -61,7 +51,7 @@ fn loss_and_gradients_are_those_of_torch_and_a_folder_keeps_the_weights() {
         assert!(e < TOLERANCE, "{}: {e}", view.name);
     }
 
-    objective.export(&trained, &mut Silent).unwrap();
+    objective.export(&trained, &mut Unwatched).unwrap();
     let again = TrainConfig { from: Some(config.out.clone()), ..config.clone() };
     assert_eq!(Autoencoder::new(&again).unwrap().1, trained);
     std::fs::remove_dir_all(dir).unwrap();

@@ -1,5 +1,6 @@
 //! The fused operations in burn's graph: forward on the inner backend, one backward step each.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -53,6 +54,19 @@ pub fn softmax<const D: usize>(x: Tensor<D>, scale: f64) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as Fused>::softmax(x.into_dispatch(), scale as f32))
 }
 
+/// Hands its gradient to every parent that wants one.
+pub(super) fn register<B: Backend, const N: usize>(
+    parents: [Option<NodeId>; N],
+    found: [FloatTensor<B>; N],
+    grads: &mut Gradients,
+) {
+    for (parent, grad) in parents.into_iter().zip(found) {
+        if let Some(parent) = parent {
+            grads.register::<B>(parent, grad);
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Gelu;
 
@@ -86,12 +100,8 @@ impl<B: FusedBackward> Backward<B, 3> for ModulatedNorm {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (x, scale, eps) = ops.state;
-        let found = B::modulated_norm_backward(x, scale, grad, eps);
-        for (parent, grad) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, grad);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        register::<B, 3>(parents, B::modulated_norm_backward(x, scale, grad, eps), grads);
     }
 }
 

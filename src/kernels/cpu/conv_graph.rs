@@ -9,6 +9,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
+use super::autodiff::register;
 use super::conv::{self, Shape};
 use super::host::values;
 use crate::kernels::conv::Window;
@@ -71,12 +72,8 @@ impl<B: ConvolutionBackward> Backward<B, 2> for Node {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let (x, weight, window) = ops.state;
-        let found = B::convolution_backward(x, weight, grad, window);
-        for (parent, grad) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, grad);
-            }
-        }
+        let parents = ops.parents.map(|parent| parent.map(|parent| parent.id));
+        register::<B, 2>(parents, B::convolution_backward(x, weight, grad, window), grads);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was meant by a setting that does not exist.
 
+use strsim::levenshtein;
+
 /// A deserializer's message about an unknown field, with the nearest known one instead of all of them.
 pub fn suggest(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field `") else { return message.to_owned() };
@@ -14,19 +16,8 @@ pub fn suggest(message: &str) -> String {
 
 /// Edits that make one name of the other; upper and lower case are the same, and so are `_` and nothing.
 fn distance(a: &str, b: &str) -> usize {
-    let plain = |s: &str| s.chars().filter(|c| *c != '_' && *c != '-').flat_map(char::to_lowercase).collect::<Vec<_>>();
-    let (a, b) = (plain(a), plain(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let kept = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = kept.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    let plain = |s: &str| s.replace(['_', '-'], "").to_lowercase();
+    levenshtein(&plain(a), &plain(b))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Squares out of pictures: what an autoencoder is trained on, since it looks no further than its convolutions do.
 
-use crate::data::random::Random;
-use crate::data::{Batch, Source};
+use super::random::Random;
+use super::{Batch, Source};
 use crate::error::Result;
 
 /// Streams of the seed.
