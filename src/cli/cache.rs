@@ -28,6 +28,12 @@ pub struct CacheArgs {
     count: Option<usize>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Share of pictures with one thing on a plain background, of a source that draws.
+    #[arg(long, default_value_t = 0.0)]
+    plain: f64,
+    /// Share of pictures with two things on a plain background.
+    #[arg(long, default_value_t = 0.0)]
+    pairs: f64,
     /// Encode the I-th part of N alone: other processes, here or on other machines, do the rest.
     #[arg(long, value_name = "I/N", default_value = "0/1", value_parser = shard)]
     shard: [usize; 2],
@@ -45,6 +51,8 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
     let options = CacheOptions {
         source: args.source.clone(),
         seed: args.seed,
+        plain: args.plain,
+        pairs: args.pairs,
         autoencoder: args.autoencoder.clone(),
         size: args.size,
         count: args.count,

@@ -32,6 +32,11 @@ pub struct Header {
     /// `scenes`, `stickers`, or the folder of the pictures.
     pub source: String,
     pub seed: u64,
+    /// Shares of pictures with one thing, and with two, on a plain background.
+    #[serde(default)]
+    pub plain: f64,
+    #[serde(default)]
+    pub pairs: f64,
     /// Side of the pictures in pixels.
     pub size: usize,
     /// Of the latents: channels, and their side.
@@ -76,6 +81,8 @@ impl Header {
         let differs = [
             ("source", self.source != there.source),
             ("seed", self.seed != there.seed),
+            ("plain", self.plain != there.plain),
+            ("pairs", self.pairs != there.pairs),
             ("size", self.size != there.size),
             ("autoencoder", self.autoencoder != there.autoencoder || self.channels != there.channels),
             ("out", self.per_file != there.per_file || self.side != there.side),

@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::attention::{KeyValue, MASKED};
 use super::block::Caption;
-use super::embed::{CaptionProjection, TimestepModulation, position_table};
+use super::embed::{CaptionProjection, Modulation, TimestepModulation, position_table};
 use super::layer::{Keep, Layer, LayerInput, Routed};
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
@@ -42,6 +42,25 @@ pub struct Captions {
     bias: Option<Tensor<4>>,
     /// The position table of the run's first step.
     positions: OnceCell<Positions>,
+}
+
+impl Captions {
+    /// What layer `i` reads.
+    ///
+    /// # Panics
+    /// Where the model has no such layer.
+    pub fn layer(&self, i: usize) -> Caption<'_> {
+        Caption { key_value: &self.layers[i], bias: self.bias.as_ref() }
+    }
+}
+
+/// What enters the layers.
+#[derive(Debug, Clone)]
+pub struct Entered {
+    /// The tokens `[B, N, D]`.
+    pub x: Tensor<3>,
+    /// Of the step.
+    pub modulation: Modulation,
 }
 
 /// Where the tokens of a grid are.
@@ -179,22 +198,33 @@ impl Transformer {
         captions: &Captions,
         mut run: impl FnMut(usize, &Layer, LayerInput) -> Tensor<3>,
     ) -> Result<Tensor<4>> {
+        let [_, _, height, width] = latents.dims();
+        let Entered { mut x, modulation } = self.enter(latents, timesteps, captions)?; // [B, N, D]
+        for (i, layer) in self.layers.iter().enumerate() {
+            let input = LayerInput { x, caption: captions.layer(i), modulation: modulation.blocks.clone() };
+            x = run(i, layer, input); // [B, N, D]
+        }
+        Ok(self.leave(x, modulation.embedded, [height, width]))
+    }
+
+    /// What the first layer reads.
+    ///
+    /// # Errors
+    /// As [`Transformer::forward`].
+    pub fn enter(&self, latents: Tensor<4>, timesteps: &[f32], captions: &Captions) -> Result<Entered> {
         self.check(&latents, timesteps)?;
         let [_, _, height, width] = latents.dims();
-        let device = latents.device();
         let pixels = (height * SIZE_CONDITION_SCALE, width * SIZE_CONDITION_SCALE);
-        let modulation = self.modulation.forward(timesteps, pixels, &device);
+        let modulation = self.modulation.forward(timesteps, pixels, &latents.device());
+        Ok(Entered { x: self.embed(latents, captions), modulation })
+    }
 
-        let mut x = self.embed(latents, captions); // [B, N, D]
-        for (i, (layer, key_value)) in self.layers.iter().zip(&captions.layers).enumerate() {
-            let caption = Caption { key_value, bias: captions.bias.as_ref() };
-            x = run(i, layer, LayerInput { x, caption, modulation: modulation.blocks.clone() }); // [B, N, D]
-        }
-
-        let table = self.scale_shift_table.val().unsqueeze::<3>() + modulation.embedded; // [B, 2, D]
+    /// The network's output `[B, out, H, W]` of the tokens `x` `[B, N, D]` after the last layer; `embedded` `[B, 1, D]` is the step's.
+    pub fn leave(&self, x: Tensor<3>, embedded: Tensor<3>, [height, width]: [usize; 2]) -> Tensor<4> {
+        let table = self.scale_shift_table.val().unsqueeze::<3>() + embedded; // [B, 2, D]
         let [shift, scale] = [0, 1].map(|row| ModulationRow { table: table.clone(), row });
         let x = modulated_layer_norm(x, None, shift, scale, DType::F32);
-        Ok(self.unpatchify(self.proj_out.forward(x), height, width))
+        self.unpatchify(self.proj_out.forward(x), height, width)
     }
 
     fn check(&self, latents: &Tensor<4>, timesteps: &[f32]) -> Result<()> {

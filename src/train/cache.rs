@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::encoding::Encoding;
 use super::export;
 use super::latents::encode;
-use super::source;
+use super::source::{self, Shares};
 use super::step::Workers;
 use crate::convert::progress::Progress;
 use crate::data::{Batch, HEADER, Header, Latents, file_name, write};
@@ -27,6 +27,9 @@ pub struct CacheOptions {
     /// `scenes`, `stickers`, or a folder of captioned pictures.
     pub source: String,
     pub seed: u64,
+    /// Shares of pictures with one thing, and with two, on a plain background, of a source that draws.
+    pub plain: f64,
+    pub pairs: f64,
     /// A bundle with an autoencoder, or the folder of one.
     pub autoencoder: PathBuf,
     /// Side of the pictures in pixels.
@@ -67,7 +70,9 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
     if options.size == 0 || !options.size.is_multiple_of(vae.scale()) {
         return Err(Error::input("size", format!("{} is no multiple of {}", options.size, vae.scale())));
     }
-    let mut pictures = source::open(&options.source, options.seed)?;
+    check_shares(options)?;
+    let mut pictures =
+        source::open(&options.source, options.seed, Shares { plain: options.plain, pairs: options.pairs })?;
     if pictures.autoencoder().is_some() {
         return Err(Error::input("source", "it is a cache already"));
     }
@@ -77,6 +82,8 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
         format: Header::format(),
         source: options.source.clone(),
         seed: options.seed,
+        plain: options.plain,
+        pairs: options.pairs,
         size: options.size,
         channels: vae.latent_channels(),
         side: options.size / vae.scale(),
@@ -115,6 +122,20 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
     put_header()?;
     let missing = (0..header.files()).filter(|file| !options.out.join(file_name(*file)).is_file()).count();
     Ok(CacheSummary { count, files: header.files(), written, missing })
+}
+
+/// # Errors
+/// `InvalidInput` where the shares are none, or the source knows none.
+fn check_shares(options: &CacheOptions) -> Result<()> {
+    let (plain, pairs) = (options.plain, options.pairs);
+    let unit = |v: f64| (0.0..=1.0).contains(&v);
+    if !(unit(plain) && unit(pairs) && unit(plain + pairs)) {
+        return Err(Error::input("plain", "and `pairs` are shares that sum up to 1 at most"));
+    }
+    if plain + pairs > 0.0 && !source::is_drawn(&options.source) {
+        return Err(Error::input("plain", "and `pairs` go with the sources `scenes` and `stickers`"));
+    }
+    Ok(())
 }
 
 /// The latents of a batch, encoded on all cores.

@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use super::config::{Kind, Sigma, TrainConfig};
+use burn::tensor::Gradients;
+
+use super::config::{Kind, Recompute, Sigma, TrainConfig};
 use super::controller::{Controller, target_at};
 use super::latents::EncodedSource;
 use super::net::{Frame, Goal, Losses, Net, RATIO};
-use super::noise::{Caption, MicroBatch, timesteps};
+use super::noise::{Caption, MicroBatch, Noisy, timesteps};
 use super::objective::{Exported, Moment, Objective, once};
 use super::origin::{Origin, mean};
 use super::parameters::Parameters;
@@ -15,7 +17,7 @@ use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers, value};
 use super::vlb::Bound;
-use super::{export, samples, source};
+use super::{export, recompute, samples, source};
 use crate::convert::progress::{Progress, Unwatched};
 use crate::data::random::Random;
 use crate::data::{Batch, Source};
@@ -87,9 +89,11 @@ impl<'a> Denoiser<'a> {
     }
 
     fn losses(&self, net: &Net, batch: &MicroBatch, goal: Goal) -> Result<Losses> {
-        let prediction = self.frame.parts.scheduler.prediction;
-        let noisy = batch.noisy(&self.schedule, prediction, self.config.loss.weight_cap)?;
-        net.losses(batch, noisy, &self.frame, goal)
+        net.losses(batch, self.noisy(batch)?, &self.frame, goal)
+    }
+
+    fn noisy(&self, batch: &MicroBatch) -> Result<Noisy> {
+        batch.noisy(&self.schedule, self.frame.parts.scheduler.prediction, self.config.loss.weight_cap)
     }
 
     /// A batch as micro-batches of one region each.
@@ -169,13 +173,23 @@ impl Objective for Denoiser<'_> {
         let goal = Goal { total: pictures(&batches), target: self.target(at.done), bound: self.bound.as_ref() };
         workers.sum(batches.len(), trained.values().len(), |i| {
             let net = Net::new(&self.frame, &trained, workers.autodiff())?;
-            let losses = self.losses(&net, &batches[i], goal)?;
+            let batch = &batches[i];
+            let total = |losses: &Losses| losses.total(at.controller.lambda);
+            let mut gradient = vec![0.0; trained.values().len()];
+            let mut add = |found: &Gradients| trained.add_gradient(net.leaves(), found, &mut gradient);
+            let losses = match self.config.recompute {
+                Recompute::None => {
+                    let losses = self.losses(&net, batch, goal)?;
+                    add(&total(&losses).backward())?;
+                    losses
+                }
+                Recompute::Block => {
+                    let noisy = self.noisy(batch)?;
+                    recompute::backward(&net, batch, noisy, (&self.frame, goal), total, add)?
+                }
+            };
             let denoise = value(&losses.denoise);
-            let others = [losses.vlb, losses.ratio.map(|ratio| ratio * at.controller.lambda)];
-            let loss = others.into_iter().flatten().fold(losses.denoise, |sum, other| sum + other);
-            let gradients = loss.backward();
-            let gradient = trained.gradient(net.leaves(), &gradients)?;
-            Ok(Outcome { gradient, loss: denoise, region_losses: self.of_region(batches[i].region, denoise) })
+            Ok(Outcome { gradient, loss: denoise, region_losses: self.of_region(batch.region, denoise) })
         })
     }
 

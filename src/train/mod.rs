@@ -3,6 +3,7 @@
 //! ```text
 //! config ── run (the loop: stages, steps, checkpoints)
 //!   │        ├─ objective (what is learned) ┬─ denoiser ── net (a graph from flat parameters) ── soft_ratio (two-bin mix)
+//!   │        │                              │     ├─ recompute (one layer's graph at a time)
 //!   │        │                              │     ├─ noise (what is learned from), latents (behind an autoencoder)
 //!   │        │                              │     ├─ vlb (what a learned variance costs)
 //!   │        │                              │     └─ rounding (weights as they will be stored)
@@ -37,6 +38,7 @@ pub mod parameters;
 pub mod plot;
 pub mod progress;
 pub mod reach;
+pub mod recompute;
 pub mod rounding;
 pub mod run;
 pub mod samples;

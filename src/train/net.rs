@@ -1,5 +1,6 @@
 //! The network of a step: text encoder, transformer and ratios as one graph over the trained parameters, and its loss.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::encoding::Encoding;
@@ -13,9 +14,9 @@ use crate::bundle::Weights;
 use crate::bundle::manifest::Parts;
 use crate::error::{Error, Result};
 use crate::model::attention::MASKED;
-use crate::model::layer::Keep;
+use crate::model::layer::{Keep, Layer, LayerInput};
 use crate::model::text_encoder::TextLayers;
-use crate::model::transformer::Transformer;
+use crate::model::transformer::{Captions, Transformer};
 
 /// Name of the learned table among the parameters: `[regions, layers]`.
 pub const RATIO: &str = "ratio";
@@ -72,6 +73,14 @@ pub struct Losses {
     /// Of the variance, where it learns.
     pub vlb: Option<Tensor<1>>,
     pub ratio: Option<Tensor<1>>,
+}
+
+impl Losses {
+    /// What is minimized, where the ratios' loss weighs `lambda`.
+    pub fn total(&self, lambda: f64) -> Tensor<1> {
+        let others = [self.vlb.clone(), self.ratio.clone().map(|ratio| ratio * lambda)];
+        others.into_iter().flatten().fold(self.denoise.clone(), |sum, other| sum + other)
+    }
 }
 
 /// What a step's losses are measured against, beside its micro-batches.
@@ -160,33 +169,60 @@ impl Net {
     /// # Errors
     /// `InvalidInput` where the micro-batch does not fit the network.
     pub fn losses(&self, batch: &MicroBatch, noisy: Noisy, frame: &Frame, goal: Goal) -> Result<Losses> {
-        let Goal { total, target, bound } = goal;
-        let (b, size) = (batch.timesteps.len(), batch.size);
-        let drawn = batch.channels;
-        let shape = [b, drawn, size, size];
-        let (states, lengths) = self.encode(&batch.captions)?;
-        let captions = self.transformer.captions(states, &lengths)?;
-        let channels = frame.parts.transformer.in_channels;
-        let latents = TensorData::new(noisy.latents, [b, channels, size, size]);
-        let latents = Tensor::<4>::from_data(latents, &self.device);
-        let seen = latents.clone().narrow(1, 0, drawn);
-        let timesteps: Vec<f32> = batch.timesteps.iter().map(|&t| t as f32).collect();
-        let routing = frame.routing.as_ref();
-        let output = self.transformer.forward_with(latents, &timesteps, &captions, |i, layer, input| {
-            let n = input.x.dims()[1];
-            match (&self.ratios, routing) {
-                (Some(ratios), _) => ratios.forward(batch.region, i, layer, input),
-                (None, Some(r)) => {
-                    let k = crate::model::ratios::tokens(r.uniform.unwrap_or(1.0), n);
-                    layer.forward(input, Keep { k, gain: r.gain }).0
-                }
-                (None, None) => layer.forward(input, Keep { k: n, gain: 1.0 }).0,
-            }
+        let captions = self.captions(batch)?;
+        let seen = self.latents(batch, &noisy, frame);
+        let output = self.transformer.forward_with(seen, &timesteps(batch), &captions, |i, layer, input| {
+            self.layer(frame, batch.region, i, layer, input)
         })?; // [b, out, size, size]
+        self.compare(output, batch, noisy, frame, goal)
+    }
 
+    pub fn transformer(&self) -> &Transformer {
+        &self.transformer
+    }
+
+    /// The same ratios, and layers as `transformer` has them, without a graph.
+    pub fn plain(&self) -> Plain {
+        Plain { transformer: self.transformer.valid(), ratios: self.ratios.as_ref().map(SoftRatios::plain) }
+    }
+
+    /// Captions as every layer reads them.
+    pub fn captions(&self, batch: &MicroBatch) -> Result<Captions> {
+        let (states, lengths) = self.encode(&batch.captions)?;
+        self.transformer.captions(states, &lengths)
+    }
+
+    /// What the transformer sees of a micro-batch: `[b, C, size, size]`.
+    pub fn latents(&self, batch: &MicroBatch, noisy: &Noisy, frame: &Frame) -> Tensor<4> {
+        let channels = frame.parts.transformer.in_channels;
+        let shape = [batch.timesteps.len(), channels, batch.size, batch.size];
+        Tensor::from_data(TensorData::new(noisy.latents.clone(), shape), &self.device)
+    }
+
+    /// Layer `i` at the ratio of its region.
+    pub fn layer(&self, frame: &Frame, region: usize, i: usize, layer: &Layer, input: LayerInput) -> Tensor<3> {
+        run_layer(self.ratios.as_ref(), frame, region, i, layer, input)
+    }
+
+    /// The losses of the network's `output` `[b, out, size, size]`.
+    ///
+    /// # Errors
+    /// None today; what a loss may say of its input.
+    pub fn compare(
+        &self,
+        output: Tensor<4>,
+        batch: &MicroBatch,
+        noisy: Noisy,
+        frame: &Frame,
+        goal: Goal,
+    ) -> Result<Losses> {
+        let Goal { total, target, bound } = goal;
+        let (b, size, drawn) = (batch.timesteps.len(), batch.size, batch.channels);
+        let shape = [b, drawn, size, size];
         let share = b as f64 / total as f64;
         let vlb = bound.map(|bound| {
             let clean = Tensor::<4>::from_data(TensorData::new(batch.images.clone(), shape), &self.device);
+            let seen = self.latents(batch, &noisy, frame).narrow(1, 0, drawn);
             let (prediction, timesteps) = (frame.parts.scheduler.prediction, &batch.timesteps[..]);
             bound.of(Posterior { output: output.clone(), prediction, clean, noisy: seen, timesteps }).mean() * share
         });
@@ -201,6 +237,44 @@ impl Net {
         let denoise = error.sum() / values; // [1]
         Ok(Losses { denoise, vlb, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) })
     }
+}
+
+/// The layers of a network and its ratios, without a graph.
+#[derive(Debug)]
+pub struct Plain {
+    transformer: Transformer,
+    ratios: Option<SoftRatios>,
+}
+
+impl Plain {
+    /// Layer `i` at the ratio of its region.
+    pub fn layer(&self, frame: &Frame, region: usize, i: usize, input: LayerInput) -> Tensor<3> {
+        run_layer(self.ratios.as_ref(), frame, region, i, &self.transformer.layers()[i], input)
+    }
+}
+
+fn run_layer(
+    ratios: Option<&SoftRatios>,
+    frame: &Frame,
+    region: usize,
+    i: usize,
+    layer: &Layer,
+    input: LayerInput,
+) -> Tensor<3> {
+    let n = input.x.dims()[1];
+    match (ratios, &frame.routing) {
+        (Some(ratios), _) => ratios.forward(region, i, layer, input),
+        (None, Some(r)) => {
+            let k = crate::model::ratios::tokens(r.uniform.unwrap_or(1.0), n);
+            layer.forward(input, Keep { k, gain: r.gain }).0
+        }
+        (None, None) => layer.forward(input, Keep { k: n, gain: 1.0 }).0,
+    }
+}
+
+/// The timesteps of a micro-batch as the transformer reads them.
+pub fn timesteps(batch: &MicroBatch) -> Vec<f32> {
+    batch.timesteps.iter().map(|&t| t as f32).collect()
 }
 
 impl Text {

@@ -105,19 +105,28 @@ impl Parameters {
         }
     }
 
-    /// The gradients of `leaves` as one vector; zero where a leaf had no part in the loss.
+    /// Adds the gradients of `leaves` to `sum`, a vector as this is; nothing where a leaf had no part in the loss.
     ///
     /// # Errors
     /// `Internal` where a gradient cannot be read.
-    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients) -> Result<Vec<f32>> {
-        let mut all = vec![0.0; self.values.len()];
+    pub fn add_gradient(&self, leaves: &Leaves, gradients: &Gradients, sum: &mut [f32]) -> Result<()> {
         for (name, leaf) in leaves {
             let (Some(range), Some(gradient)) = (self.range(name), leaf.grad(gradients)) else { continue };
             let values = gradient.into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))?;
-            if let Some(place) = all.get_mut(range).filter(|place| place.len() == values.len()) {
-                place.copy_from_slice(&values);
+            if let Some(place) = sum.get_mut(range).filter(|place| place.len() == values.len()) {
+                place.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value);
             }
         }
+        Ok(())
+    }
+
+    /// The gradients of `leaves` as one vector.
+    ///
+    /// # Errors
+    /// As [`Parameters::add_gradient`].
+    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients) -> Result<Vec<f32>> {
+        let mut all = vec![0.0; self.values.len()];
+        self.add_gradient(leaves, gradients, &mut all)?;
         Ok(all)
     }
 }

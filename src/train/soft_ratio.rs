@@ -36,6 +36,11 @@ impl SoftRatios {
         Ok(Self { table, values, layers, bins: bins.to_vec(), gain })
     }
 
+    /// The same without a graph.
+    pub fn plain(&self) -> Self {
+        Self { table: self.table.clone().inner(), ..self.clone() }
+    }
+
     /// Layer `i` in `region`: the tokens `[B, N, D]` after the mix of its two bins. A layer without a router runs every token.
     ///
     /// A ratio outside the bins counts as the nearest of them, and gets no gradient from here.

@@ -18,9 +18,15 @@ const HELD_OUT: u64 = 1 << 20;
 /// # Errors
 /// Those of the source.
 pub fn of_stage(config: &TrainConfig, index: usize, stage: &Stage) -> Result<Box<dyn Source>> {
-    let shares = Shares { plain: stage.plain, pairs: stage.pairs, holes: config.task == Task::Inpaint };
+    let shares = Shares { plain: stage.plain, pairs: stage.pairs };
     let seed = seed(config, index as u64 + 2);
-    let pictures = kind(&config.source, seed, shares, Split::Training { held_out: config.progress.held_out })?;
+    let pictures = kind(
+        &config.source,
+        seed,
+        shares,
+        config.task == Task::Inpaint,
+        Split::Training { held_out: config.progress.held_out },
+    )?;
     match (config.flip, pictures.autoencoder()) {
         (false, _) => Ok(pictures),
         (true, None) => Ok(Box::new(Flips::new(pictures, seed))),
@@ -37,30 +43,35 @@ pub fn held_out(config: &TrainConfig) -> Result<Option<Box<dyn Source>>> {
     if held_out == 0 {
         return Ok(None);
     }
-    let shares = Shares { plain: 0.0, pairs: 0.0, holes: config.task == Task::Inpaint };
-    kind(&config.source, seed(config, HELD_OUT), shares, Split::HeldOut { held_out }).map(Some)
+    let holes = config.task == Task::Inpaint;
+    kind(&config.source, seed(config, HELD_OUT), Shares::default(), holes, Split::HeldOut { held_out }).map(Some)
 }
 
 fn seed(config: &TrainConfig, stream: u64) -> u64 {
     Random::new(config.seed, stream).below(1 << 32) as u64
 }
 
-/// A source by its name, without plain shares and holes: `scenes`, `stickers`, a folder of pictures, or a cache.
+/// Whether a source draws its pictures.
+pub fn is_drawn(name: &str) -> bool {
+    ["scenes", "stickers"].contains(&name)
+}
+
+/// A source by its name, without holes: `scenes`, `stickers`, a folder of pictures, or a cache.
 ///
 /// # Errors
 /// Those of the source.
-pub fn open(name: &str, seed: u64) -> Result<Box<dyn Source>> {
-    kind(name, seed, Shares { plain: 0.0, pairs: 0.0, holes: false }, Split::ALL)
+pub fn open(name: &str, seed: u64, shares: Shares) -> Result<Box<dyn Source>> {
+    kind(name, seed, shares, false, Split::ALL)
 }
 
-/// What a run asks of its source.
-struct Shares {
-    plain: f64,
-    pairs: f64,
-    holes: bool,
+/// Shares of the pictures with one thing, and with two, on a plain background.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shares {
+    pub plain: f64,
+    pub pairs: f64,
 }
 
-fn kind(name: &str, seed: u64, Shares { plain, pairs, holes }: Shares, split: Split) -> Result<Box<dyn Source>> {
+fn kind(name: &str, seed: u64, Shares { plain, pairs }: Shares, holes: bool, split: Split) -> Result<Box<dyn Source>> {
     Ok(match name {
         "scenes" => Box::new(ScenesSource::new(seed).with_plain(plain, pairs).with_holes(holes)),
         "stickers" => {

@@ -4,9 +4,7 @@ use super::{Kind, TrainConfig};
 use crate::convert::policy::GROUPS;
 use crate::error::{Error, Result};
 use crate::model::ratios::limits;
-
-/// The sources that draw their pictures.
-const DRAWN: [&str; 2] = ["scenes", "stickers"];
+use crate::train::source::is_drawn;
 
 impl TrainConfig {
     /// # Errors
@@ -38,7 +36,7 @@ impl TrainConfig {
         let rules: [(bool, &str, &str); 33] = [
             (stages.is_empty(), "stage", "there is none"),
             (
-                !DRAWN.contains(&self.source.as_str()) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
+                !is_drawn(&self.source) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
                 "stage",
                 "`plain` and `pairs` go with the sources `scenes` and `stickers`",
             ),
