@@ -174,6 +174,15 @@ impl Scope<'_> {
         self.weights.tensors.contains_key(&format!("{}{name}", self.prefix))
     }
 
+    /// The shape of `name`, while it is still to be taken.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        match self.weights.tensors.get(&format!("{}{name}", self.prefix))? {
+            Stored::Device { shape, .. } => Some(shape.clone()),
+            Stored::Host(table) => Some(table.shape.to_vec()),
+            Stored::Packed(packed) => Some(packed.shape().to_vec()),
+        }
+    }
+
     /// Takes tensor `name`, which must have `shape`.
     pub fn take<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
         let name = format!("{}{name}", self.prefix);

@@ -12,6 +12,8 @@ use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
 use crate::train::config::init::TEMPLATES;
 use crate::train::config::{Kind, TrainConfig};
+use crate::train::plan::{Memory, Plan};
+use crate::train::progress::duration;
 use crate::train::run::{Begin, Monitor, run as train};
 
 #[derive(Debug, Args)]
@@ -22,7 +24,7 @@ pub struct TrainArgs {
     #[arg(required_unless_present = "init")]
     config: Option<PathBuf>,
     /// Print a file to begin with, every line of it explained, and train nothing.
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["what", "config", "resume", "export"],
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["what", "config", "resume", "export", "plan"],
           value_parser = TEMPLATES.map(|t| t.name))]
     init: Option<String>,
     /// Go on from the checkpoint in the run's folder.
@@ -31,6 +33,9 @@ pub struct TrainArgs {
     /// Write the bundle of the checkpoint in the run's folder, and train no further.
     #[arg(long, conflicts_with = "resume")]
     export: bool,
+    /// Say what memory, time and disk the run will take, and train nothing; an error where it does not fit.
+    #[arg(long, conflicts_with_all = ["resume", "export"])]
+    plan: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,6 +62,12 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         What::Vae => Kind::Vae,
     };
     let config = TrainConfig::read(path, kind)?;
+    if args.plan {
+        let plan = Plan::new(&config, kind)?;
+        let json = serde_json::to_value(&plan).map_err(|e| Error::internal(e.to_string()))?;
+        shared.result(&json, &describe(&plan, &config));
+        return plan.check();
+    }
     let mut terminal = Terminal { quiet: shared.quiet, stop: interrupt()? };
     let begin = match (args.resume, args.export) {
         (_, true) => Begin::Export,
@@ -76,6 +87,35 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         ),
     );
     Ok(())
+}
+
+/// A plan in words.
+fn describe(plan: &Plan, config: &TrainConfig) -> String {
+    let Memory { frozen, trained, cores, graphs, total } = plan.memory;
+    let free = plan.available.map_or(String::new(), |bytes| format!(" of {} that are free", size(bytes)));
+    let largest = |most: Option<usize>| most.map_or("none".into(), |most| most.to_string());
+    format!(
+        "parameters   {:.1} M, {:.1} M of them or of adapters are trained\n\
+         memory       {}{free}\n             frozen {}, trained {}, at work on {} cores {}, graphs {}\n\
+         microBatch   {}; the largest that fits is {}, with recompute = \"block\" {}\n\
+         time         {} for {} steps, at {:.0} GFLOP/s in products\n\
+         disk         {}",
+        plan.parameters as f64 / 1e6,
+        plan.trained as f64 / 1e6,
+        size(total),
+        size(frozen),
+        size(trained),
+        plan.cores,
+        size(cores),
+        size(graphs),
+        config.optimizer.micro_batch,
+        largest(plan.largest_micro_batch),
+        largest(plan.largest_micro_batch_recomputed),
+        duration(plan.seconds),
+        plan.steps,
+        plan.flops_per_second / 1e9,
+        size(plan.disk)
+    )
 }
 
 struct Terminal {

@@ -47,6 +47,7 @@ pub fn matmul_transposed(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<1>>) -> Tensor<D> {
     let mut shape = x.dims();
     let weight = weight.transposed(); // [in, out]
+    let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
     let [input, output] = weight.dims();
     let rows = shape.iter().product::<usize>() / input;
     let mut y = x.reshape([rows, input]).matmul(weight); // [rows, out]

@@ -5,6 +5,7 @@
 //! [`active_tokens`] alone), [`vae`] goes between pixels and latents. [`crate::bundle::config`] says what each is made of.
 
 pub mod active_tokens;
+pub mod adapter;
 pub mod attention;
 pub mod block;
 mod charsmap;

@@ -5,6 +5,7 @@ use core::cell::OnceCell;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use super::adapter::Adapter;
 use super::attention::{KeyValue, MASKED};
 use super::block::Caption;
 use super::embed::{CaptionProjection, Modulation, TimestepModulation, position_table};
@@ -106,13 +107,14 @@ impl Transformer {
     pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
         let (width, patch) = (config.width(), config.patch_size);
         let patch_values = config.in_channels * patch * patch;
+        let adapter = Adapter::load(&mut scope.enter("pos_embed.proj"), patch_values, width)?;
         let weight = scope.take("pos_embed.proj.weight", [width, config.in_channels, patch, patch])?;
         let bias = scope.take("pos_embed.proj.bias", [width])?;
         let layers = (0..config.layers)
             .map(|i| Layer::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config))
             .collect::<Result<_>>()?;
         Ok(Self {
-            patch_embed: Linear::new(weight.reshape([width, patch_values]), Some(bias)),
+            patch_embed: Linear::new(weight.reshape([width, patch_values]), Some(bias)).with_adapter(adapter),
             modulation: TimestepModulation::load(&mut scope.enter("adaln_single"), config)?,
             caption_projection: CaptionProjection::load(&mut scope.enter("caption_projection"), config)?,
             layers,

@@ -55,7 +55,7 @@ impl<'a> Autoencoder<'a> {
             Some(dir) => read_tiny(dir)?,
             None => {
                 let network = network(config);
-                let tensors = init::autoencoder(&network, &mut Random::new(config.seed, INIT));
+                let tensors = init::make(init::autoencoder(&network), &mut Random::new(config.seed, INIT));
                 (network, Parameters::new(tensors)?)
             }
         };

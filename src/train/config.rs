@@ -3,6 +3,7 @@
 mod autoencoder;
 mod check;
 pub mod init;
+mod lora;
 mod suggest;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
 pub use autoencoder::AutoencoderConfig;
+pub use lora::{Base, LoraConfig};
 use suggest::suggest;
 
 /// What a run trains.
@@ -105,8 +107,8 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     #[serde(default)]
     pub routing: RoutingConfig,
-    /// Rank of the adapters on the blocks' linear layers; everything else but routers and ratios is then frozen.
-    pub lora: Option<usize>,
+    /// Adapters that learn in place of the weights; everything else but routers and ratios is then frozen.
+    pub lora: Option<LoraConfig>,
     /// Trains the weights as `convert --encoding` will store them; without it as they are.
     pub quantize: Option<QuantizeConfig>,
     #[serde(default)]

@@ -38,11 +38,17 @@ pub struct Trained<'a> {
 /// As the converter's.
 pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn Progress) -> Result<Manifest> {
     let Trained { frame, average, tokenizer } = run;
-    let merged = lora::merge(&frame.frozen, average)?;
+    if let Some((lora, out)) = config.lora.as_ref().and_then(|lora| Some((lora, lora.out.as_ref()?))) {
+        let base = config.from.as_ref().map(|from| from.to_string_lossy().into_owned()).unwrap_or_default();
+        lora::write(out, lora, &base, &frame.frozen, average)?;
+    }
+    let merged = lora::merge(&frame.frozen, average, frame.lora_scale)?;
     let path = config.work.join("weights.safetensors");
-    let trained = average.views().filter(|v| v.name != RATIO && !v.name.contains(".lora_"));
-    let rest = merged.views().chain(frame.encoding.tensors.views());
-    write(&path, trained.chain(rest).map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values)), None)?;
+    let trained = average.views().filter(|v| v.name != RATIO && !lora::is_factor(v.name));
+    let trained = trained.chain(frame.encoding.tensors.views());
+    let trained = trained.map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values));
+    let merged = merged.iter().map(|(name, (shape, values))| (name.clone(), shape.clone(), &values[..]));
+    write(&path, trained.chain(merged), None)?;
 
     let tensors = checkpoint::open(&path)?;
     let part = |prefix: &str| tensors.clone().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect();

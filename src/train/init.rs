@@ -11,62 +11,84 @@ pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// Spread of a fresh router's weights: small, so that scores begin near 0.5.
 const ROUTER_STD: f64 = 0.02;
 
-fn uniform(random: &mut Random, count: usize, bound: f64) -> Vec<f32> {
-    (0..count).map(|_| random.uniform(-bound, bound) as f32).collect()
+/// A tensor to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub fill: Fill,
 }
 
-fn normal(random: &mut Random, count: usize, std: f64) -> Vec<f32> {
-    (0..count).map(|_| (random.gaussian() * std) as f32).collect()
+/// How its values are distributed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fill {
+    /// In ± this bound.
+    Uniform(f64),
+    /// With this deviation.
+    Normal(f64),
+    Ones,
+}
+
+/// Makes tensors, in their order.
+pub fn make(specs: Vec<Spec>, random: &mut Random) -> Tensors {
+    let values = |spec: &Spec, random: &mut Random| -> Vec<f32> {
+        let count = 0..spec.shape.iter().product();
+        match spec.fill {
+            Fill::Uniform(bound) => count.map(|_| random.uniform(-bound, bound) as f32).collect(),
+            Fill::Normal(deviation) => count.map(|_| (random.gaussian() * deviation) as f32).collect(),
+            Fill::Ones => count.map(|_| 1.0).collect(),
+        }
+    };
+    let one = |spec: Spec| {
+        let values = values(&spec, random);
+        (spec.name, (spec.shape, values))
+    };
+    specs.into_iter().map(one).collect()
 }
 
 /// PixArt: linear layers uniform in ±1/√in, tables Gaussian with variance 1/D.
-pub fn transformer(config: &TransformerConfig, random: &mut Random) -> Tensors {
+pub fn transformer(config: &TransformerConfig) -> Vec<Spec> {
     let width = config.width();
-    let mut tensors = Tensors::new();
-    let mut linear = |name: String, shape: &[usize], random: &mut Random| {
-        let (input, bound) = {
-            let input: usize = shape.iter().skip(1).product();
-            (input, 1.0 / (input as f64).sqrt())
-        };
-        tensors.insert(format!("{name}.weight"), (shape.to_vec(), uniform(random, shape[0] * input, bound)));
-        tensors.insert(format!("{name}.bias"), (vec![shape[0]], uniform(random, shape[0], bound)));
+    let mut specs = Vec::new();
+    let mut linear = |name: String, shape: &[usize]| {
+        let input: usize = shape.iter().skip(1).product();
+        let fill = Fill::Uniform(1.0 / (input as f64).sqrt());
+        specs.push(Spec { name: format!("{name}.weight"), shape: shape.to_vec(), fill });
+        specs.push(Spec { name: format!("{name}.bias"), shape: vec![shape[0]], fill });
     };
     let (p, c) = (config.patch_size, config.in_channels);
-    linear("transformer.pos_embed.proj".into(), &[width, c, p, p], random);
-    linear("transformer.adaln_single.emb.timestep_embedder.linear_1".into(), &[width, 256], random);
-    linear("transformer.adaln_single.emb.timestep_embedder.linear_2".into(), &[width, width], random);
-    linear("transformer.adaln_single.linear".into(), &[6 * width, width], random);
-    linear("transformer.caption_projection.linear_1".into(), &[width, config.caption_channels], random);
-    linear("transformer.caption_projection.linear_2".into(), &[width, width], random);
-    linear("transformer.proj_out".into(), &[p * p * config.out_channels, width], random);
+    linear("transformer.pos_embed.proj".into(), &[width, c, p, p]);
+    linear("transformer.adaln_single.emb.timestep_embedder.linear_1".into(), &[width, 256]);
+    linear("transformer.adaln_single.emb.timestep_embedder.linear_2".into(), &[width, width]);
+    linear("transformer.adaln_single.linear".into(), &[6 * width, width]);
+    linear("transformer.caption_projection.linear_1".into(), &[width, config.caption_channels]);
+    linear("transformer.caption_projection.linear_2".into(), &[width, width]);
+    linear("transformer.proj_out".into(), &[p * p * config.out_channels, width]);
     for n in 0..config.layers {
         let block = format!("transformer.transformer_blocks.{n}");
         for attention in ["attn1", "attn2"] {
             for projection in ["to_q", "to_k", "to_v", "to_out.0"] {
-                linear(format!("{block}.{attention}.{projection}"), &[width, width], random);
+                linear(format!("{block}.{attention}.{projection}"), &[width, width]);
             }
         }
-        linear(format!("{block}.ff.net.0.proj"), &[4 * width, width], random);
-        linear(format!("{block}.ff.net.2"), &[width, 4 * width], random);
+        linear(format!("{block}.ff.net.0.proj"), &[4 * width, width]);
+        linear(format!("{block}.ff.net.2"), &[width, 4 * width]);
     }
-    let std = 1.0 / (width as f64).sqrt();
-    let mut table = |name: String, rows: usize| {
-        tensors.insert(name, (vec![rows, width], normal(random, rows * width, std)));
-    };
+    let fill = Fill::Normal(1.0 / (width as f64).sqrt());
+    let mut table = |name: String, rows: usize| specs.push(Spec { name, shape: vec![rows, width], fill });
     table("transformer.scale_shift_table".into(), 2);
     (0..config.layers).for_each(|n| table(format!("transformer.transformer_blocks.{n}.scale_shift_table"), 6));
-    tensors
+    specs
 }
 
 /// `AutoencoderTiny`: convolutions uniform in ±1/√(in · side²), as PyTorch's.
-pub fn autoencoder(config: &TinyVaeConfig, random: &mut Random) -> Tensors {
-    let mut tensors = Tensors::new();
+pub fn autoencoder(config: &TinyVaeConfig) -> Vec<Spec> {
+    let mut specs = Vec::new();
     let mut conv = |name: String, [output, input]: [usize; 2], bias: bool| {
-        let inputs = input * 9;
-        let bound = 1.0 / (inputs as f64).sqrt();
-        tensors.insert(format!("{name}.weight"), (vec![output, input, 3, 3], uniform(random, output * inputs, bound)));
+        let fill = Fill::Uniform(1.0 / ((input * 9) as f64).sqrt());
+        specs.push(Spec { name: format!("{name}.weight"), shape: vec![output, input, 3, 3], fill });
         if bias {
-            tensors.insert(format!("{name}.bias"), (vec![output], uniform(random, output, bound)));
+            specs.push(Spec { name: format!("{name}.bias"), shape: vec![output], fill });
         }
     };
     let square = config.patch_size.pow(2);
@@ -97,49 +119,52 @@ pub fn autoencoder(config: &TinyVaeConfig, random: &mut Random) -> Tensors {
         }
         next += 2;
     }
-    tensors
+    specs
 }
 
 /// T5 encoder, as `T5PreTrainedModel._init_weights`.
-pub fn text_encoder(config: &TextEncoderConfig, random: &mut Random) -> Tensors {
+pub fn text_encoder(config: &TextEncoderConfig) -> Vec<Spec> {
     let (width, inner) = (config.d_model, config.heads * config.d_kv);
-    let std = |n: usize| 1.0 / (n as f64).sqrt();
-    let mut tensors = Tensors::new();
-    let mut matrix = |name: String, shape: [usize; 2], std: f64| {
-        tensors
-            .insert(format!("text_encoder.{name}.weight"), (shape.to_vec(), normal(random, shape[0] * shape[1], std)));
+    let deviation = |n: usize| 1.0 / (n as f64).sqrt();
+    let mut specs = Vec::new();
+    let mut matrix = |name: String, shape: [usize; 2], deviation: f64| {
+        let (name, shape) = (format!("text_encoder.{name}.weight"), shape.to_vec());
+        specs.push(Spec { name, shape, fill: Fill::Normal(deviation) });
     };
     matrix("shared".into(), [config.vocab_size, width], 1.0);
     for n in 0..config.layers {
         let attention = format!("encoder.block.{n}.layer.0.SelfAttention");
-        matrix(format!("{attention}.q"), [inner, width], std(width * config.d_kv));
-        matrix(format!("{attention}.k"), [inner, width], std(width));
-        matrix(format!("{attention}.v"), [inner, width], std(width));
-        matrix(format!("{attention}.o"), [width, inner], std(inner));
+        matrix(format!("{attention}.q"), [inner, width], deviation(width * config.d_kv));
+        matrix(format!("{attention}.k"), [inner, width], deviation(width));
+        matrix(format!("{attention}.v"), [inner, width], deviation(width));
+        matrix(format!("{attention}.o"), [width, inner], deviation(inner));
         if n == 0 {
             let shape = [config.relative_buckets, config.heads];
-            matrix(format!("{attention}.relative_attention_bias"), shape, std(width));
+            matrix(format!("{attention}.relative_attention_bias"), shape, deviation(width));
         }
         let mlp = format!("encoder.block.{n}.layer.1.DenseReluDense");
-        matrix(format!("{mlp}.wi_0"), [config.d_ff, width], std(width));
-        matrix(format!("{mlp}.wi_1"), [config.d_ff, width], std(width));
-        matrix(format!("{mlp}.wo"), [width, config.d_ff], std(config.d_ff));
+        matrix(format!("{mlp}.wi_0"), [config.d_ff, width], deviation(width));
+        matrix(format!("{mlp}.wi_1"), [config.d_ff, width], deviation(width));
+        matrix(format!("{mlp}.wo"), [width, config.d_ff], deviation(config.d_ff));
     }
     let mut ones = |name: String| {
-        tensors.insert(format!("text_encoder.encoder.{name}.weight"), (vec![width], vec![1.0; width]));
+        let name = format!("text_encoder.encoder.{name}.weight");
+        specs.push(Spec { name, shape: vec![width], fill: Fill::Ones });
     };
     for n in 0..config.layers {
         ones(format!("block.{n}.layer.0.layer_norm"));
         ones(format!("block.{n}.layer.1.layer_norm"));
     }
     ones("final_layer_norm".into());
-    tensors
+    specs
 }
 
 /// A router for every layer.
-pub fn routers(config: &TransformerConfig, random: &mut Random) -> Tensors {
-    let router = |n: usize| format!("transformer.transformer_blocks.{n}.router.weight");
-    (0..config.layers)
-        .map(|n| (router(n), (vec![1, config.width()], normal(random, config.width(), ROUTER_STD))))
-        .collect()
+pub fn routers(config: &TransformerConfig) -> Vec<Spec> {
+    let spec = |n: usize| Spec {
+        name: format!("transformer.transformer_blocks.{n}.router.weight"),
+        shape: vec![1, config.width()],
+        fill: Fill::Normal(ROUTER_STD),
+    };
+    (0..config.layers).map(spec).collect()
 }

@@ -11,8 +11,8 @@
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot, samples (what is left behind)
-//!   └─ origin, init, encoding (what it starts from) ─── export (the bundle it ends in)
-//! cache (latents for many runs)
+//!   └─ origin, init, encoding, frozen, lora (what it starts from) ─── export (the bundle it ends in)
+//! cache (latents for many runs), plan (what a run will cost)
 //! ```
 
 pub mod autoencoder;
@@ -25,6 +25,7 @@ pub mod ema;
 pub mod encoding;
 mod exact;
 pub mod export;
+pub mod frozen;
 pub mod init;
 pub mod latents;
 pub mod lora;
@@ -35,6 +36,7 @@ pub mod objective;
 pub mod optimizer;
 pub mod origin;
 pub mod parameters;
+pub mod plan;
 pub mod plot;
 pub mod progress;
 pub mod reach;

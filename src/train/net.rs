@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::encoding::Encoding;
+use super::frozen::Frozen;
 use super::lora;
 use super::noise::{Caption, MicroBatch, Noisy};
 use super::parameters::{Leaves, Parameters};
@@ -27,7 +28,9 @@ const EMBEDDING: &str = "text_encoder.shared.weight";
 pub struct Frame {
     pub parts: Parts,
     /// Tensors that are not trained.
-    pub frozen: Parameters,
+    pub frozen: Frozen,
+    /// What the product of an adapter's factors is multiplied by.
+    pub lora_scale: f64,
     pub routing: Option<Routing>,
     pub rounding: Option<Rounding>,
     /// What makes latents of pictures.
@@ -101,11 +104,9 @@ impl Net {
         let config = &frame.parts.transformer;
         let leaves = trained.leaves(device);
         let mut weights = Weights::new(device);
-        trained.insert_into(&mut weights, &leaves, |name| name != RATIO && !name.contains(".lora_"));
-        for view in frame.frozen.views() {
-            let base = Tensor::from_data(TensorData::new(view.values.to_vec(), [view.values.len()]), device);
-            weights.insert_tensor(view.name, view.shape, lora::adapt(base, view.name, view.shape, &leaves)?);
-        }
+        frame.frozen.insert_into(&mut weights, device);
+        trained.insert_into(&mut weights, &leaves, |name| name != RATIO);
+        lora::scale(&mut weights, trained, &leaves, frame.lora_scale);
         let text = frame.parts.text_encoder.as_ref().map(|text| {
             let embedding = weights.scope("text_encoder").take("shared.weight", [text.vocab_size, text.d_model])?;
             let layers = TextLayers::load(&mut weights.scope("text_encoder").enter("encoder"), text)?;

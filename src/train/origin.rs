@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::config::{Kind, Sigma, Task, TrainConfig, Variant};
+use super::config::{Base, Kind, LoraConfig, Sigma, Task, TrainConfig, Variant};
 use super::encoding::Encoding;
+use super::frozen::Frozen;
 use super::init;
 use super::lora;
 use super::muon::{Matrix, is_hidden};
@@ -54,7 +55,13 @@ impl Origin {
                 }
                 (loaded.manifest.parts, tokenizer, values)
             }
-            (None, _) => fresh(config, &mut random)?,
+            (None, _) => {
+                let Fresh { parts, tokenizer, encoding, specs } = fresh(config)?;
+                let mut tensors = init::make(specs, &mut random);
+                let encoder = encoding.views().map(|v| (v.name.to_owned(), (v.shape.to_vec(), v.values.to_vec())));
+                tensors.extend(encoder);
+                (parts, tokenizer, tensors)
+            }
         };
         if config.task == Task::Inpaint && parts.transformer.in_channels == PICTURE {
             if config.lora.is_some() {
@@ -93,8 +100,8 @@ impl Origin {
         }
         let layers = t.layers;
         let mut frozen = BTreeMap::new();
-        if let Some(rank) = config.lora {
-            let adapters = lora::init(&Parameters::new(trained.clone())?, rank, &mut random);
+        if let Some(lora) = &config.lora {
+            let adapters = lora::init(&trained, lora, &mut random)?;
             frozen = std::mem::replace(&mut trained, adapters);
         }
         if !config.train_text_encoder {
@@ -104,7 +111,7 @@ impl Origin {
         if config.is_routed(kind) {
             let r = &config.routing;
             if learned.is_none() {
-                trained.extend(init::routers(&parts.transformer, &mut random));
+                trained.extend(init::make(init::routers(&parts.transformer), &mut random));
             }
             let table = learned.unwrap_or_else(|| vec![1.0; r.regions * layers]);
             let uniform = (r.variant == Variant::Mod).then_some(1.0 - r.compression);
@@ -116,7 +123,8 @@ impl Origin {
         }
         let frame = Frame {
             parts,
-            frozen: Parameters::new(frozen)?,
+            frozen: Frozen::new(frozen, config.lora.as_ref().map_or_else(Base::default, |l| l.base)),
+            lora_scale: config.lora.as_ref().map_or(1.0, LoraConfig::scale),
             routing,
             rounding: config.quantize.as_ref().map(Rounding::new),
             encoding,
@@ -195,10 +203,21 @@ pub fn matrices(trained: &Parameters, config: &TrainConfig) -> Vec<Matrix> {
     hidden.filter_map(matrix).collect()
 }
 
-type Fresh = (Parts, Vec<u8>, init::Tensors);
+/// A new model, before it has numbers.
+pub struct Fresh {
+    pub parts: Parts,
+    /// The bytes of `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+    /// The autoencoder's tensors.
+    pub encoding: Parameters,
+    pub specs: Vec<init::Spec>,
+}
 
 /// A new model of the shape that `config.model` gives.
-fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
+///
+/// # Errors
+/// `InvalidInput` naming a setting, and what the files of tokenizer and autoencoder say.
+pub fn fresh(config: &TrainConfig) -> Result<Fresh> {
     let m = config.model.as_ref().ok_or_else(|| Error::input("model", "give it, or a bundle in `from`"))?;
     let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stage", "there is none"))?;
     let bytes = std::fs::read(&m.tokenizer).map_err(|e| Error::io(&m.tokenizer, e))?;
@@ -245,10 +264,8 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
         size_conditions: false,
     };
     let scheduler = SchedulerConfig { prediction: m.prediction, solver: SolverKind::DpmSolver2M, ..Default::default() };
-    let mut tensors = init::transformer(&transformer, random);
-    tensors.extend(init::text_encoder(&text_encoder, random));
-    let encoder = encoding.tensors.views().map(|v| (v.name.to_owned(), (v.shape.to_vec(), v.values.to_vec())));
-    tensors.extend(encoder);
+    let mut specs = init::transformer(&transformer);
+    specs.extend(init::text_encoder(&text_encoder));
     let parts = Parts {
         transformer,
         text_encoder: Some(text_encoder),
@@ -257,5 +274,5 @@ fn fresh(config: &TrainConfig, random: &mut Random) -> Result<Fresh> {
         vae_tiny: encoding.tiny,
         scheduler,
     };
-    Ok((parts, bytes, tensors))
+    Ok(Fresh { parts, tokenizer: bytes, encoding: encoding.tensors, specs })
 }

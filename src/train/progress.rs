@@ -63,14 +63,23 @@ pub struct Worth {
     pub unit: String,
 }
 
+/// `1:02:05` for so many seconds.
+pub fn duration(seconds: f64) -> String {
+    let seconds = seconds as u64;
+    format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 impl Metrics {
     /// The line for people; `left` is the time that is left, in seconds.
     pub fn line(&self, total: u64, routed: bool, left: f64) -> String {
         let ratio = if routed { format!(" keep {:.3} λ {:.2}", self.mean_keep, self.lambda) } else { String::new() };
-        let (hours, minutes, seconds) = (left as u64 / 3600, left as u64 / 60 % 60, left as u64 % 60);
         format!(
-            "{}px step {}/{total} loss {:.4}{ratio} {:.0} images/s {hours}:{minutes:02}:{seconds:02} left",
-            self.size, self.step, self.loss, self.images_per_second
+            "{}px step {}/{total} loss {:.4}{ratio} {:.0} images/s {} left",
+            self.size,
+            self.step,
+            self.loss,
+            self.images_per_second,
+            duration(left)
         )
     }
 }

@@ -138,16 +138,22 @@ mod tests {
             SchedulerConfig { prediction: Prediction::Epsilon, solver: SolverKind::DpmSolver2M, ..Default::default() };
         let parts = Parts { transformer, text_encoder: None, tokenizer: None, vae: None, vae_tiny: None, scheduler };
         let routing = Routing { bins: vec![1.0, 0.5, 0.25], regions: 2, gain: 1.0, uniform: None, start: 1.0 };
-        let frozen = Parameters::new([].into()).unwrap();
-        Frame { parts, frozen, routing: Some(routing), rounding: None, encoding: Default::default() }
+        Frame {
+            parts,
+            frozen: Default::default(),
+            lora_scale: 1.0,
+            routing: Some(routing),
+            rounding: None,
+            encoding: Default::default(),
+        }
     }
 
     #[test]
     fn gradients_are_those_of_the_whole_graph() {
         let frame = frame();
         let mut random = Random::new(3, 0);
-        let mut tensors = init::transformer(&frame.parts.transformer, &mut random);
-        tensors.extend(init::routers(&frame.parts.transformer, &mut random));
+        let mut tensors = init::make(init::transformer(&frame.parts.transformer), &mut random);
+        tensors.extend(init::make(init::routers(&frame.parts.transformer), &mut random));
         let ratios = (0..2 * LAYERS).map(|i| 0.3 + 0.6 * (i % 7) as f32 / 7.0).collect();
         tensors.insert(RATIO.into(), (vec![2, LAYERS], ratios));
         let trained = Parameters::new(tensors).unwrap();

@@ -3,8 +3,10 @@
 //! Whole micro-batches side by side keep every core at matrix products of its own, with nothing to wait for inside them, and the
 //! sum does not depend on the number of cores.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -61,27 +63,9 @@ impl Workers {
     /// # Errors
     /// That of the first task that fails.
     pub fn map<T: Send>(&self, count: usize, task: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<Option<Result<T>>>> = Mutex::new((0..count).map(|_| None).collect());
-        let work = || {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= count {
-                    break;
-                }
-                let result = task(i);
-                if let Ok(mut all) = results.lock() {
-                    all[i] = Some(result);
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for pool in &self.pools {
-                scope.spawn(|| pool.install(work));
-            }
-        });
-        let results = results.into_inner().map_err(|_| Error::internal("a worker failed"))?;
-        results.into_iter().map(|r| r.unwrap_or_else(|| Err(Error::internal("a micro-batch was not run")))).collect()
+        let mut all = Vec::with_capacity(count);
+        self.fold(count, task, |result| all.push(result))?;
+        Ok(all)
     }
 
     /// The sum of the outcomes of `count` micro-batches over so many parameters.
@@ -95,13 +79,83 @@ impl Workers {
         part: impl Fn(usize) -> Result<Outcome> + Sync,
     ) -> Result<Outcome> {
         let mut sum = Outcome { gradient: vec![0.0; parameters], loss: 0.0, region_losses: vec![] };
-        for outcome in self.map(count, part)? {
+        self.fold(count, part, |outcome| {
             sum.gradient.iter_mut().zip(&outcome.gradient).for_each(|(a, b)| *a += b);
             sum.loss += outcome.loss;
             sum.region_losses.resize(outcome.region_losses.len(), 0.0);
             sum.region_losses.iter_mut().zip(&outcome.region_losses).for_each(|(a, b)| *a += b);
-        }
+        })?;
         Ok(sum)
+    }
+
+    /// Hands what `task(i)` gives for every `i` below `count` to `add`, in order, as soon as those before it are there.
+    ///
+    /// Where as many results wait for one before them as there are cores, no further task begins.
+    fn fold<T: Send>(
+        &self,
+        count: usize,
+        task: impl Fn(usize) -> Result<T> + Sync,
+        add: impl FnMut(T) + Send,
+    ) -> Result<()> {
+        let next = AtomicUsize::new(0);
+        let sum = Mutex::new(Sum { waiting: BTreeMap::new(), done: 0, fault: None, add });
+        let turn = Condvar::new();
+        let cores = self.pools.len();
+        let work = || {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= count {
+                    break;
+                }
+                let result = std::panic::catch_unwind(AssertUnwindSafe(|| task(i)));
+                let result = result.unwrap_or_else(|_| Err(Error::internal("a worker failed")));
+                if result.is_err() {
+                    next.store(count, Ordering::Relaxed);
+                }
+                let Ok(mut held) = sum.lock() else { break };
+                held.put(i, result);
+                turn.notify_all();
+                if turn.wait_while(held, |sum| sum.waiting.len() >= cores).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for pool in &self.pools {
+                scope.spawn(|| pool.install(work));
+            }
+        });
+        let sum = sum.into_inner().map_err(|_| Error::internal("a worker failed"))?;
+        match sum.fault {
+            Some(fault) => Err(fault),
+            None if sum.done == count => Ok(()),
+            None => Err(Error::internal("a micro-batch was not run")),
+        }
+    }
+}
+
+/// What came of the tasks so far.
+struct Sum<T, F> {
+    /// Results that wait for those of tasks before them.
+    waiting: BTreeMap<usize, Result<T>>,
+    /// Tasks whose results were handed on.
+    done: usize,
+    /// Of the first task that failed.
+    fault: Option<Error>,
+    add: F,
+}
+
+impl<T, F: FnMut(T)> Sum<T, F> {
+    fn put(&mut self, i: usize, result: Result<T>) {
+        self.waiting.insert(i, result);
+        while let Some(result) = self.waiting.remove(&self.done) {
+            self.done += 1;
+            match result {
+                Ok(value) if self.fault.is_none() => (self.add)(value),
+                Ok(_) => {}
+                Err(fault) => self.fault = self.fault.take().or(Some(fault)),
+            }
+        }
     }
 }
 
@@ -119,4 +173,25 @@ pub fn value(t: &Tensor<1>) -> f64 {
 pub fn single() -> Result<ThreadPool> {
     let builder = ThreadPoolBuilder::new().num_threads(1).start_handler(|_| flush_denormals());
     builder.build().map_err(|e| Error::internal(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device;
+
+    #[test]
+    fn results_come_in_order_and_the_first_fault_is_told() {
+        let workers = Workers::new(3, &device::cpu()).unwrap();
+        let slow = |i: usize| {
+            std::thread::sleep(std::time::Duration::from_millis(if i % 3 == 0 { 5 } else { 0 }));
+            Ok(i)
+        };
+        assert_eq!(workers.map(20, slow).unwrap(), (0..20).collect::<Vec<_>>());
+        let fault = |i: usize| if i < 7 { Ok(i) } else { Err(Error::internal(format!("task {i}"))) };
+        assert!(workers.map(20, fault).unwrap_err().to_string().ends_with("task 7"));
+        let panics = |i: usize| if i == 4 { panic!("a task") } else { Ok(i) };
+        assert!(workers.map(8, panics).is_err());
+        assert!(workers.map(0, slow).unwrap().is_empty());
+    }
 }

@@ -188,7 +188,7 @@ fn a_dense_bundle_becomes_a_routed_one() {
     drawn(&scratch.path("filler"), &scratch.path("filler.png"), "learned");
     let further = from("filler", "further", "inherit = true", "task = 'inpaint'", 6);
     assert_eq!(further["parts"]["transformer"]["inChannels"], 7, "a model that sees masks already");
-    let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = 2", 6);
+    let lora = diffcr("lora", "variant = 'l'\nratioRate = 5e-2", "lora = { rank = 2 }", 6);
     assert!(lora["tensors"].as_object().unwrap().keys().all(|name| !name.contains("lora")), "merged");
     drawn(&scratch.path("lora"), &scratch.path("lora.png"), "learned");
 
@@ -198,7 +198,7 @@ fn a_dense_bundle_becomes_a_routed_one() {
     // The same on a base that was quantized, and so is frozen.
     let packed = converted(&scratch.path("base-bundle"), &scratch.path("packed"), &["--encoding", "q8"]);
     assert!(packed["tensors"].as_object().unwrap().values().any(|t| t["encoding"] == "q8"));
-    from("packed", "packed-lora", "variant = 'l'", "lora = 32", 6);
+    from("packed", "packed-lora", "variant = 'l'", "lora = { rank = 32 }", 6);
     drawn(&scratch.path("packed-lora"), &scratch.path("packed-lora.png"), "learned");
     converted(&scratch.path("packed-lora"), &scratch.path("packed-again"), &["--encoding", "q4"]);
 }
@@ -258,10 +258,10 @@ fn settings_that_exclude_each_other_are_refused() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "base", 2, 0), &[]);
     let run = |from: &str, settings: &str| short(&scratch, "filler", from, settings);
-    let both = run("base-bundle", "lora = 4\n[quantize]\nencoding = 'q4'");
+    let both = run("base-bundle", "lora = { rank = 4 }\n[quantize]\nencoding = 'q4'");
     assert!(error_line(&both).contains("quantize: does not go with `lora`"));
     assert!(error_line(&run("base-bundle", "[quantize]\nencoding = 'q3'")).contains("quantize.encoding: "));
-    let lora = run("base-bundle", "task = 'inpaint'\nlora = 4");
+    let lora = run("base-bundle", "task = 'inpaint'\nlora = { rank = 4 }");
     assert!(error_line(&lora).contains("lora: adapters cannot teach a model to see masks"));
     assert!(run("base-bundle", "task = 'inpaint'").status.success());
     std::fs::remove_dir_all(scratch.path("filler-work")).unwrap();
@@ -295,29 +295,78 @@ fn what_is_wrong_is_named() {
     assert!(fault("base", &["--resume"]).contains("checkpoint.safetensors"));
 }
 
-/// The largest resident size of a run of one step over 24 blocks and 1,024 tokens, in MiB.
-fn peak_of_a_step(scratch: &Scratch, name: &str, settings: &str) -> f64 {
+/// A run of one step with `shape`, and further settings in front of the tables.
+fn one_step(scratch: &Scratch, name: &str, settings: &str, shape: &str, text: &str) -> std::path::PathBuf {
     let text = format!(
-        "out = {out:?}\nwork = {work:?}\nseed = 7\n{settings}\nstage = [{{ size = 64, batch = 2, steps = 1, lr = 1e-3 }}]\n[model]\n\
-         tokenizer = {tokenizer:?}\nlayers = 24\nheads = 2\nheadDim = 16\npatch = 2\ntextWidth = 16\ntextLayers = 1\ntextHeads = 2\n\
-         textMlp = 32\n[optimizer]\nmicroBatch = 2\nwarmup = 1\nthreads = 1\n[progress]\nlogEvery = 1\n",
+        "out = {out:?}\nwork = {work:?}\nseed = 7\n{settings}\n{shape}\n{text}\n[optimizer]\nmicroBatch = 2\nwarmup = 1\nthreads = 1\n\
+         [progress]\nlogEvery = 1\n",
         out = scratch.path(&format!("{name}-bundle")),
         work = scratch.path(&format!("{name}-work")),
-        tokenizer = fixture("scenes/tokenizer/tokenizer.json"),
     );
     let path = scratch.path(&format!("{name}.toml"));
     std::fs::write(&path, text).unwrap();
-    trained("base", &path, &[]);
-    let log = std::fs::read_to_string(scratch.path(&format!("{name}-work/metrics.jsonl"))).unwrap();
-    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
-    first["peakMib"].as_f64().unwrap()
+    path
 }
+
+fn model(layers: usize, heads: usize, head_dim: usize, patch: usize) -> String {
+    format!(
+        "[model]\ntokenizer = {:?}\nlayers = {layers}\nheads = {heads}\nheadDim = {head_dim}\npatch = {patch}\ntextWidth = 16\n\
+         textLayers = 1\ntextHeads = 2\ntextMlp = 32",
+        fixture("scenes/tokenizer/tokenizer.json")
+    )
+}
+
+/// The largest resident size of a run, in MiB.
+fn peak(scratch: &Scratch, kind: &str, name: &str, config: &Path) -> f64 {
+    trained(kind, config, &[]);
+    let log = std::fs::read_to_string(scratch.path(&format!("{name}-work/metrics.jsonl"))).unwrap();
+    let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    last["peakMib"].as_f64().unwrap()
+}
+
+const TOKENS_1024: &str = "stage = [{ size = 64, batch = 2, steps = 2, lr = 1e-3 }]";
 
 #[test]
 fn recomputed_blocks_need_little_memory() {
     let scratch = Scratch::new();
-    let whole = peak_of_a_step(&scratch, "whole", "");
-    let block = peak_of_a_step(&scratch, "block", "recompute = 'block'");
+    let peak = |name: &str, settings: &str| {
+        peak(&scratch, "base", name, &one_step(&scratch, name, settings, TOKENS_1024, &model(24, 2, 8, 2)))
+    };
+    let (whole, block) = (peak("whole", ""), peak("block", "recompute = 'block'"));
     println!("{whole:.0} MiB, {block:.0} MiB with recomputed blocks");
     assert!(block <= 0.4 * whole, "{block} MiB of {whole}");
+}
+
+#[test]
+fn a_plan_says_what_the_run_will_take() {
+    let scratch = Scratch::new();
+    let planned = |kind: &str, config: &Path| -> serde_json::Value {
+        let output = diffcr().args(["--json", "train", kind, "--plan"]).arg(config).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let few = "stage = [{ size = 32, batch = 2, steps = 2, lr = 1e-3 }]";
+    let check = |kind: &str, name: &str, settings: &str, shape: &str, model: &str| {
+        let config = one_step(&scratch, name, settings, shape, model);
+        let plan = planned(kind, &config);
+        assert!(!scratch.path(&format!("{name}-work")).exists(), "a plan starts nothing");
+        assert!(plan["seconds"].as_f64().unwrap() > 0.0 && plan["disk"].as_u64().unwrap() > 0);
+        let (said, took) = (plan["memory"]["total"].as_f64().unwrap() / 1048576.0, peak(&scratch, kind, name, &config));
+        println!("{name}: {said:.0} MiB planned, {took:.0} measured");
+        assert!((said / took - 1.0).abs() <= 0.2, "{name}: {said} MiB planned, {took} measured");
+    };
+    check("base", "tokens", "", TOKENS_1024, &model(6, 4, 16, 2));
+    check("base", "weights", "", few, &model(6, 16, 32, 8));
+    check("base", "recomputed", "recompute = 'block'", TOKENS_1024, &model(12, 2, 32, 2));
+    let from = format!("from = {:?}", scratch.path("tokens-bundle"));
+    let routed = "stage = [{ size = 64, batch = 4, steps = 2, lr = 1e-3 }]";
+    check("diffcr", "routed", &from, routed, "");
+    check("diffcr", "adapters", &format!("{from}\nlora = {{ rank = 4 }}"), routed, "");
+
+    let huge = "stage = [{ size = 4096, batch = 2, steps = 1, lr = 1e-3 }]";
+    let config = one_step(&scratch, "huge", "", huge, &model(24, 16, 64, 8));
+    let output = diffcr().args(["train", "base", "--plan"]).arg(config).output().unwrap();
+    assert!(!output.status.success());
+    let error = error_line(&output);
+    assert!(error.contains("optimizer.microBatch: the run needs ") && error.contains("are free; "), "{error}");
 }

@@ -10,6 +10,8 @@ mod train;
 #[cfg(feature = "train")]
 mod train_latents;
 #[cfg(feature = "train")]
+mod train_lora;
+#[cfg(feature = "train")]
 mod train_vae;
 mod transformer;
 mod vae;

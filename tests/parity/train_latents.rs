@@ -50,9 +50,14 @@ impl Case {
         let schedule = Schedule::new(&scheduler).unwrap();
         let parts = Parts { transformer, text_encoder: None, tokenizer: None, vae: None, vae_tiny: None, scheduler };
         let routing = Routing { bins: vec![1.0, 0.75, 0.5, 0.25], regions: 2, gain: 1.0, uniform: None, start: 1.0 };
-        let empty = || Parameters::new(BTreeMap::new()).unwrap();
-        let frame =
-            Frame { parts, frozen: empty(), routing: Some(routing), rounding: None, encoding: Default::default() };
+        let frame = Frame {
+            parts,
+            frozen: Default::default(),
+            lora_scale: 1.0,
+            routing: Some(routing),
+            rounding: None,
+            encoding: Default::default(),
+        };
         let bound = vlb.then(|| Bound::new(&schedule));
         (Self { data, frame, schedule, bound }, Parameters::new(tensors).unwrap())
     }

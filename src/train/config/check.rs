@@ -33,7 +33,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let (_, lowest) = limits(&r.bins);
-        let rules: [(bool, &str, &str); 33] = [
+        let rules: [(bool, &str, &str); 35] = [
             (stages.is_empty(), "stage", "there is none"),
             (
                 !is_drawn(&self.source) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
@@ -92,11 +92,9 @@ impl TrainConfig {
             (!(r.compression >= 0.0 && r.compression <= 1.0 - lowest), "routing.compression", "is not within the bins"),
             (!positive(r.ratio_rate) || !positive(r.lambda), "routing.ratioRate", "and `lambda` must be positive"),
             (!unit(r.ramp), "routing.ramp", "is outside 0..1"),
-            (
-                self.lora == Some(0) || (self.lora.is_some() && kind != Kind::Diffcr),
-                "lora",
-                "is a rank of `train diffcr`, at least 1",
-            ),
+            (self.lora.is_some() && kind != Kind::Diffcr, "lora", "goes with `train diffcr`"),
+            (self.lora.as_ref().is_some_and(|l| !(1..=4096).contains(&l.rank)), "lora.rank", "is outside 1..4096"),
+            (self.lora.as_ref().is_some_and(|l| !positive(l.alpha())), "lora.alpha", "must be positive"),
             (
                 self.quantize.is_some() && self.lora.is_some(),
                 "quantize",

@@ -24,7 +24,7 @@ fn a_wrong_setting_is_named() {
     assert!(fault("from = 'b'\n[routing]\nbins = [0.1, 0.5]", Kind::Diffcr).starts_with("routing.bins: "));
     assert!(fault("from = 'b'\n[routing]\ncompression = 0.95", Kind::Diffcr).starts_with("routing.compression: "));
     assert!(fault("from = 'b'\n[routing]\nregions = 7", Kind::Diffcr).contains("stage[0]"));
-    assert!(fault("from = 'b'\nlora = 0", Kind::Diffcr).starts_with("lora: "));
+    assert!(fault("from = 'b'\nlora = { rank = 0 }", Kind::Diffcr).starts_with("lora.rank: "));
     let stage = |stage: &str| {
         let text = format!("out='o'\nwork='w'\nfrom='b'\n[[stage]]\n{stage}");
         TrainConfig::parse(&text, Kind::Base).unwrap_err().to_string()
