@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0, 1 for a failure (one line on stderr), 2 for a usage error.
 
+mod bench;
 #[cfg(feature = "train")]
 mod cache;
 mod convert;
@@ -57,6 +58,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// The masked part of a picture is drawn anew.
     Inpaint(inpaint::InpaintArgs),
+    /// What a step of a bundle costs, dense and routed.
+    Bench(bench::BenchArgs),
     /// A dense model, or routers and keep ratios, from captioned pictures.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
@@ -111,6 +114,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
         Command::Inpaint(args) => inpaint::run(args, &cli.shared),
+        Command::Bench(args) => bench::run(args, &cli.shared),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(args, &cli.shared),
         #[cfg(feature = "train")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::shared::{Shared, interrupt, size};
@@ -68,13 +69,16 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         shared.result(&json, &describe(&plan, &config));
         return plan.check();
     }
-    let mut terminal = Terminal { quiet: shared.quiet, stop: interrupt()? };
+    let bar = shared.count_bar("step", 0);
+    let mut terminal = Terminal { quiet: shared.quiet, bar, stop: interrupt()? };
     let begin = match (args.resume, args.export) {
         (_, true) => Begin::Export,
         (true, false) => Begin::Resume,
         (false, false) => Begin::New,
     };
-    let done = train(&config, kind, begin, &mut terminal)?;
+    let done = train(&config, kind, begin, &mut terminal);
+    terminal.bar.finish_and_clear();
+    let done = done?;
     let written = &done.exported;
     shared.result(
         &json!({
@@ -118,8 +122,10 @@ fn describe(plan: &Plan, config: &TrainConfig) -> String {
     )
 }
 
+/// Lines above a bar, on stderr.
 struct Terminal {
     quiet: bool,
+    bar: ProgressBar,
     stop: Arc<AtomicBool>,
 }
 
@@ -134,7 +140,12 @@ impl Progress for Terminal {
 impl Monitor for Terminal {
     fn line(&mut self, line: &str) {
         if !self.quiet {
-            eprintln!("{line}");
+            self.bar.suspend(|| eprintln!("{line}"));
         }
+    }
+
+    fn step(&mut self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
     }
 }

@@ -7,6 +7,12 @@ pub fn peak_mib() -> Option<f64> {
     line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
+/// Has [`peak_mib`] begin anew, where the system lets it.
+pub fn forget_peak() {
+    // Where it does not, the peak is that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// Bytes that programs can still take without others being swapped out, where the system tells.
 pub fn available() -> Option<u64> {
     let all = std::fs::read_to_string("/proc/meminfo").ok()?;

@@ -6,7 +6,7 @@
 mod backend;
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
 mod browser;
-#[cfg(feature = "train")]
+#[cfg(feature = "cli")]
 pub mod memory;
 mod profile;
 #[cfg(feature = "webgpu")]

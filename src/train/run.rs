@@ -30,6 +30,9 @@ const NEWEST: f64 = 0.02;
 pub trait Monitor: Progress {
     /// A line of progress.
     fn line(&mut self, line: &str);
+
+    /// `done` of `total` steps.
+    fn step(&mut self, _done: u64, _total: u64) {}
 }
 
 /// What a finished run has to say.
@@ -197,6 +200,7 @@ impl<'a> Run<'a> {
             let batch = data.next_batch()?;
             since.waited += started.elapsed().as_secs_f64();
             let done = self.step(&stage, batch, total)?;
+            monitor.step(self.state.step, total);
             since.images += stage.batch as u64;
             self.state.seconds += started.elapsed().as_secs_f64();
             if self.state.step.is_multiple_of(self.config.progress.log_every) || self.state.step == total {

@@ -1,5 +1,6 @@
 //! The real binary on real files: what it writes, what it refuses, and what it says.
 
+mod bench;
 mod convert;
 mod example;
 mod inpaint;
