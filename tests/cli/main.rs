@@ -12,6 +12,8 @@ mod quantize;
 mod refuse;
 #[cfg(feature = "train")]
 mod scenes;
+#[cfg(feature = "train")]
+mod six_commands;
 mod sources;
 mod support;
 #[cfg(feature = "train")]

@@ -103,6 +103,45 @@ fn a_killed_and_an_interrupted_run_end_as_one_that_was_neither() {
 }
 
 #[test]
+fn a_run_that_is_killed_twenty_times_ends_as_one_that_was_not() {
+    let scratch = Scratch::new();
+    let (whole, killed) = (base(&scratch, "whole", 150, 1), base(&scratch, "killed", 150, 1));
+    let started = Instant::now();
+    trained("base", &whole, &[]);
+    let length = started.elapsed();
+    let work = scratch.path("killed-work");
+    let (mut state, mut kills) = (7u64, 0);
+    while kills < 20 {
+        // A moment of the run, start and checkpoint included.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let moment = length.mul_f64((state >> 40) as f64 / f64::from(1 << 24) * 0.08);
+        let mut command = diffcr();
+        command.args(["--quiet", "train", "base"]).arg(&killed).stdout(Stdio::null()).stderr(Stdio::null());
+        if work.join("checkpoint.safetensors").is_file() {
+            command.arg("--resume");
+        }
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(moment);
+        if child.try_wait().unwrap().is_some() {
+            break; // it got to its end between the kills
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    if !scratch.path("killed-bundle").join("diffcr.json").is_file() {
+        let resume: &[&str] = if work.join("checkpoint.safetensors").is_file() { &["--resume"] } else { &[] };
+        trained("base", &killed, resume);
+    }
+    println!("{kills} kills of a run of {length:?}");
+    assert!(kills >= 10, "{kills} kills only");
+    for part in ["transformer", "text_encoder"] {
+        let (a, b) = (files(&scratch.path("whole-bundle"), part), files(&scratch.path("killed-bundle"), part));
+        assert_eq!(a, b, "every byte of the weights");
+    }
+}
+
+#[test]
 fn whoever_watches_a_run_leaves_it_as_it_is() {
     let scratch = Scratch::new();
     trained("base", &base(&scratch, "alone", 6, 0), &[]);
