@@ -17,6 +17,9 @@ pub struct CacheArgs {
     /// A bundle with an autoencoder, or the folder that `train vae` wrote.
     #[arg(long)]
     autoencoder: PathBuf,
+    /// A bundle whose text encoder turns captions into states: a run that leaves it as it is then needs no text encoder.
+    #[arg(long, value_name = "BUNDLE")]
+    text_encoder: Option<PathBuf>,
     /// The cache: new, or one of the same settings that goes on; then it is the `source` of a run.
     #[arg(long)]
     out: PathBuf,
@@ -54,6 +57,7 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
         plain: args.plain,
         pairs: args.pairs,
         autoencoder: args.autoencoder.clone(),
+        text_encoder: args.text_encoder.clone(),
         size: args.size,
         count: args.count,
         out: args.out.clone(),

@@ -9,6 +9,7 @@
 pub mod checkpoint;
 mod checkpoint_file;
 pub mod checkpoint_tensor;
+mod copy;
 mod from_bundle;
 mod json;
 mod keys;
@@ -37,6 +38,7 @@ mod transformer;
 pub mod vae;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -106,6 +108,24 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
 pub fn bundle(model: &SourceModel, options: &ConvertOptions, progress: &mut dyn Progress) -> Result<Manifest> {
     let output = OutputFolder::create(&options.out, options.force)?;
     let (manifest, _) = write(model, options, &output, progress)?;
+    output.finish()?;
+    Ok(manifest)
+}
+
+/// As [`bundle`], with the text encoder and the tokenizer of the bundle in `from`, byte for byte.
+///
+/// # Errors
+/// As [`convert`], and what the files of `from` say.
+pub fn bundle_with_text(
+    model: &SourceModel,
+    from: &Path,
+    options: &ConvertOptions,
+    progress: &mut dyn Progress,
+) -> Result<Manifest> {
+    let output = OutputFolder::create(&options.out, options.force)?;
+    let (mut manifest, _) = write(model, options, &output, progress)?;
+    copy::text_encoder(from, output.dir(), &mut manifest)?;
+    let manifest = finish(manifest, &output)?;
     output.finish()?;
     Ok(manifest)
 }

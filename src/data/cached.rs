@@ -3,6 +3,8 @@
 //! A folder holds `cache.json` ([`Header`]) and `latents-NNNNN.safetensors`: `mean` and, where the encoder tells them, `deviation`, f16
 //! `[pictures, channels, side, side]` in the units of the model, with the captions in the file's metadata.
 
+pub mod states;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
+use self::states::{StatesFile, TextHeader};
 use super::epochs::Epochs;
 use super::random::Random;
 use super::safetensors_file::read_header;
@@ -44,6 +47,9 @@ pub struct Header {
     pub side: usize,
     /// Fingerprint of the autoencoder.
     pub autoencoder: String,
+    /// Where captions are there as states, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextHeader>,
     /// Pictures of a file; the last may hold fewer.
     pub per_file: usize,
     pub count: usize,
@@ -85,6 +91,7 @@ impl Header {
             ("pairs", self.pairs != there.pairs),
             ("size", self.size != there.size),
             ("autoencoder", self.autoencoder != there.autoencoder || self.channels != there.channels),
+            ("textEncoder", self.text != there.text),
             ("out", self.per_file != there.per_file || self.side != there.side),
         ];
         match differs.iter().find(|(_, differs)| *differs) {
@@ -106,8 +113,11 @@ impl Header {
     /// # Errors
     /// `Io` where it cannot be read; a file that is damaged is not complete.
     pub fn is_complete(&self, dir: &Path, index: usize) -> Result<bool> {
-        match Part::open(dir, self, index) {
-            Ok(_) => Ok(true),
+        let states = self.text.as_ref().map(|text| {
+            StatesFile::open(dir.join(states::file_name(index)), self.pictures_of(index), text.width).map(drop)
+        });
+        match Part::open(dir, self, index).and_then(|_| states.unwrap_or(Ok(()))) {
+            Ok(()) => Ok(true),
             Err(Error::Integrity { .. }) => Ok(false),
             Err(e) => Err(e),
         }
@@ -220,6 +230,8 @@ fn read_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
 pub struct CachedSource {
     header: Header,
     parts: Vec<Part>,
+    /// Where captions are there as states: a file for every one of `parts`, and those of the empty caption.
+    states: Option<(Vec<StatesFile>, Vec<f32>)>,
     epochs: Epochs,
     seed: u64,
     next: u64,
@@ -232,8 +244,13 @@ impl CachedSource {
         let header =
             Header::read(dir)?.ok_or_else(|| Error::input("source", format!("{} holds no {HEADER}", dir.display())))?;
         let parts = (0..header.files()).map(|i| Part::open(dir, &header, i)).collect::<Result<_>>()?;
+        let states = header.text.as_ref().map(|TextHeader { width, .. }| {
+            let file = |i| StatesFile::open(dir.join(states::file_name(i)), header.pictures_of(i), *width);
+            Ok::<_, Error>(((0..header.files()).map(file).collect::<Result<_>>()?, states::empty(dir, *width)?))
+        });
+        let states = states.transpose()?;
         let epochs = Epochs::new(split.of(header.count), seed);
-        Ok(Self { header, parts, epochs, seed, next: 0 })
+        Ok(Self { header, parts, states, epochs, seed, next: 0 })
     }
 
     pub fn header(&self) -> &Header {
@@ -252,6 +269,7 @@ impl Source for CachedSource {
         self.next += 1;
         let values = self.header.values();
         let mut batch = Batch { channels, ..Batch::pictures(side) };
+        batch.empty_states = self.states.as_ref().map(|(_, empty)| empty.clone()).unwrap_or_default();
         for position in 0..count as u64 {
             let index = self.epochs.at(start.saturating_add(position));
             let (part, place) = (&self.parts[index / per_file], index % per_file);
@@ -262,6 +280,9 @@ impl Source for CachedSource {
             }
             batch.images.extend(latents);
             batch.captions.push(part.captions[place].clone());
+            if let Some((files, _)) = &self.states {
+                batch.states.push(files[index / per_file].of(place)?);
+            }
         }
         Ok(batch)
     }

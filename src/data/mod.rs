@@ -13,7 +13,7 @@ pub mod safetensors_file;
 pub mod scenes;
 pub mod stickers;
 
-pub use cached::{CachedSource, HEADER, Header, Latents, file_name, write};
+pub use cached::{CachedSource, HEADER, Header, Latents, file_name, states, write};
 pub use crops::Crops;
 pub use flips::Flips;
 pub use folder::{FolderSource, Skipped};
@@ -32,6 +32,9 @@ pub struct Batch {
     pub images: Vec<f32>,
     pub channels: usize,
     pub captions: Vec<String>,
+    /// The captions as states `[tokens, width]` each, and those of the empty one; empty where they are texts alone.
+    pub states: Vec<Vec<f32>>,
+    pub empty_states: Vec<f32>,
     /// `[B, size, size]`, 1 in a picture's hole; empty unless holes are asked for.
     pub masks: Vec<f32>,
     pub size: usize,
@@ -40,7 +43,15 @@ pub struct Batch {
 impl Batch {
     /// No pictures yet, of so many pixels a side.
     pub fn pictures(size: usize) -> Self {
-        Self { images: vec![], channels: 3, captions: vec![], masks: vec![], size }
+        Self {
+            images: vec![],
+            channels: 3,
+            captions: vec![],
+            states: vec![],
+            empty_states: vec![],
+            masks: vec![],
+            size,
+        }
     }
 
     /// Keeps the first `count` pictures.
@@ -49,6 +60,7 @@ impl Batch {
         self.images.truncate(count * self.channels * plane);
         self.masks.truncate(count * plane);
         self.captions.truncate(count);
+        self.states.truncate(count);
     }
 }
 

@@ -10,8 +10,9 @@ use super::export;
 use super::latents::encode;
 use super::source::{self, Shares};
 use super::step::Workers;
+use super::text_states::TextStates;
 use crate::convert::progress::Progress;
-use crate::data::{Batch, HEADER, Header, Latents, file_name, write};
+use crate::data::{Batch, HEADER, Header, Latents, file_name, states, write};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::vae::Vae;
@@ -32,6 +33,8 @@ pub struct CacheOptions {
     pub pairs: f64,
     /// A bundle with an autoencoder, or the folder of one.
     pub autoencoder: PathBuf,
+    /// A bundle whose text encoder turns captions into states, which are kept too.
+    pub text_encoder: Option<PathBuf>,
     /// Side of the pictures in pixels.
     pub size: usize,
     /// Pictures to encode; all of a folder's where absent.
@@ -78,7 +81,9 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
     }
     let count = options.count.or(pictures.pictures()).filter(|count| *count > 0);
     let count = count.ok_or_else(|| Error::input("count", "say how many pictures: the source has no end"))?;
+    let text = options.text_encoder.as_deref().map(TextStates::open).transpose()?;
     let header = Header {
+        text: text.as_ref().map(TextStates::header),
         format: Header::format(),
         source: options.source.clone(),
         seed: options.seed,
@@ -99,6 +104,9 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
     }
 
     let workers = Workers::new(options.threads, &device::cpu())?;
+    if let Some(text) = &text {
+        text.write(&options.out.join(states::EMPTY), &workers, &[String::new()])?;
+    }
     let mine: Vec<usize> = (0..header.files()).filter(|file| file % shards == index).collect();
     let total = mine.iter().map(|&file| header.pictures_of(file) as u64).sum();
     let (mut done, mut written) = (0, 0);
@@ -109,6 +117,9 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
             pictures.seek(file as u64);
             let mut batch = pictures.batch(PER_FILE, options.size)?;
             batch.truncate(header.pictures_of(file));
+            if let Some(text) = &text {
+                text.write(&options.out.join(states::file_name(file)), &workers, &batch.captions)?;
+            }
             let bytes = write(&header, &latents(&workers, &vae, &batch)?, &batch.captions)?;
             export::replace(&path, &bytes)?;
             written += 1;

@@ -105,9 +105,13 @@ impl<'a> Denoiser<'a> {
         let timesteps = timesteps(&mut random, count, regions, train_timesteps, config.loss.shift);
         let empty = config.loss.empty_captions;
         let mut captions = Vec::with_capacity(count);
-        for caption in &batch.captions {
+        for (i, caption) in batch.captions.iter().enumerate() {
             let dropped = random.unit() < empty;
-            captions.push(Caption::Ids(self.tokenizer.encode(if dropped { "" } else { caption })?));
+            captions.push(match batch.states.get(i).filter(|_| self.frame.parts.text_encoder.is_none()) {
+                Some(_) if dropped => Caption::States(batch.empty_states.clone()),
+                Some(states) => Caption::States(states.clone()),
+                None => Caption::Ids(self.tokenizer.encode(if dropped { "" } else { caption })?),
+            });
         }
         let plane = batch.size * batch.size;
         let picture = batch.channels * plane;

@@ -52,7 +52,7 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
 
     let tensors = checkpoint::open(&path)?;
     let part = |prefix: &str| tensors.clone().into_iter().filter(|(name, _)| name.starts_with(prefix)).collect();
-    let model = SourceModel {
+    let mut model = SourceModel {
         source: "diffcr-train",
         parts: frame.parts.clone(),
         transformer: part("transformer."),
@@ -79,7 +79,14 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         heads: None,
         sample_size: None,
     };
-    convert::bundle(&model, &options, progress)
+    match &config.from {
+        Some(from) if frame.parts.text_encoder.is_none() => {
+            // The run had states of that text encoder, which goes with the model as it is.
+            (model.parts.tokenizer, model.tokenizer) = (None, None);
+            convert::bundle_with_text(&model, from, &options, progress)
+        }
+        _ => convert::bundle(&model, &options, progress),
+    }
 }
 
 /// The table as it was learned, and its stretched presets.

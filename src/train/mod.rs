@@ -12,7 +12,7 @@
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot, samples (what is left behind)
 //!   └─ origin, init, encoding, frozen, lora (what it starts from) ─── export (the bundle it ends in)
-//! cache (latents for many runs), plan (what a run will cost)
+//! cache (latents and text states for many runs), plan (what a run will cost)
 //! ```
 
 pub mod autoencoder;
@@ -48,4 +48,5 @@ pub mod soft_ratio;
 pub mod source;
 pub mod stage;
 pub mod step;
+pub mod text_states;
 pub mod vlb;

@@ -1,6 +1,7 @@
 //! What a run starts from: a bundle, with or without its routers, or a fresh model, split into what is trained and what is frozen.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::config::{Base, Kind, LoraConfig, Sigma, Task, TrainConfig, Variant};
 use super::encoding::Encoding;
@@ -12,11 +13,13 @@ use super::net::{Frame, RATIO, Routing, is_router, is_table};
 use super::optimizer::{Group, Rate};
 use super::parameters::{Parameters, View};
 use super::rounding::Rounding;
+use super::text_states;
 use crate::bundle::config::{
     FeedForward, SchedulerConfig, SolverKind, TextEncoderConfig, TokenizerConfig, TransformerConfig,
 };
 use crate::bundle::folder::load_folder;
-use crate::bundle::manifest::Parts;
+use crate::bundle::manifest::{Part, Parts};
+use crate::data::Header;
 use crate::data::random::Random;
 use crate::device;
 use crate::error::{Error, Result};
@@ -43,15 +46,20 @@ impl Origin {
     pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
         let mut random = Random::new(config.seed, INIT);
         let mut learned = None;
+        let states = states(config)?;
         let (mut parts, tokenizer, mut trained) = match (&config.from, &config.model) {
             (Some(dir), _) => {
-                let loaded = load_folder(dir, &device::cpu(), None)?;
+                let parts = [Part::Transformer, Part::Tokenizer, Part::Vae, Part::VaeTiny];
+                let mut loaded = load_folder(dir, &device::cpu(), states.then_some(&parts[..]))?;
                 let tokenizer = loaded.tokenizer.ok_or_else(|| Error::input("from", "the bundle has no tokenizer"))?;
                 let mut values = loaded.weights.into_values()?;
                 if config.is_routed(kind) && config.routing.inherit {
                     learned = Some(inherited(config, loaded.manifest.routing.as_ref())?);
                 } else {
                     values.retain(|name, _| !is_router(name));
+                }
+                if states {
+                    loaded.manifest.parts.text_encoder = None;
                 }
                 (loaded.manifest.parts, tokenizer, values)
             }
@@ -76,7 +84,7 @@ impl Origin {
         let tensors = Parameters::new(split_off(&mut trained, "vae"))?;
         let encoding = Encoding { kl: parts.vae.clone(), tiny: parts.vae_tiny.clone(), tensors };
         let t = &parts.transformer;
-        if parts.text_encoder.is_none() || parts.tokenizer.is_none() {
+        if parts.text_encoder.is_none() && !states || parts.tokenizer.is_none() {
             return Err(Error::input("from", "the bundle has no text encoder"));
         }
         if t.in_channels == MASKED && config.task != Task::Inpaint {
@@ -131,6 +139,28 @@ impl Origin {
         };
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
+}
+
+/// Whether captions come as states, from the text encoder of the bundle that the run starts from, which stays as it is.
+///
+/// # Errors
+/// `InvalidInput` where the run asks for more of the encoder than its states.
+fn states(config: &TrainConfig) -> Result<bool> {
+    let Some(text) = Header::read(Path::new(&config.source))?.and_then(|header| header.text) else { return Ok(false) };
+    let Some(from) = &config.from else {
+        return Err(Error::input(
+            "source",
+            "its captions are states of a text encoder: start from a bundle that has it",
+        ));
+    };
+    if config.train_text_encoder && config.lora.is_none() {
+        return Err(Error::input("trainTextEncoder", "the cache has its states as they were: set it to false"));
+    }
+    if !config.progress.prompts.is_empty() {
+        return Err(Error::input("progress.prompts", "cannot be drawn: a run from text states has no text encoder"));
+    }
+    text_states::check(from, &text)?;
+    Ok(true)
 }
 
 /// Takes the tensors out whose names begin so.

@@ -3,6 +3,8 @@
 mod graph;
 mod speed;
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::config::{Base, Kind, Recompute, TrainConfig, Variant};
@@ -11,6 +13,7 @@ use super::origin::{Fresh, fresh};
 use super::stage::Stage;
 use crate::bundle::folder::read_manifest;
 use crate::bundle::manifest::Parts;
+use crate::data::Header;
 use crate::device::memory;
 use crate::error::{Error, Result};
 use crate::flops;
@@ -158,11 +161,15 @@ impl Shapes {
                 (parts, specs.into_iter().map(|s| (s.name, s.shape)).chain(encoder).collect())
             }
         };
+        let states = Header::read(Path::new(&config.source))?.is_some_and(|header| header.text.is_some());
         let count = |shape: &[usize]| shape.iter().map(|&n| n as u64).product::<u64>();
         let text = |name: &str| name.starts_with("text_encoder.");
         let (mut trained, mut frozen) = (0, 0);
         for (name, shape) in &shapes {
             let adapted = config.lora.as_ref().filter(|lora| lora::is_adapted(name, &lora.targets));
+            if states && text(name) {
+                continue; // it is not loaded
+            }
             if name.starts_with("vae") || config.lora.is_some() || text(name) && !config.train_text_encoder {
                 let half = config.lora.as_ref().is_some_and(|lora| lora.base == Base::Bf16)
                     && shape.len() > 1

@@ -160,3 +160,47 @@ fn a_cache_that_was_killed_or_shared_out_is_the_same_to_the_byte() {
     let output = chain.train("base", "base", &base(&source, &vae));
     assert!(error_line_of(&output).contains("latents-00001.safetensors: it is missing"), "{}", stderr(&output));
 }
+
+#[test]
+fn states_train_as_their_captions_do() {
+    let scratch = Scratch::new();
+    let dir = scratch.0.clone();
+    let run = |line: &str| diffcr().current_dir(&dir).args(line.split_whitespace()).output().unwrap();
+    let ran = |line: &str| {
+        let output = run(line);
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+    };
+    ran(&format!("convert {} --out pixart", sigma("pipeline").display()));
+    let cache = "cache --source scenes --seed 3 --count 24 --size 64 --autoencoder pixart --out";
+    ran(&format!("{cache} texts"));
+    ran(&format!("{cache} states --text-encoder pixart"));
+    assert_eq!(files(&dir.join("texts"), "latents"), files(&dir.join("states"), "latents"));
+    let config = |name: &str, source: &str, more: &str| {
+        let text = format!(
+            "out = '{name}'\nwork = '{name}-work'\nseed = 5\nfrom = 'pixart'\nsource = '{source}'\n{more}\n\
+             stage = [{{ size = 64, batch = 4, steps = 2, lr = 1e-3 }}]\n[routing]\nregions = 2\n[optimizer]\nwarmup = 1\n\
+             [progress]\nheldOut = 4\n"
+        );
+        std::fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+    };
+    for source in ["texts", "states"] {
+        config(&format!("from-{source}"), source, "trainTextEncoder = false");
+        ran(&format!("--quiet train diffcr from-{source}.toml"));
+    }
+    let weights = |name: &str| read_tensors(&dir.join(format!("from-{name}-work/weights.safetensors")));
+    let (texts, states) = (weights("texts"), weights("states"));
+    for (name, (_, values)) in &states {
+        let largest = texts[name].1.iter().fold(1e-3, |m: f32, v| m.max(v.abs()));
+        let error = texts[name].1.iter().zip(values).fold(0.0, |m: f32, (a, b)| m.max((a - b).abs()));
+        assert!(error <= 5e-3 * largest, "{name}: {error} of {largest}");
+    }
+    assert!(states.keys().all(|name| !name.starts_with("text_encoder.")), "it was not loaded");
+    for part in ["text_encoder", "tokenizer"] {
+        assert_eq!(files(&dir.join("from-states"), part), files(&dir.join("pixart"), part));
+    }
+    ran("verify from-states");
+
+    config("learns", "states", "");
+    assert!(error_line_of(&run("--quiet train diffcr learns.toml")).contains("trainTextEncoder: "));
+    assert!(error_line_of(&run(&format!("{cache} texts --text-encoder pixart"))).contains("textEncoder: "));
+}

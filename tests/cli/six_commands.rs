@@ -18,7 +18,10 @@ fn a_pixart_learns_to_route_on_a_folder_of_pictures() {
     run(dir, "scenes --count 12 --size 64 --out pictures");
 
     run(dir, &format!("convert {} --out models/pixart", sigma("pipeline").display()));
-    run(dir, "cache --source pictures --autoencoder models/pixart --size 64 --out work/cache");
+    run(
+        dir,
+        "cache --source pictures --autoencoder models/pixart --text-encoder models/pixart --size 64 --out work/cache",
+    );
     let template = run(dir, "train --init diffcr-lora");
     // What a person would change in the file.
     let config = String::from_utf8(template.stdout).unwrap();
@@ -43,6 +46,8 @@ fn a_pixart_learns_to_route_on_a_folder_of_pictures() {
     run(dir, "verify site/models/mine");
     let bundle = manifest(&dir.join("site/models/mine"));
     assert_eq!(bundle["routing"]["regions"], 2);
+    let text = |dir: &str| files(&scratch.path(dir), "text_encoder");
+    assert_eq!(text("models/lora"), text("models/pixart"), "the text encoder is as it was");
     let peft = tensors(&dir.join("models/lora-peft/adapter_model.safetensors"));
     assert!(peft.contains_key("base_model.model.transformer_blocks.0.attn1.to_q.lora_A.weight"));
     run(dir, "--quiet generate site/models/mine --prompt star --steps 2 --width 64 --height 64 --out star.png");
