@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 /// Every code that a `DiffCRError` can carry in JavaScript, with what it means. The engine raises those that [`Error::code`] gives, the
 /// package the others.
-pub const BROWSER_CODES: [(&str, &str); 16] = [
+pub const BROWSER_CODES: [(&str, &str); 17] = [
     ("WEBGPU_UNAVAILABLE", "The browser has no WebGPU, or none for this page."),
     ("NO_ADAPTER", "WebGPU is there but gives no adapter or device."),
     ("LIMIT_TOO_SMALL", "The adapter's limit is below what the run needs: `limit`, `needed`, `available`."),
@@ -18,6 +18,7 @@ pub const BROWSER_CODES: [(&str, &str); 16] = [
     ("MANIFEST_INVALID", "`diffcr.json` is not what the schema asks for."),
     ("MANIFEST_VERSION", "The bundle was written for another version of the format: `found`, `supported`."),
     ("MODEL_INVALID", "A tensor or a setting does not make a model: `name`."),
+    ("NOT_FINITE", "A run's latents or pixels are no numbers any more: `what`, `step`, `total`."),
     ("DISPOSED", "The pipeline was disposed of, or has ended."),
     ("INVALID_INPUT", "An option is not what it may be: `field`."),
     ("INTERNAL", "A fault of ours."),
@@ -58,6 +59,11 @@ pub enum Error {
     /// The device was lost while working.
     #[error("the device failed: {reason}")]
     DeviceLost { reason: String },
+    /// A run's values are no numbers any more.
+    #[error(
+        "step {step} of {total}: the {what} are not finite (NaN or infinity): the weights or the precision do not hold"
+    )]
+    NotFinite { what: &'static str, step: usize, total: usize },
     /// The caller asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -82,6 +88,7 @@ impl Error {
             Self::NoAdapter { .. } => "NO_ADAPTER",
             Self::LimitTooSmall { .. } => "LIMIT_TOO_SMALL",
             Self::DeviceLost { .. } => "DEVICE_LOST",
+            Self::NotFinite { .. } => "NOT_FINITE",
             Self::Cancelled => "CANCELLED",
             Self::Io { .. } => "IO",
             Self::Internal { .. } => "INTERNAL",
@@ -102,6 +109,7 @@ impl Error {
             Self::LimitTooSmall { limit, needed, available } => {
                 json!({ "limit": limit, "needed": needed, "available": available })
             }
+            Self::NotFinite { what, step, total } => json!({ "what": what, "step": step, "total": total }),
             Self::Io { path, .. } => json!({ "path": path }),
         }
     }

@@ -31,6 +31,22 @@ impl TransformerConfig {
     pub fn width(&self) -> usize {
         self.heads * self.head_dim
     }
+
+    /// Whether the model was trained to inpaint: beside `C` latents it takes a mask and `C` latents of the masked image. Known by
+    /// its shape, `2 C + 1` channels in and `C` (or `2 C`, with variances) out.
+    pub fn takes_mask(&self) -> bool {
+        let latents = self.in_channels.saturating_sub(1) / 2;
+        latents > 0 && self.in_channels % 2 == 1 && [latents, 2 * latents].contains(&self.out_channels)
+    }
+
+    /// Channels of the latents; none where what comes out is not what goes in.
+    pub fn latent_channels(&self) -> Option<usize> {
+        let c = self.in_channels;
+        match self.takes_mask() {
+            true => Some((c - 1) / 2),
+            false => [c, 2 * c].contains(&self.out_channels).then_some(c),
+        }
+    }
 }
 
 /// T5 encoder.

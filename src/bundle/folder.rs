@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::load::{Loaded, Loader, check_bytes, check_length, pieces_by_file};
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Part};
+use super::whole;
 use crate::bundle::chunk::Chunk;
 use crate::error::{Error, Result};
 
@@ -27,10 +28,11 @@ pub fn load_folder(dir: &Path, device: &Device, parts: Option<&[Part]>) -> Resul
     loader.finish()
 }
 
-/// Checks every file of the bundle in `dir`: presence, length, hash, and the names, types and shapes of its tensors.
+/// Checks every file of the bundle in `dir`: presence, length, hash, and the names, types and shapes of its tensors, which make a model.
 /// `progress` is told the bytes of each file that passed.
 pub fn verify_folder(dir: &Path, mut progress: impl FnMut(u64)) -> Result<Manifest> {
     let manifest = read_manifest(dir)?;
+    whole::check(&manifest)?;
     let pieces = pieces_by_file(&manifest, |_| true);
     for entry in &manifest.files {
         let bytes = read_file(dir, entry)?;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::chunk::{Chunk, Words};
 use super::manifest::{FileEntry, Manifest, Part, Piece, TensorEntry};
 use super::weights::{HostTable, Weights};
+use super::whole;
 use crate::error::{Error, Result};
 
 /// The table whose rows are gathered on the CPU, and which therefore stays in host memory.
@@ -62,9 +63,18 @@ impl Loader {
     }
 
     /// A loader of the parts that `wanted` picks: files of other parts are neither needed nor accepted.
+    ///
+    /// # Errors
+    /// As [`whole::check`]'s, on a bundle that cannot run.
     pub fn with_parts(manifest: Manifest, device: &Device, wanted: impl Fn(Part) -> bool) -> Result<Self> {
+        whole::check(&manifest)?;
+        Ok(Self::of_files(manifest, device, wanted))
+    }
+
+    /// A loader of what the manifest lists, be it a model or not.
+    fn of_files(manifest: Manifest, device: &Device, wanted: impl Fn(Part) -> bool) -> Self {
         let pending = pieces_by_file(&manifest, wanted);
-        Ok(Self { manifest, weights: Weights::new(device), tokenizer: None, pending, partial: BTreeMap::new() })
+        Self { manifest, weights: Weights::new(device), tokenizer: None, pending, partial: BTreeMap::new() }
     }
 
     /// Paths of the files still to come.

@@ -1,7 +1,7 @@
 //! A model at rest: the manifest, its chunks, and the tensors they become.
 //!
 //! [`manifest`] is the only schema, [`config`] and [`routing`] its parts, [`chunk`] turns bytes into tensors without any I/O,
-//! [`load`] takes a bundle in file by file (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
+//! [`whole`] says whether that makes a model, [`load`] takes a bundle in file by file (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
 
 pub mod chunk;
 pub mod config;
@@ -11,7 +11,9 @@ pub mod load;
 pub mod manifest;
 mod parts;
 pub mod routing;
+mod shapes;
 pub mod weights;
+pub mod whole;
 
 pub use load::{Loaded, Loader};
 pub use manifest::Manifest;

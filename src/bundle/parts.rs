@@ -41,6 +41,12 @@ fn transformer(c: &TransformerConfig) -> Result<()> {
     if c.sample_size < c.patch_size {
         return fault(part, "sampleSize", "is below patchSize");
     }
+    if !c.sample_size.is_multiple_of(c.patch_size) {
+        return fault(part, "sampleSize", "is not a multiple of patchSize");
+    }
+    if c.size_conditions && !c.width().is_multiple_of(3) {
+        return fault(part, "heads x headDim", "is not a multiple of 3, of which the size's embedding is made");
+    }
     if !c.width().is_multiple_of(4) {
         return fault(part, "heads x headDim", "is not a multiple of 4, which the position table needs");
     }
@@ -63,6 +69,9 @@ fn text_encoder(c: &TextEncoderConfig) -> Result<()> {
             ("relativeMaxDistance", c.relative_max_distance),
         ],
     )?;
+    if c.relative_buckets < 4 || c.relative_max_distance <= c.relative_buckets / 4 {
+        return fault(part, "relativeBuckets", "is below 4, or relativeMaxDistance not above a quarter of it");
+    }
     positive(part, "layerNormEps", c.layer_norm_eps)
 }
 
@@ -98,6 +107,9 @@ fn vae_tiny(c: &TinyVaeConfig) -> Result<()> {
     }
     if !(1..=4).contains(&c.upsampling_factor) {
         return fault(part, "upsamplingFactor", "is outside 1..4");
+    }
+    if c.encoder && c.encoder_blocks.len() > 1 && c.upsampling_factor != 2 {
+        return fault(part, "upsamplingFactor", "is not 2, by which an encoder shrinks");
     }
     if !(1..=16).contains(&c.patch_size) {
         return fault(part, "patchSize", "is outside 1..16");

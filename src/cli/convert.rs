@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::shared::{Shared, Watched, size};
+use crate::convert::lora::Adapter;
 use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
 use crate::convert::quality::table;
 use crate::convert::{ConvertOptions, Converted, convert};
@@ -49,6 +50,9 @@ pub struct ConvertArgs {
     /// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with its encoder and decoder.
     #[arg(long)]
     vae_tiny: Option<PathBuf>,
+    /// A LoRA adapter to merge into the transformer, FILE or FILE:SCALE; may be given several times.
+    #[arg(long)]
+    lora: Vec<Adapter>,
     /// Parts to leave out.
     #[arg(long, value_delimiter = ',')]
     without: Vec<Without>,
@@ -61,6 +65,9 @@ pub struct ConvertArgs {
     /// Latent side the model was trained for (32, 64, 128, 256), where a checkpoint file has no position table to tell it.
     #[arg(long)]
     sample_size: Option<usize>,
+    /// What positions are divided by (0.5, 1, 2, 4), where a checkpoint file does not tell an alpha from a Sigma.
+    #[arg(long)]
+    interpolation_scale: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,10 +104,12 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
         routers: args.routers.clone(),
         vae_tiny: args.vae_tiny.clone(),
+        loras: args.lora.clone(),
         without_text_encoder: args.without.contains(&Without::TextEncoder),
         without_vae: args.without.contains(&Without::Vae),
         heads: args.heads,
         sample_size: args.sample_size,
+        interpolation_scale: args.interpolation_scale,
     };
     let mut watched = Watched::new(shared.bytes_bar(0))?;
     let converted = convert(&options, &mut watched);

@@ -66,8 +66,8 @@ pub struct DrawingArgs {
     pub save_latents: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
-    /// The picture to write.
-    #[arg(long)]
+    /// The picture to write, a PNG.
+    #[arg(long, value_parser = parse_out)]
     pub out: PathBuf,
 }
 
@@ -81,6 +81,17 @@ pub struct Drawn {
     pub output: GenerateOutput,
     load: Duration,
     total: Duration,
+}
+
+/// A picture's name, which says that it is a PNG, or nothing.
+fn parse_out(name: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(name);
+    match path.extension() {
+        Some(ending) if !ending.eq_ignore_ascii_case("png") => {
+            Err(format!("pictures are written as PNG: use a name that ends in .png, not .{}", ending.to_string_lossy()))
+        }
+        _ => Ok(path),
+    }
 }
 
 impl DrawingArgs {

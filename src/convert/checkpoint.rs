@@ -6,12 +6,13 @@ use std::path::Path;
 use super::checkpoint_file::CheckpointFile;
 use super::checkpoint_tensor::Tensors;
 use super::safetensors_file::open_safetensors;
-use super::{json, torch};
+use super::{json, kind, torch};
 use crate::error::{Error, Result};
 
 /// The tensors of a checkpoint file: safetensors, told by its name or by its first bytes, or whatever `torch.save` wrote.
 pub fn open(path: &Path) -> Result<Tensors> {
     let file = CheckpointFile::open(path)?;
+    kind::check_head(&file)?;
     let json_header = file.read_at(8, 1).is_ok_and(|byte| byte == b"{") && file.read_at(0, 2)? != b"PK";
     if path.extension().is_some_and(|e| e == "safetensors") || json_header {
         return open_safetensors(&file);

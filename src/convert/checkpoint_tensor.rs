@@ -6,6 +6,7 @@ use std::rc::Rc;
 use safetensors::tensor::Dtype;
 
 use super::checkpoint_file::CheckpointFile;
+use super::packing::Packing;
 use crate::bundle::chunk::floats;
 use crate::bundle::manifest::MAX_ELEMENTS;
 use crate::error::{Error, Result};
@@ -24,6 +25,18 @@ pub struct TensorLayout {
     pub offset: u64,
 }
 
+/// What is added to a matrix as it is read.
+pub trait Addition: std::fmt::Debug {
+    /// `[rows, values of a row]`.
+    fn shape(&self) -> [usize; 2];
+
+    /// Rows `start..start + count` of it.
+    fn rows(&self, start: usize, count: usize) -> Result<Rc<dyn Addition>>;
+
+    /// Adds it to `values`, row-major.
+    fn add_to(&self, values: &mut [f32]) -> Result<()>;
+}
+
 /// A tensor in a file.
 #[derive(Debug, Clone)]
 pub struct CheckpointTensor {
@@ -38,6 +51,12 @@ pub struct CheckpointTensor {
     offset: u64,
     /// Where its rows lie in several files: those of each, in order; then `file` is that of the first.
     parts: Vec<CheckpointTensor>,
+    /// How values are packed, where they are not of a plain type; then `dtype` is what they become.
+    packing: Option<Packing>,
+    /// What the values are multiplied by.
+    scale: f32,
+    /// Products that are added to it, row by row.
+    additions: Vec<Rc<dyn Addition>>,
 }
 
 impl CheckpointTensor {
@@ -55,7 +74,63 @@ impl CheckpointTensor {
         if strides.len() != shape.len() {
             return Err(Error::model(name, "strides and shape differ in rank"));
         }
-        Ok(Self { name: name.to_owned(), dtype, shape, strides, file: file.clone(), offset, parts: vec![] })
+        let (name, file) = (name.to_owned(), file.clone());
+        let plain = Self {
+            name,
+            dtype,
+            shape,
+            strides,
+            file,
+            offset,
+            parts: vec![],
+            packing: None,
+            scale: 1.0,
+            additions: vec![],
+        };
+        match Packing::of_dtype(dtype) {
+            Some(packing) => plain.packed(packing),
+            None => Ok(plain),
+        }
+    }
+
+    /// The same tensor with values that lie packed, each row a whole number of blocks.
+    ///
+    /// # Errors
+    /// `ModelInvalid` where rows are not whole blocks.
+    pub fn packed(self, packing: Packing) -> Result<Self> {
+        let width = self.shape.iter().skip(1).product::<usize>();
+        let width = if self.shape.len() < 2 { self.elements() } else { width };
+        if !width.is_multiple_of(packing.elements) || !self.is_contiguous() {
+            return Err(Error::model(
+                &self.name,
+                format!("its rows of {width} are not blocks of {}", packing.elements),
+            ));
+        }
+        Ok(Self { dtype: Dtype::F32, packing: Some(packing), ..self })
+    }
+
+    /// Whether the values lie packed.
+    pub fn is_packed(&self) -> bool {
+        self.packing.is_some()
+    }
+
+    /// The same tensor, times `scale`.
+    pub fn scaled(self, scale: f32) -> Self {
+        Self { scale: self.scale * scale, ..self }
+    }
+
+    /// The same tensor with a product added to it.
+    ///
+    /// # Errors
+    /// `ModelInvalid` where the product has another shape.
+    pub fn plus(mut self, addition: Rc<dyn Addition>) -> Result<Self> {
+        let width = self.elements() / self.shape.first().copied().unwrap_or(1).max(1);
+        if addition.shape() != [self.shape.first().copied().unwrap_or(1), width] {
+            let reason = format!("an adapter of {:?} does not fit its shape {:?}", addition.shape(), self.shape);
+            return Err(Error::model(&self.name, reason));
+        }
+        self.additions.push(addition);
+        Ok(self)
     }
 
     /// One tensor of the rows of `parts`, in order.
@@ -87,6 +162,7 @@ impl CheckpointTensor {
         }
         let mut part = self.clone();
         part.shape[0] = count;
+        part.additions = self.additions.iter().map(|a| a.rows(start, count)).collect::<Result<_>>()?;
         if !self.parts.is_empty() {
             let mut first = 0;
             let mut parts = Vec::new();
@@ -99,7 +175,7 @@ impl CheckpointTensor {
             }
             return Ok(Self { parts, ..part });
         }
-        let skip = (start as u64).checked_mul(stride as u64).and_then(|n| n.checked_mul(self.size()));
+        let skip = (start as u64).checked_mul(stride as u64).and_then(|n| self.bytes_of(n));
         let offset = skip.and_then(|n| n.checked_add(self.offset));
         part.offset = offset.ok_or_else(|| Error::model(&self.name, "its strides are not possible"))?;
         Ok(part)
@@ -113,14 +189,29 @@ impl CheckpointTensor {
         Ok(Self { strides: contiguous(&shape), shape, ..self.clone() })
     }
 
-    /// Its values, row-major, as f32. Fails for a type that is not F32, F16 or BF16, and when the file ends too early.
+    /// Its values, row-major, as f32, scaled and with what is added to them. Fails for a type that is not a float's, and when the file
+    /// ends too early.
     pub fn read(&self) -> Result<Vec<f32>> {
+        let mut values = self.read_stored()?;
+        if self.scale != 1.0 {
+            values.iter_mut().for_each(|v| *v *= self.scale);
+        }
+        self.additions.iter().try_for_each(|addition| addition.add_to(&mut values))?;
+        Ok(values)
+    }
+
+    fn read_stored(&self) -> Result<Vec<f32>> {
         if !matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return floats(&self.name, self.dtype, &[]);
         }
         if !self.parts.is_empty() {
             let parts = self.parts.iter().map(Self::read).collect::<Result<Vec<_>>>()?;
             return Ok(parts.concat());
+        }
+        if let Some(packing) = &self.packing {
+            let bytes =
+                self.bytes_of(self.elements() as u64).ok_or_else(|| Error::model(&self.name, "it is too large"))?;
+            return Ok(packing.unpack(&self.file.read_at(self.offset, bytes)?));
         }
         if self.is_contiguous() {
             let bytes = self.file.read_at(self.offset, self.elements() as u64 * self.size())?;
@@ -155,7 +246,7 @@ impl CheckpointTensor {
     /// # Errors
     /// `ModelInvalid` for any other, `Integrity` where the file ends too early.
     pub fn read_bytes(&self) -> Result<Vec<u8>> {
-        if !self.parts.is_empty() || !self.is_contiguous() {
+        if !self.parts.is_empty() || !self.is_contiguous() || self.is_packed() || !self.additions.is_empty() {
             return Err(Error::model(&self.name, "its bytes are not in one place"));
         }
         self.file.read_at(self.offset, self.elements() as u64 * self.size())
@@ -164,6 +255,14 @@ impl CheckpointTensor {
     fn is_contiguous(&self) -> bool {
         let expected = contiguous(&self.shape);
         self.shape.iter().zip(self.strides.iter().zip(&expected)).all(|(d, (a, b))| *d <= 1 || a == b)
+    }
+
+    /// Bytes of so many elements, whole blocks of them.
+    fn bytes_of(&self, elements: u64) -> Option<u64> {
+        match &self.packing {
+            Some(packing) => (elements / packing.elements as u64).checked_mul(packing.bytes as u64),
+            None => elements.checked_mul(self.size()),
+        }
     }
 
     /// Bytes of an element.

@@ -1,4 +1,4 @@
-//! JSON as Python writes it: `Infinity`, `-Infinity` and `NaN` are read as null. Fields are asked for with their type.
+//! JSON as Python and Windows write it: a byte order mark is passed over, `Infinity`, `-Infinity` and `NaN` are read as null. Fields are asked for with their type.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 /// Reads and parses `path`.
 pub fn read(path: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    parse(&text).map_err(|e| Error::integrity(path.display().to_string(), format!("not JSON: {e}")))
+    parse(text.trim_start_matches('\u{feff}'))
+        .map_err(|e| Error::integrity(path.display().to_string(), format!("not JSON: {e}")))
 }
 
 fn parse(text: &str) -> serde_json::Result<Value> {

@@ -3,6 +3,7 @@
 use safetensors::tensor::Dtype;
 
 use super::checkpoint_tensor::Tensors;
+use super::kind;
 use crate::error::{Error, Result};
 
 /// What becomes of a foreign tensor.
@@ -20,13 +21,12 @@ pub enum Key {
     Unknown,
 }
 
-const QUANTIZED: &str = "the checkpoint is quantized: convert it from its 16 or 32 bit weights";
-
 /// Renames every tensor by `table` and puts `prefix` in front. Two tensors for one name, and any refused or unknown one, are errors.
 pub fn rename(tensors: Tensors, prefix: &str, table: impl Fn(&str) -> Key) -> Result<Tensors> {
+    kind::check_names(&tensors)?;
     let mut ours = Tensors::new();
     for (name, tensor) in tensors {
-        let names = match if quantized(&name) { Key::Refuse(QUANTIZED) } else { table(&name) } {
+        let names = match table(&name) {
             Key::Is(ours) => vec![ours],
             Key::Rows(ours) => ours,
             Key::Drop => continue,
@@ -34,7 +34,11 @@ pub fn rename(tensors: Tensors, prefix: &str, table: impl Fn(&str) -> Key) -> Re
             Key::Unknown => return Err(Error::model(name, format!("unknown tensor: no {prefix} has it"))),
         };
         if !matches!(tensor.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(Error::model(name, format!("its type is {:?}, not F32, F16 or BF16", tensor.dtype)));
+            let reason = format!(
+                "its type is {:?}, not F32, F16 or BF16: convert the checkpoint from its 16 or 32 bit weights",
+                tensor.dtype
+            );
+            return Err(Error::model(name, reason));
         }
         let shares = names.len();
         let rows = tensor.shape.first().copied().unwrap_or(1);
@@ -50,12 +54,6 @@ pub fn rename(tensors: Tensors, prefix: &str, table: impl Fn(&str) -> Key) -> Re
         }
     }
     Ok(ours)
-}
-
-/// Names only a quantized checkpoint has.
-fn quantized(name: &str) -> bool {
-    let inside = ["quant_state.", "weight._data", "weight._scale", "weight.absmax", "weight.quant_map"];
-    name.ends_with("SCB") || name.ends_with("weight_format") || inside.iter().any(|mark| name.contains(mark))
 }
 
 /// Splits `blocks.N.rest` under `list` into N and the rest.
@@ -92,14 +90,6 @@ mod tests {
         assert_eq!(count(names(&[]).iter(), "blocks").unwrap(), 0);
         let error = count(names(&[0, 2]).iter(), "blocks").unwrap_err();
         assert_eq!(error.to_string(), "blocks.1: the tensor is missing");
-    }
-
-    #[test]
-    fn quantized_names_are_known() {
-        for name in ["a.SCB", "a.weight.quant_state.bitsandbytes__nf4", "a.weight._data", "a.weight.absmax"] {
-            assert!(quantized(name), "{name}");
-        }
-        assert!(!quantized("quant_conv.weight") && !quantized("post_quant_conv.bias"));
     }
 
     #[test]

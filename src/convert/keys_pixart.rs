@@ -67,6 +67,15 @@ pub fn is_original(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| name.starts_with("x_embedder.") || name.starts_with("blocks."))
 }
 
+/// The layers that the original has of a transformer with these tensors of ours.
+pub fn original_layers<'a>(ours: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let numbers = ours.filter_map(|name| Some(numbered(name, "transformer.transformer_blocks")?.0));
+    let blocks = numbers.max().map_or(0, |n| n + 1);
+    let inner = INNER.iter().map(|(old, _)| *old).chain(["attn.qkv", "cross_attn.kv_linear"]);
+    let inner = inner.flat_map(|old| (0..blocks).map(move |n| format!("blocks.{n}.{old}")));
+    OUTER.iter().map(|(old, _)| (*old).to_owned()).chain(inner).collect()
+}
+
 /// The authors' names.
 pub fn original(name: &str) -> Key {
     if let Some((n, rest)) = numbered(name, "blocks") {
@@ -102,7 +111,7 @@ pub fn diffusers(name: &str) -> Key {
         };
     }
     match name {
-        "pos_embed.pos_embed" => Key::Drop,
+        "pos_embed.pos_embed" | "caption_projection.y_embedding" => Key::Drop,
         "scale_shift_table" => Key::Is(name.into()),
         _ if OUTER.iter().any(|(_, ours)| under(name, ours)) => Key::Is(name.into()),
         _ => Key::Unknown,
@@ -147,6 +156,9 @@ mod tests {
         assert_eq!(diffusers("transformer_blocks.0.attn1.norm_q.weight"), Key::Refuse(QK_NORM));
         for name in ["pos_embed", "y_embedder.y_embedding", "blocks.0.diff_ratio"] {
             assert_eq!(original(name), Key::Drop);
+        }
+        for name in ["pos_embed.pos_embed", "caption_projection.y_embedding"] {
+            assert_eq!(diffusers(name), Key::Drop);
         }
         assert_eq!(original("blocks.0.surprise.weight"), Key::Unknown);
         assert_eq!(diffusers("transformer_blocks.0.attn1.to_q.lora_A.weight"), Key::Unknown);

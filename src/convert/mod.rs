@@ -16,9 +16,13 @@ mod keys;
 mod keys_pixart;
 mod keys_t5;
 mod keys_vae;
+mod kind;
+pub mod lora;
+mod low_rank;
 mod model;
 mod options;
 mod output;
+mod packing;
 mod pickle;
 pub mod policy;
 pub mod progress;
@@ -31,6 +35,7 @@ mod scheduler;
 pub mod shard;
 mod source;
 mod spiece;
+mod taesd;
 mod text_encoder;
 mod tokenizer;
 mod torch;
@@ -44,6 +49,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bundle::load::hex;
 use crate::bundle::manifest::{FORMAT, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, Provenance};
+use crate::bundle::whole;
 use crate::error::{Error, Result};
 use checkpoint_tensor::Tensors;
 pub use model::SourceModel;
@@ -84,11 +90,14 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
         return Ok(Converted { manifest, losses: BTreeMap::new(), psnr: None });
     }
     let mut model = source::open(options)?;
+    for adapter in &options.loras {
+        lora::merge(adapter, &mut model.transformer)?;
+    }
     if let Some(path) = &options.routers {
         model.routing = Some(routing::from_file(path, &mut model.transformer, &model.parts.transformer)?);
     }
     if let Some(path) = &options.vae_tiny {
-        let (config, tensors) = vae::tiny(path)?;
+        let (config, tensors) = vae::tiny(path, model.parts.transformer.latent_channels())?;
         model.parts.vae_tiny = Some(config);
         model.vae_tiny = tensors;
     }
@@ -163,6 +172,7 @@ fn write(
         tensors: plans.iter().flat_map(ShardPlan::entries).collect(),
         routing: model.routing.clone(),
     };
+    whole::check(&manifest)?;
     let mut tally = Tally { total, ..Default::default() };
     for plan in &plans {
         manifest.files.extend(plan.write(output.dir(), &mut tally, progress)?);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::lora::Adapter;
 use super::policy::Policy;
 
 /// What to convert, and how.
@@ -27,10 +28,14 @@ pub struct ConvertOptions {
     pub routers: Option<PathBuf>,
     /// A tiny autoencoder.
     pub vae_tiny: Option<PathBuf>,
+    /// LoRA adapters that are merged, in order.
+    pub loras: Vec<Adapter>,
     pub without_text_encoder: bool,
     pub without_vae: bool,
     /// Attention heads, where the source does not tell.
     pub heads: Option<usize>,
     /// Latent side the model was trained for, where the source does not tell.
     pub sample_size: Option<usize>,
+    /// What positions are divided by, where the source does not tell.
+    pub interpolation_scale: Option<f64>,
 }

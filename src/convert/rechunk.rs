@@ -11,6 +11,7 @@ use super::options::ConvertOptions;
 use super::progress::Progress;
 use super::safetensors_file::open_safetensors;
 use super::shard::{Stored, entries, spread, write_chunk, write_file};
+use crate::bundle::chunk::floats;
 use crate::bundle::folder::verify_folder;
 use crate::bundle::manifest::{MANIFEST_FILE, Manifest, Part, Piece, TensorEntry};
 use crate::error::{Error, Result};
@@ -26,10 +27,10 @@ pub fn is_wanted(options: &ConvertOptions) -> Result<bool> {
     }
     let json = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
     let quantized = Manifest::parse(&json)?.tensors.values().any(|entry| entry.encoding.is_quantized());
-    if quantized && (options.routers.is_some() || options.vae_tiny.is_some()) {
+    if quantized && (options.routers.is_some() || options.vae_tiny.is_some() || !options.loras.is_empty()) {
         return Err(Error::input(
             "SRC",
-            "a quantized bundle takes no other parts: convert the bundle it was made from",
+            "a quantized bundle takes no other parts and no adapters: convert the bundle it was made from",
         ));
     }
     Ok(quantized)
@@ -119,7 +120,13 @@ fn copied(piece: &Piece, entry: &TensorEntry, files: &BTreeMap<&str, Tensors>) -
             }
             let is_whole = piece.shape.is_empty() || to - from == count;
             let part = if is_whole { tensor.clone() } else { tensor.rows(from - source.start, to - from)? };
-            bytes.extend(part.read_bytes()?);
+            let stored = part.read_bytes()?;
+            if let Ok(values) = floats(&name, part.dtype, &stored)
+                && values.iter().any(|value| !value.is_finite())
+            {
+                return Err(Error::model(&name, "it holds a value that is not finite"));
+            }
+            bytes.extend(stored);
             (dtype, shape) = (part.dtype, part.shape.clone());
         }
         if let Some(first) = shape.first_mut() {

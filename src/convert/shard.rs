@@ -182,6 +182,9 @@ impl ShardPlan<'_> {
     fn encode(&self, piece: &Piece, tally: &mut Tally) -> Result<Vec<Stored>> {
         let tensor = self.tensors.get(&piece.tensor).ok_or_else(|| Error::internal("a planned tensor is gone"))?;
         let values = read(tensor, piece)?;
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::model(&tensor.name, format!("it holds {value}, which is no number to draw with")));
+        }
         let name = piece.name.clone();
         match piece.encoding {
             Encoding::F32 => {
@@ -195,7 +198,7 @@ impl ShardPlan<'_> {
             return Err(Error::internal(format!("{name} has no groups")));
         };
         let quantized = quantize(&values, bits, group, self.policy.clip)
-            .ok_or_else(|| Error::model(&tensor.name, "a value is not finite, or too large for a scale in f16"))?;
+            .ok_or_else(|| Error::model(&tensor.name, "a value is too large for a scale in f16"))?;
         let loss = tally.losses.entry(piece.tensor.clone()).or_default();
         loss.bits = bits;
         loss.error += quantized.error;

@@ -11,15 +11,11 @@ use super::keys::rename;
 use super::model::SourceModel;
 use super::options::ConvertOptions;
 use super::routing::{self, Ratios};
-use super::transformer::{self, Hints};
-use super::{from_bundle, keys_pixart, keys_t5, keys_vae, scheduler, text_encoder, tokenizer, vae};
+use super::transformer::{self, ALPHA_TOKENS, Hints, SIGMA_TOKENS};
+use super::{from_bundle, keys_pixart, keys_t5, keys_vae, kind, scheduler, text_encoder, tokenizer, vae};
 use crate::bundle::config::SchedulerConfig;
 use crate::bundle::manifest::{MANIFEST_FILE, Parts};
 use crate::error::{Error, Result};
-
-/// Tokens of a prompt that diffusers' pipelines use.
-const SIGMA_TOKENS: usize = 300;
-const ALPHA_TOKENS: usize = 120;
 
 /// Opens the source: a folder with a manifest is a bundle, any other diffusers', a file is a transformer alone.
 pub fn open(options: &ConvertOptions) -> Result<SourceModel> {
@@ -34,15 +30,36 @@ pub fn open(options: &ConvertOptions) -> Result<SourceModel> {
         return Err(Error::input("SRC", format!("{} is neither a folder nor a file", src.display())));
     }
     let tensors = keys_pixart::unwrapped(checkpoint::open(src)?);
-    let hints = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
-    let original = keys_pixart::is_original(&tensors);
-    let hints = hints.or(Hints::from_buffers(&tensors));
-    let source = if original { "pixart" } else { "diffusers-transformer" };
+    let source = if keys_pixart::is_original(&tensors) { "pixart" } else { "diffusers-transformer" };
+    let hints = given(options).or(beside(src)?);
     transformer_model(source, tensors, hints)
+}
+
+/// What the caller says.
+fn given(options: &ConvertOptions) -> Hints {
+    let ConvertOptions { heads, sample_size, interpolation_scale, .. } = *options;
+    Hints { heads, sample_size, interpolation_scale, caption_tokens: None }
+}
+
+/// What a transformer's `config.json` in the folder of `file` says; nothing where there is none, or another model's.
+fn beside(file: &Path) -> Result<Hints> {
+    let path = file.with_file_name("config.json");
+    if !path.is_file() {
+        return Ok(Hints::default());
+    }
+    let config = Config::read(&path)?;
+    let class = config.get("_class_name").and_then(|class| class.as_str());
+    if class.is_some_and(|class| class.ends_with("Transformer2DModel")) {
+        Hints::read(&config)
+    } else {
+        Ok(Hints::default())
+    }
 }
 
 /// A model of the transformer alone, with the schedule that every PixArt was trained with.
 fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Result<SourceModel> {
+    kind::check_transformer(&tensors)?;
+    let hints = hints.or(Hints::from_buffers(&tensors));
     let ratios = Ratios::find(&tensors);
     let original = keys_pixart::is_original(&tensors);
     let table = if original { keys_pixart::original } else { keys_pixart::diffusers };
@@ -95,9 +112,10 @@ fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
             format!("{} is no diffusers folder: {} is missing", src.display(), config.display()),
         ));
     }
-    let given = Hints { heads: options.heads, sample_size: options.sample_size, interpolation_scale: None };
-    let hints = given.or(Hints::read(&Config::read(&config)?)?);
-    let mut model = transformer_model("diffusers", open_folder(&transformer, &vae::STEMS)?, hints)?;
+    let hints = given(options).or(Hints::read(&Config::read(&config)?)?);
+    let tensors = keys_pixart::unwrapped(open_folder(&transformer, &vae::STEMS)?);
+    let caption_tokens = Hints::from_buffers(&tensors).caption_tokens;
+    let mut model = transformer_model("diffusers", tensors, hints)?;
 
     if let Some(dir) = folder("scheduler")? {
         model.parts.scheduler = scheduler::config(&Config::read(&dir.join("scheduler_config.json"))?)?;
@@ -112,7 +130,8 @@ fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
             model.parts.text_encoder = Some(text_encoder::config(&model.text_encoder, &config)?);
         }
         if let Some(dir) = folder("tokenizer")? {
-            let (bytes, config) = tokenizer::read(&dir, if alpha { ALPHA_TOKENS } else { SIGMA_TOKENS })?;
+            let usual = if alpha { ALPHA_TOKENS } else { SIGMA_TOKENS };
+            let (bytes, config) = tokenizer::read(&dir, caption_tokens.unwrap_or(usual))?;
             model.parts.tokenizer = Some(config);
             model.tokenizer = Some(bytes);
         }
@@ -124,10 +143,10 @@ fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
         match config.text("_class_name")?.unwrap_or("AutoencoderKL") {
             "AutoencoderKL" => {
                 model.vae = rename(open_folder(&dir, &vae::STEMS)?, "vae", keys_vae::kl)?;
-                model.parts.vae = Some(vae::kl(&model.vae, &config)?);
+                model.parts.vae = Some(vae::kl(&mut model.vae, &config)?);
             }
             "AutoencoderTiny" => {
-                let (config, tensors) = vae::tiny(&dir)?;
+                let (config, tensors) = vae::tiny(&dir, None)?;
                 model.parts.vae_tiny = Some(config);
                 model.vae_tiny = tensors;
             }

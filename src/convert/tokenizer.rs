@@ -33,6 +33,7 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
         return Err(Error::input("SRC", format!("{} holds neither tokenizer.json nor spiece.model", dir.display())));
     };
     let fault = |reason: String| Error::integrity(path.display().to_string(), reason);
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes);
     let text = std::str::from_utf8(&bytes).map_err(|e| fault(e.to_string()))?;
     let value: Value = serde_json::from_str(text).map_err(|e| fault(e.to_string()))?;
 

@@ -17,7 +17,8 @@ const MAX_PICKLE: u64 = 256 << 20;
 /// How a file of the older format begins: protocol 2 and torch's magic number.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// The keys under which training scripts put the weights, by preference.
-const WRAPPERS: [&str; 2] = ["state_dict", "state_dict_ema"];
+const WRAPPERS: [&str; 8] =
+    ["state_dict", "model", "module", "model_state_dict", "ema", "state_dict_ema", "model_ema", "ema_model"];
 
 /// The tensors of a `.pth`, `.pt` or `.bin` file.
 pub fn open(file: &Rc<CheckpointFile>) -> Result<Tensors> {

@@ -1,7 +1,5 @@
 //! The transformer's configuration, from the tensors' names and shapes first and from what its source says where they are silent.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::checkpoint_tensor::Tensors;
@@ -12,8 +10,6 @@ use crate::error::{Error, Result};
 
 /// Every released PixArt has heads of this width.
 const HEAD_DIM: usize = 72;
-/// Features of a timestep.
-const TIME_FEATURES: usize = 256;
 
 /// What the tensors cannot tell.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +17,13 @@ pub struct Hints {
     pub heads: Option<usize>,
     pub sample_size: Option<usize>,
     pub interpolation_scale: Option<f64>,
+    /// Tokens of the empty caption: 300 in Sigma, 120 in alpha.
+    pub caption_tokens: Option<usize>,
 }
+
+/// Tokens of a prompt that diffusers' pipelines use.
+pub const SIGMA_TOKENS: usize = 300;
+pub const ALPHA_TOKENS: usize = 120;
 
 impl Hints {
     /// From a diffusers `config.json`, whose other settings must be PixArt's.
@@ -41,7 +43,10 @@ impl Hints {
         Ok(Self {
             heads: Some(config.count("num_attention_heads")?.unwrap_or(16)),
             sample_size: Some(sample_size),
-            interpolation_scale: config.number("interpolation_scale")?,
+            interpolation_scale: Some(
+                config.number("interpolation_scale")?.unwrap_or((sample_size / 64).max(1) as f64),
+            ),
+            caption_tokens: None,
         })
     }
 
@@ -51,25 +56,47 @@ impl Hints {
             heads: self.heads.or(other.heads),
             sample_size: self.sample_size.or(other.sample_size),
             interpolation_scale: self.interpolation_scale.or(other.interpolation_scale),
+            caption_tokens: self.caption_tokens.or(other.caption_tokens),
         }
     }
 
-    /// From the buffers of an original checkpoint: the position table has a row for each patch of the trained size, and the
-    /// empty caption a row for each text token, 300 of them in Sigma, whose scale follows the size even below 512 pixels.
+    /// From the buffers of a checkpoint: the position table has a row for each patch of the trained size, and the empty caption a row
+    /// for each text token.
     pub fn from_buffers(tensors: &Tensors) -> Self {
-        let shape = |name: &str| tensors.get(name).map(|t| t.shape.as_slice());
-        let patch = match shape("x_embedder.proj.weight") {
-            Some(&[_, _, patch, _]) => patch,
-            _ => return Self::default(),
-        };
-        let side = match shape("pos_embed") {
-            Some(&[1, patches, _]) => Some(patches.isqrt()).filter(|s| s * s == patches),
+        let shape = |names: [&str; 2]| names.iter().find_map(|name| tensors.get(*name)).map(|t| t.shape.as_slice());
+        let caption_tokens = match shape(["y_embedder.y_embedding", "caption_projection.y_embedding"]) {
+            Some(&[tokens, _]) => Some(tokens),
             _ => None,
         };
-        let sample_size = side.map(|s| s * patch);
-        let sigma = matches!(shape("y_embedder.y_embedding"), Some(&[300, _]));
-        let interpolation_scale = sample_size.filter(|_| sigma).map(|s| s as f64 / 64.0);
-        Self { heads: None, sample_size, interpolation_scale }
+        let patch = shape(["x_embedder.proj.weight", "pos_embed.proj.weight"]);
+        let sample_size = match (patch, shape(["pos_embed", "pos_embed.pos_embed"])) {
+            (Some(&[_, _, patch, _]), Some(&[1, patches, _])) => {
+                Some(patches.isqrt()).filter(|side| side * side == patches).and_then(|side| side.checked_mul(patch))
+            }
+            _ => None,
+        };
+        Self { heads: None, sample_size, interpolation_scale: None, caption_tokens }
+    }
+
+    /// What the positions are divided by. Sigma, whose captions have 300 tokens, follows the size even below 512 pixels; alpha, of 120,
+    /// and a model that does not tell only down to there.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the two differ and nothing tells which it is.
+    fn scale(&self, sample_size: usize) -> Result<f64> {
+        let (sigma, alpha) = (sample_size as f64 / 64.0, (sample_size / 64).max(1) as f64);
+        match (self.interpolation_scale, self.caption_tokens) {
+            (Some(scale), _) => Ok(scale),
+            (None, Some(SIGMA_TOKENS)) => Ok(sigma),
+            (None, Some(ALPHA_TOKENS)) => Ok(alpha),
+            (None, _) if sigma == alpha => Ok(alpha),
+            (None, _) => Err(Error::input(
+                "interpolation-scale",
+                format!(
+                    "the checkpoint does not tell whether it is {sigma} (Sigma) or {alpha} (alpha): give --interpolation-scale"
+                ),
+            )),
+        }
     }
 }
 
@@ -107,7 +134,7 @@ pub fn config(tensors: &Tensors, hints: Hints) -> Result<TransformerConfig> {
             "the checkpoint does not tell its latent size (32, 64, 128, 256): give --sample-size",
         )
     })?;
-    let config = TransformerConfig {
+    Ok(TransformerConfig {
         layers: count(tensors.keys(), "transformer.transformer_blocks")?,
         heads,
         head_dim: width / heads,
@@ -116,84 +143,14 @@ pub fn config(tensors: &Tensors, hints: Hints) -> Result<TransformerConfig> {
         patch_size,
         caption_channels,
         sample_size,
-        interpolation_scale: hints.interpolation_scale.unwrap_or((sample_size / 64).max(1) as f64),
+        interpolation_scale: hints.scale(sample_size)?,
         size_conditions: tensors.keys().any(|n| n.contains(".resolution_embedder.")),
-    };
-    complete(tensors, &config)?;
-    Ok(config)
-}
-
-/// Every tensor the configuration asks for is there in its shape; routers may be there too; nothing else is.
-fn complete(tensors: &Tensors, config: &TransformerConfig) -> Result<()> {
-    let wanted = shapes(config);
-    for (name, shape) in &wanted {
-        let found = tensors.get(name).ok_or_else(|| Error::model(name, "the tensor is missing"))?;
-        if found.shape != *shape {
-            return Err(Error::model(name, format!("its shape is {:?}, not {shape:?}", found.shape)));
-        }
-    }
-    match tensors.keys().find(|name| !wanted.contains_key(*name) && !name.ends_with(".router.weight")) {
-        None => Ok(()),
-        Some(name) => Err(Error::model(name, "no PixArt of this configuration has such a tensor")),
-    }
-}
-
-/// The tensors of a transformer and their shapes.
-fn shapes(c: &TransformerConfig) -> BTreeMap<String, Vec<usize>> {
-    let (d, p) = (c.width(), c.patch_size);
-    let mut all = BTreeMap::new();
-    let mut linear = |name: &str, out: usize, input: &[usize]| {
-        all.insert(format!("transformer.{name}.weight"), [&[out], input].concat());
-        all.insert(format!("transformer.{name}.bias"), vec![out]);
-    };
-    linear("pos_embed.proj", d, &[c.in_channels, p, p]);
-    linear("caption_projection.linear_1", d, &[c.caption_channels]);
-    linear("caption_projection.linear_2", d, &[d]);
-    let sizes: &[&str] = if c.size_conditions { &["resolution", "aspect_ratio"] } else { &[] };
-    for (kind, width) in sizes.iter().map(|kind| (*kind, d / 3)).chain([("timestep", d)]) {
-        linear(&format!("adaln_single.emb.{kind}_embedder.linear_1"), width, &[TIME_FEATURES]);
-        linear(&format!("adaln_single.emb.{kind}_embedder.linear_2"), width, &[width]);
-    }
-    linear("adaln_single.linear", 6 * d, &[d]);
-    linear("proj_out", p * p * c.out_channels, &[d]);
-    for n in 0..c.layers {
-        for attention in ["attn1", "attn2"] {
-            for projection in ["to_q", "to_k", "to_v", "to_out.0"] {
-                linear(&format!("transformer_blocks.{n}.{attention}.{projection}"), d, &[d]);
-            }
-        }
-        linear(&format!("transformer_blocks.{n}.ff.net.0.proj"), 4 * d, &[d]);
-        linear(&format!("transformer_blocks.{n}.ff.net.2"), d, &[4 * d]);
-    }
-    all.insert("transformer.scale_shift_table".into(), vec![2, d]);
-    for n in 0..c.layers {
-        all.insert(format!("transformer.transformer_blocks.{n}.scale_shift_table"), vec![6, d]);
-    }
-    all
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn xl_2_has_its_published_size() {
-        let xl = TransformerConfig {
-            layers: 28,
-            heads: 16,
-            head_dim: 72,
-            in_channels: 4,
-            out_channels: 8,
-            patch_size: 2,
-            caption_channels: 4096,
-            sample_size: 128,
-            interpolation_scale: 2.0,
-            size_conditions: false,
-        };
-        let shapes = shapes(&xl);
-        assert_eq!(shapes.len(), 603);
-        assert_eq!(shapes.values().map(|s| s.iter().product::<usize>()).sum::<usize>(), 610_856_096);
-    }
 
     #[test]
     fn settings_of_other_models_are_named() {
@@ -207,6 +164,21 @@ mod tests {
         assert!(fault("sample_size", json!("big")).contains("sample_size"));
         let hints =
             Hints::read(&Config::new(json!({ "_class_name": "Transformer2DModel", "sample_size": 32 }))).unwrap();
-        assert_eq!((hints.heads, hints.sample_size, hints.interpolation_scale), (Some(16), Some(32), None));
+        assert_eq!((hints.heads, hints.sample_size, hints.interpolation_scale), (Some(16), Some(32), Some(1.0)));
+    }
+
+    #[test]
+    fn the_scale_is_what_the_source_tells_and_never_a_guess() {
+        let scale = |scale, tokens, size| {
+            Hints { interpolation_scale: scale, caption_tokens: tokens, ..Hints::default() }.scale(size)
+        };
+        for (size, sigma, alpha) in [(32, 0.5, 1.0), (64, 1.0, 1.0), (128, 2.0, 2.0), (256, 4.0, 4.0)] {
+            assert_eq!(scale(None, Some(300), size).unwrap(), sigma);
+            assert_eq!(scale(None, Some(120), size).unwrap(), alpha);
+            assert_eq!(scale(Some(3.0), Some(300), size).unwrap(), 3.0);
+        }
+        assert_eq!(scale(None, None, 128).unwrap(), 2.0);
+        let error = scale(None, None, 32).unwrap_err().to_string();
+        assert!(error.contains("0.5 (Sigma) or 1 (alpha): give --interpolation-scale"), "{error}");
     }
 }

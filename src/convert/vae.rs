@@ -9,7 +9,7 @@ use super::checkpoint::{self, open_folder};
 use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::{numbered, rename};
-use super::keys_vae;
+use super::{keys_vae, taesd};
 use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 use crate::error::{Error, Result};
 
@@ -17,7 +17,17 @@ use crate::error::{Error, Result};
 pub const STEMS: [&str; 1] = ["diffusion_pytorch_model"];
 
 /// The configuration of `tensors` (under our names, `vae.` in front) and `config`.
-pub fn kl(tensors: &Tensors, config: &Config) -> Result<VaeConfig> {
+pub fn kl(tensors: &mut Tensors, config: &Config) -> Result<VaeConfig> {
+    for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.contains(".mid_block.attentions.")) {
+        // Attention of the original autoencoder is made of convolutions over single pixels.
+        if let &[out, input, 1, 1] = tensor.shape.as_slice() {
+            *tensor = tensor.reshape(vec![out, input]).map_err(|e| Error::model(name, e.to_string()))?;
+        }
+    }
+    if !tensors.contains_key("vae.encoder.conv_in.weight") {
+        // The encoder's last convolution goes with it.
+        tensors.retain(|name, _| !name.starts_with("vae.quant_conv."));
+    }
     config.only("act_fn", &[json!("silu")])?;
     config.only("shift_factor", &[json!(0)])?;
     config.only("latents_mean", &[])?;
@@ -42,8 +52,9 @@ pub fn kl(tensors: &Tensors, config: &Config) -> Result<VaeConfig> {
     })
 }
 
-/// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with TAESD's two files.
-pub fn tiny(path: &Path) -> Result<(TinyVaeConfig, Tensors)> {
+/// A tiny autoencoder of so many `latents`: a diffusers folder, a TAESD file, a folder with TAESD's two files, or the beginning that the
+/// names of the two have in common.
+pub fn tiny(path: &Path, latents: Option<usize>) -> Result<(TinyVaeConfig, Tensors)> {
     let json = path.join("config.json");
     let (tensors, config) = if json.is_file() {
         let config = Config::read(&json)?;
@@ -51,35 +62,14 @@ pub fn tiny(path: &Path) -> Result<(TinyVaeConfig, Tensors)> {
         config.only("act_fn", &[json!("relu")])?;
         config.only("upsample_fn", &[json!("nearest")])?;
         (open_folder(path, &STEMS)?, Some(config))
-    } else if path.is_dir() {
-        (halves(path)?, None)
-    } else {
+    } else if path.is_file() {
         (keys_vae::taesd_half(checkpoint::open(path)?), None)
+    } else {
+        (taesd::halves(path, latents)?, None)
     };
     let ours = tensors.keys().any(|name| name.contains(".layers."));
     let tensors = rename(tensors, "vae_tiny", if ours { keys_vae::tiny } else { keys_vae::taesd })?;
     Ok((tiny_config(&tensors, config.as_ref())?, tensors))
-}
-
-/// `…_encoder` and `…_decoder` in a folder.
-fn halves(dir: &Path) -> Result<Tensors> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::io(dir, e))?;
-    let mut files: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.is_file()).collect();
-    files.sort();
-    let mut all = Tensors::new();
-    for half in ["encoder", "decoder"] {
-        let is_half = |p: &&std::path::PathBuf| {
-            let weights = p.extension().is_some_and(|e| e == "safetensors" || e == "pth");
-            weights && p.file_stem().is_some_and(|s| s.to_string_lossy().ends_with(half))
-        };
-        if let Some(file) = files.iter().rfind(is_half) {
-            all.extend(keys_vae::taesd_half(checkpoint::open(file)?));
-        }
-    }
-    if all.keys().any(|name| name.starts_with("decoder.")) {
-        return Ok(all);
-    }
-    Err(Error::input("vae-tiny", format!("{} holds neither config.json nor a decoder file", dir.display())))
 }
 
 /// A stage of either half is a run of residual blocks; a convolution stands before, between and after them.

@@ -20,6 +20,8 @@ use crate::sampler::guidance::{guide, is_guided};
 use crate::sampler::noise::gaussian;
 use crate::sampler::{History, Level, Sampler};
 
+/// Channels of a picture, which a model without a VAE draws itself.
+const PICTURE_CHANNELS: usize = 3;
 /// The stream of the seed's noise that the latents start from.
 const INITIAL_NOISE: u64 = 0;
 
@@ -83,6 +85,9 @@ impl Run {
             }
             None => options.settings(&pipeline)?,
         };
+        if pipeline.decoders().next().is_none() && pipeline.latent_channels() != PICTURE_CHANNELS {
+            return Err(Error::input("vae", "this bundle has no VAE to make a picture of its latents"));
+        }
         let sampler = Sampler::new(&pipeline.manifest().parts.scheduler, settings.solver, settings.steps)?;
         let guided = is_guided(settings.guidance);
         let captions = captions(&pipeline, options, guided)?;
@@ -158,11 +163,20 @@ impl Run {
         Ok(Some(StepReport { step: self.next - self.first, total: self.total(), timestep }))
     }
 
-    /// Ends when the device has done all steps taken so far: one value is read back.
+    /// Ends when the device has done all steps taken so far: the latents are read back.
+    ///
+    /// # Errors
+    /// `NotFinite` naming the step whose latents are no numbers.
     pub async fn wait(&self) -> Result<()> {
-        let [b, c, h, w] = self.latents.dims();
-        let last = self.latents.clone().slice([b - 1..b, c - 1..c, h - 1..h, w - 1..w]);
-        read_back(last).await.map(|_| ())
+        self.finite("latents", &read_back(self.latents.clone()).await?)
+    }
+
+    /// `values` of the last step are numbers.
+    fn finite(&self, what: &'static str, values: &[f32]) -> Result<()> {
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::NotFinite { what, step: self.next - self.first, total: self.total() })
     }
 
     /// The image as the last step estimates it; grey before the first.
@@ -178,23 +192,28 @@ impl Run {
     /// Decodes and reads back the image, after the last step.
     ///
     /// # Errors
-    /// `Internal` where steps are left.
+    /// `Internal` where steps are left, `NotFinite` where latents or pixels are no numbers.
     pub async fn finish(&self) -> Result<GenerateOutput> {
         if self.next < self.sampler.steps() {
             return Err(Error::internal(format!("{} of {} steps are done", self.next - self.first, self.total())));
         }
         let latents = values(self.latents.clone()).await?;
+        self.finite("latents", &latents.data)?;
         let routing = match &self.notes {
             Some(notes) => Some(notes.read(self.grid()).await?),
             None => None,
         };
         let pixels = self.pipeline.decode(self.latents.clone())?;
         let Some(Edit { paste, .. }) = &self.edit else {
-            let pixels = pixels.clamp(-1.0, 1.0);
-            let image = Image::read(pixels.clone()).await?;
-            return Ok(GenerateOutput { image, pixels: values(pixels).await?, composite: None, latents, routing });
+            // A clamp may make a number of what is none.
+            let mut pixels = values(pixels).await?;
+            self.finite("pixels", &pixels.data)?;
+            pixels.data.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+            let image = Image::of_values(&pixels)?;
+            return Ok(GenerateOutput { image, pixels, composite: None, latents, routing });
         };
         let pixels = values(pixels).await?;
+        self.finite("pixels", &pixels.data)?;
         Ok(GenerateOutput {
             image: paste.bytes(&pixels.data),
             composite: paste.values(&pixels.data),

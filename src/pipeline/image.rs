@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::crop::Region;
+use super::options::Values;
 use crate::error::{Error, Result};
 
 /// An image as a canvas takes it: RGBA, one byte each, rows from the top.
@@ -21,6 +22,17 @@ impl Image {
             return Err(Error::model("outChannels", format!("an image has 3 channels, the model draws {channels}")));
         }
         Ok(Self::from_planes(&read_back(image).await?, width, height))
+    }
+
+    /// The image of values `[1, 3, H, W]`, as [`Self::read`] makes it.
+    ///
+    /// # Errors
+    /// `ModelInvalid` on any other shape.
+    pub(super) fn of_values(values: &Values) -> Result<Self> {
+        match values.shape.as_slice() {
+            &[1, 3, height, width] => Ok(Self::from_planes(&values.data, width, height)),
+            shape => Err(Error::model("outChannels", format!("an image is [1, 3, H, W], the model draws {shape:?}"))),
+        }
     }
 
     /// Of `[3, height, width]` values in [-1, 1].

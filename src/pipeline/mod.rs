@@ -109,15 +109,12 @@ impl Pipeline {
     /// Channels of the latents.
     pub fn latent_channels(&self) -> usize {
         let config = self.transformer.config();
-        if self.takes_mask() { (config.in_channels - 1) / 2 } else { config.in_channels }
+        config.latent_channels().unwrap_or(config.in_channels)
     }
 
-    /// Whether the model was trained to inpaint: beside `C` latents it takes a mask and `C` latents of the masked image. Known by
-    /// its shape, `2 C + 1` channels in and `C` (or `2 C`, with variances) out.
+    /// Whether the model was trained to inpaint.
     pub fn takes_mask(&self) -> bool {
-        let config = self.transformer.config();
-        let latents = (config.in_channels - 1) / 2;
-        latents > 0 && config.in_channels % 2 == 1 && [latents, 2 * latents].contains(&config.out_channels)
+        self.transformer.config().takes_mask()
     }
 
     /// The decoders of the bundle.

@@ -91,7 +91,7 @@ impl Encoding {
 /// # Errors
 /// What their files say.
 pub fn read_tiny(path: &Path) -> Result<(TinyVaeConfig, Parameters)> {
-    let (config, tensors) = vae::tiny(path)?;
+    let (config, tensors) = vae::tiny(path, None)?;
     let read = tensors.into_iter().map(|(name, t)| Ok((name, (t.shape.clone(), t.read()?))));
     Ok((config, Parameters::new(read.collect::<Result<_>>()?)?))
 }

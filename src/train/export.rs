@@ -74,10 +74,12 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         chunk_bytes: CHUNK_BYTES,
         routers: None,
         vae_tiny: None,
+        loras: vec![],
         without_text_encoder: false,
         without_vae: false,
         heads: None,
         sample_size: None,
+        interpolation_scale: None,
     };
     match &config.from {
         Some(from) if frame.parts.text_encoder.is_none() => {

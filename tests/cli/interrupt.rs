@@ -50,7 +50,7 @@ fn nothing_is_left_behind() {
     let scratch = Scratch::new();
     large_checkpoint(&scratch.path("m.safetensors"));
     let child = diffcr()
-        .args(["convert", "--sample-size", "32", "--chunk-mib", "1", "--out"])
+        .args(["convert", "--sample-size", "64", "--chunk-mib", "1", "--out"])
         .arg(scratch.path("out"))
         .arg(scratch.path("m.safetensors"))
         .stdout(Stdio::piped())

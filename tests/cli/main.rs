@@ -19,3 +19,4 @@ mod support;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
+mod whole;

@@ -107,7 +107,12 @@ fn a_single_safetensors_file_under_wrapped_names() {
     let wrapped =
         tensors(&sigma("pipeline").join(WEIGHTS)).into_iter().map(|(n, t)| (format!("model.{n}"), t)).collect();
     write_tensors(&scratch.path("model.safetensors"), &wrapped);
-    same_files(&scratch, &scratch.path("model.safetensors"), "transformer", &["--heads", "3", "--sample-size", "16"]);
+    same_files(
+        &scratch,
+        &scratch.path("model.safetensors"),
+        "transformer",
+        &["--heads", "3", "--sample-size", "16", "--interpolation-scale", "0.25"],
+    );
 }
 
 #[test]

@@ -31,6 +31,8 @@ export const CODES = [
   'MANIFEST_VERSION',
   /** A tensor or a setting does not make a model: `name`. */
   'MODEL_INVALID',
+  /** A run's latents or pixels are no numbers any more: `what`, `step`, `total`. */
+  'NOT_FINITE',
   /** The pipeline was disposed of, or has ended. */
   'DISPOSED',
   /** An option is not what it may be: `field`. */

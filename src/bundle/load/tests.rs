@@ -37,7 +37,7 @@ fn manifest(edit: impl Fn(&mut Value)) -> Manifest {
 }
 
 fn loader() -> Loader {
-    Loader::new(manifest(|_| {}), &Device::flex()).unwrap()
+    Loader::of_files(manifest(|_| {}), &Device::flex(), |_| true)
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_damaged_file_is_named_and_can_be_given_again() {
 #[test]
 fn a_tensor_that_differs_from_the_manifest_is_named() {
     let fault = |edit: &dyn Fn(&mut Value)| {
-        let mut loader = Loader::new(manifest(edit), &Device::flex()).unwrap();
+        let mut loader = Loader::of_files(manifest(edit), &Device::flex(), |_| true);
         let (path, _, bytes) = files().remove(0);
         let error = loader.add_file(path, &bytes).unwrap_err();
         assert_eq!(error.code(), "MODEL_INVALID");
@@ -113,9 +113,18 @@ fn a_tensor_that_differs_from_the_manifest_is_named() {
 
 #[test]
 fn only_the_wanted_parts_are_awaited() {
-    let mut loader = Loader::with_parts(manifest(|_| {}), &Device::flex(), |p| p == Part::Transformer).unwrap();
+    let mut loader = Loader::of_files(manifest(|_| {}), &Device::flex(), |p| p == Part::Transformer);
     assert_eq!(loader.pending().collect::<Vec<_>>(), ["t.safetensors"]);
     assert!(loader.add_file("tokenizer.json", b"{}").unwrap_err().to_string().contains("not loaded"));
     loader.add_file("t.safetensors", &files().remove(0).2).unwrap();
     assert!(loader.finish().unwrap().tokenizer.is_none());
+}
+
+#[test]
+fn a_bundle_that_cannot_run_is_refused_before_any_file() {
+    let error = Loader::new(manifest(|_| {}), &Device::flex()).unwrap_err();
+    assert_eq!(
+        (error.code(), error.to_string().as_str()),
+        ("MODEL_INVALID", "text_encoder.shared.weight: its states are 8 wide, the transformer reads 32")
+    );
 }

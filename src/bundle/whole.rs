@@ -1,0 +1,116 @@
+//! Whether a bundle can run: every part against its own configuration, and the parts against each other.
+//!
+//! The converter asks before it writes, `verify` before it says so, and every loader before it fetches: what passes here has every tensor that
+//! the networks take, in its shape, and no other.
+
+use std::collections::BTreeSet;
+
+use super::config::TransformerConfig;
+use super::manifest::{Manifest, Part, Parts};
+use super::shapes::{self, Shapes};
+use crate::error::{Error, Result};
+
+/// Channels of a picture.
+const PICTURE: usize = 3;
+/// How a router's tensor is called in its layer.
+const ROUTER: &str = ".router.weight";
+
+/// Checks the parts of `manifest` and its tensors' names and shapes.
+///
+/// # Errors
+/// `ManifestInvalid` on a configuration that no model has; `ModelInvalid` naming the tensor that is missing, misshapen or unknown, or the
+/// setting in which two parts differ.
+pub fn check(manifest: &Manifest) -> Result<()> {
+    let parts = &manifest.parts;
+    parts.check()?;
+    fit(parts)?;
+    let mut known = BTreeSet::new();
+    let mut visit = |name: &str, wanted: &[usize]| {
+        let tensor = manifest.tensors.get(name).ok_or_else(|| Error::model(name, "the tensor is missing"))?;
+        if tensor.shape != wanted {
+            return Err(Error::model(name, format!("its shape is {:?}, not {wanted:?}", tensor.shape)));
+        }
+        known.insert(name.to_owned());
+        Ok(())
+    };
+    shapes::transformer(&parts.transformer, &mut Shapes::new(Part::Transformer.prefix(), &mut visit))?;
+    if let Some(config) = &parts.text_encoder {
+        shapes::text_encoder(config, &mut Shapes::new(Part::TextEncoder.prefix(), &mut visit))?;
+    }
+    if let Some(config) = &parts.vae {
+        shapes::vae(config, &mut Shapes::new(Part::Vae.prefix(), &mut visit))?;
+    }
+    if let Some(config) = &parts.vae_tiny {
+        shapes::vae_tiny(config, &mut Shapes::new(Part::VaeTiny.prefix(), &mut visit))?;
+    }
+    let routers = routers(manifest)?;
+    let unknown = manifest.tensors.keys().find(|name| !known.contains(*name) && !routers.contains(name.as_str()));
+    unknown.map_or(Ok(()), |name| Err(Error::model(name, "no model of this configuration has such a tensor")))
+}
+
+/// The routers' tensors: a routed model has some, a dense one none.
+fn routers(manifest: &Manifest) -> Result<BTreeSet<&str>> {
+    let config = &manifest.parts.transformer;
+    let mut found = BTreeSet::new();
+    for (name, tensor) in manifest.tensors.iter().filter(|(name, _)| name.ends_with(ROUTER)) {
+        let layer = name.strip_prefix("transformer.transformer_blocks.").and_then(|rest| rest.strip_suffix(ROUTER));
+        if layer.and_then(|n| n.parse::<usize>().ok()).is_none_or(|n| n >= config.layers) {
+            return Err(Error::model(name, format!("the transformer has {} layers", config.layers)));
+        }
+        if tensor.shape != [1, config.width()] {
+            return Err(Error::model(name, format!("its shape is {:?}, not [1, {}]", tensor.shape, config.width())));
+        }
+        if manifest.routing.is_none() {
+            return Err(Error::model(name, "a router of a model without routing"));
+        }
+        found.insert(name.as_str());
+    }
+    if manifest.routing.is_some() && found.is_empty() {
+        return Err(Error::model("routing", "no layer of the model has a router"));
+    }
+    Ok(found)
+}
+
+/// What one part hands to another has the size that the other takes.
+fn fit(parts: &Parts) -> Result<()> {
+    let fault = |name: &str, reason: String| Err(Error::model(name, reason));
+    let transformer = &parts.transformer;
+    let Some(latents) = transformer.latent_channels() else {
+        let TransformerConfig { in_channels: i, out_channels: o, .. } = transformer;
+        return fault(
+            "transformer.proj_out.weight",
+            format!(
+                "{i} channels in and {o} out are not a PixArt's: out is in, or twice in with a variance, where no mask comes in"
+            ),
+        );
+    };
+    if let Some(text) = &parts.text_encoder
+        && text.d_model != transformer.caption_channels
+    {
+        let (has, reads) = (text.d_model, transformer.caption_channels);
+        return fault(
+            "text_encoder.shared.weight",
+            format!("its states are {has} wide, the transformer reads {reads}"),
+        );
+    }
+    let vae = parts.vae.as_ref().map(|c| ("vae", c.latent_channels, [c.in_channels, c.out_channels], c.scale()));
+    let tiny = parts.vae_tiny.as_ref();
+    let tiny = tiny.map(|c| ("vae_tiny", c.latent_channels, [c.in_channels, c.out_channels], c.scale()));
+    for (name, channels, pixels, _) in vae.iter().chain(&tiny) {
+        if *channels != latents {
+            return fault(name, format!("its latents have {channels} channels, the transformer's have {latents}"));
+        }
+        if let Some(other) = pixels.iter().find(|n| **n != PICTURE) {
+            return fault(name, format!("its pictures have {other} channels, not {PICTURE}"));
+        }
+    }
+    match (vae, tiny) {
+        (Some((_, _, _, own)), Some((name, _, _, scale))) if own != scale => {
+            fault(name, format!("a cell of its latents is {scale} pixels wide, of the other autoencoder's {own}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
