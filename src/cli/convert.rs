@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::generate::parse_solver;
 use super::shared::{Shared, Watched, size};
+use crate::bundle::config::SolverKind;
 use crate::convert::lora::Adapter;
 use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
 use crate::convert::quality::table;
-use crate::convert::{ConvertOptions, Converted, convert};
+use crate::convert::{ConvertOptions, Converted, Places, convert};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
@@ -50,6 +52,21 @@ pub struct ConvertArgs {
     /// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with its encoder and decoder.
     #[arg(long)]
     vae_tiny: Option<PathBuf>,
+    /// The text encoder's folder, a repository with a `text_encoder` in it, or a file, in place of the source's.
+    #[arg(long)]
+    text_encoder: Option<PathBuf>,
+    /// The same of the tokenizer.
+    #[arg(long)]
+    tokenizer: Option<PathBuf>,
+    /// The same of the autoencoder.
+    #[arg(long)]
+    vae: Option<PathBuf>,
+    /// The same of the scheduler: a folder or its scheduler_config.json.
+    #[arg(long)]
+    scheduler: Option<PathBuf>,
+    /// The solver to draw with by default, in place of the scheduler's own: of an unsupported scheduler the noise schedule is kept.
+    #[arg(long, value_parser = parse_solver)]
+    solver: Option<SolverKind>,
     /// A LoRA adapter to merge into the transformer, FILE or FILE:SCALE; may be given several times.
     #[arg(long)]
     lora: Vec<Adapter>,
@@ -104,6 +121,13 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
         routers: args.routers.clone(),
         vae_tiny: args.vae_tiny.clone(),
+        solver: args.solver,
+        places: Places {
+            scheduler: args.scheduler.clone(),
+            text_encoder: args.text_encoder.clone(),
+            tokenizer: args.tokenizer.clone(),
+            vae: args.vae.clone(),
+        },
         loras: args.lora.clone(),
         without_text_encoder: args.without.contains(&Without::TextEncoder),
         without_vae: args.without.contains(&Without::Vae),

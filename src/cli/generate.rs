@@ -40,10 +40,14 @@ pub struct GenerateArgs {
 pub struct DrawingArgs {
     /// The bundle.
     dir: PathBuf,
-    #[arg(long)]
-    prompt: String,
+    #[arg(long, required_unless_present = "prompt_embeds")]
+    prompt: Option<String>,
     #[arg(long)]
     negative: Option<String>,
+    /// Safetensors file with text states in place of prompts: `prompt_embeds` [1, S, E] and, with guidance, `negative_prompt_embeds`. Of a
+    /// `prompt_attention_mask` (`negative_prompt_attention_mask`) [1, S] the first 0 ends them.
+    #[arg(long, conflicts_with = "prompt")]
+    prompt_embeds: Option<PathBuf>,
     #[arg(help = help::steps(), long)]
     steps: Option<usize>,
     #[arg(help = help::guidance(), long)]
@@ -71,7 +75,8 @@ pub struct DrawingArgs {
     pub out: PathBuf,
 }
 
-fn parse_solver(name: &str) -> Result<SolverKind, String> {
+/// A solver by the name that users type.
+pub fn parse_solver(name: &str) -> Result<SolverKind, String> {
     serde_json::from_value(json!(name)).map_err(|_| "use dpm++, dpm++1, ddim, euler, lcm or dmd".into())
 }
 
@@ -96,9 +101,18 @@ fn parse_out(name: &str) -> Result<PathBuf, String> {
 
 impl DrawingArgs {
     /// The flags as options, with the unit noise to start from.
-    pub fn options(&self, latents: Option<Values>) -> GenerateOptions {
-        GenerateOptions {
-            prompt: Some(self.prompt.clone()),
+    ///
+    /// # Errors
+    /// `InvalidInput` naming a tensor of `--prompt-embeds` that is missing or has another shape.
+    pub fn options(&self, latents: Option<Values>) -> Result<GenerateOptions> {
+        let (prompt_embeds, negative_prompt_embeds) = match &self.prompt_embeds {
+            Some(path) => embeds(path)?,
+            None => (None, None),
+        };
+        Ok(GenerateOptions {
+            prompt: self.prompt.clone(),
+            prompt_embeds,
+            negative_prompt_embeds,
             negative_prompt: self.negative.clone(),
             seed: Some(self.seed),
             steps: self.steps,
@@ -109,7 +123,7 @@ impl DrawingArgs {
             compression: self.compression.clone(),
             latents,
             ..Default::default()
-        }
+        })
     }
 
     /// Loads the bundle and takes every step of the run that `start` makes with it.
@@ -146,7 +160,7 @@ impl DrawingArgs {
 
 pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
-    let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents) };
+    let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents)? };
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, None))?;
     let GenerateOutput { image, pixels, latents, .. } = &drawn.output;
     write_file(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
@@ -159,6 +173,33 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     }
     args.drawing.report(shared, &drawn, &[]);
     Ok(())
+}
+
+/// The text states of a file, cut where their masks end.
+fn embeds(path: &Path) -> Result<(Option<Values>, Option<Values>)> {
+    let mut file = tensors::read(path)?;
+    let mut states = |prefix: &str| {
+        let name = format!("{prefix}prompt_embeds");
+        let Some(mut states) = file.remove(&name) else { return Ok(None) };
+        let (&[1, tokens, width] | &[tokens, width]) = &states.shape[..] else {
+            return Err(Error::input(name, format!("its shape is {:?}, not [1, S, E]", states.shape)));
+        };
+        let mask = file.remove(&format!("{prefix}prompt_attention_mask"));
+        let kept = mask.map_or(tokens, |mask| mask.data.iter().take_while(|v| **v > 0.5).count()).min(tokens);
+        if kept == 0 {
+            return Err(Error::input(name, "no token of it is kept"));
+        }
+        if let Some(value) = states.data.iter().find(|value| !value.is_finite()) {
+            return Err(Error::input(name, format!("it holds {value}")));
+        }
+        states.data.truncate(kept * width);
+        Ok(Some(Values { shape: vec![1, kept, width], data: states.data }))
+    };
+    let (positive, negative) = (states("")?, states("negative_")?);
+    match positive {
+        Some(_) => Ok((positive, negative)),
+        None => Err(Error::input("prompt-embeds", format!("{} has no tensor prompt_embeds", path.display()))),
+    }
 }
 
 /// Row `index` of `init_latents` `[B, C, h, w]`.

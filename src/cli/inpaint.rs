@@ -75,7 +75,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
         crop_to_mask: args.crop_to_mask,
         feather: args.feather,
     };
-    let (options, edit) = (args.drawing.options(noise), EditOptions { image, mask, how });
+    let (options, edit) = (args.drawing.options(noise)?, EditOptions { image, mask, how });
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, Some(&edit)))?;
 
     let GenerateOutput { image, pixels, latents, composite, .. } = &drawn.output;

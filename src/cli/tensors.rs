@@ -6,11 +6,12 @@ use std::path::Path;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use crate::bundle::chunk::floats;
 use crate::error::{Error, Result};
 use crate::pipeline::options::Values;
 use crate::pipeline::probe::ProbeOutput;
 
-/// The f32, i32 and i64 tensors of a file, widened to f32; others are left out.
+/// The f32, f16, bf16, i32 and i64 tensors of a file, widened to f32; others are left out.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let fault = |reason: String| Error::input(path.display().to_string(), reason);
@@ -26,6 +27,7 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     match dtype {
         Dtype::F32 => Some(four().map(f32::from_le_bytes).collect()),
         Dtype::I32 => Some(four().map(|b| i32::from_le_bytes(b) as f32).collect()),
+        Dtype::F16 | Dtype::BF16 => floats("", dtype, bytes).ok(),
         Dtype::I64 => Some(bytemuck::pod_collect_to_vec::<u8, i64>(bytes).into_iter().map(|v| v as f32).collect()),
         _ => None,
     }

@@ -4,15 +4,25 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::checkpoint_file::CheckpointFile;
-use super::checkpoint_tensor::Tensors;
+use super::checkpoint_tensor::{CheckpointTensor, Tensors};
 use super::safetensors_file::open_safetensors;
-use super::{json, kind, torch};
+use super::{gguf, json, kind, torch};
 use crate::error::{Error, Result};
+
+/// What stands before the ending of a file's name, by preference: nothing, or the variant that it is.
+const VARIANTS: [&str; 4] = ["", ".fp32", ".fp16", ".bf16"];
 
 /// The tensors of a checkpoint file: safetensors, told by its name or by its first bytes, or whatever `torch.save` wrote.
 pub fn open(path: &Path) -> Result<Tensors> {
+    read(path).and_then(scaled)
+}
+
+fn read(path: &Path) -> Result<Tensors> {
     let file = CheckpointFile::open(path)?;
     kind::check_head(&file)?;
+    if file.read_at(0, 4).is_ok_and(|magic| magic == gguf::MAGIC) {
+        return gguf::open(&file);
+    }
     let json_header = file.read_at(8, 1).is_ok_and(|byte| byte == b"{") && file.read_at(0, 2)? != b"PK";
     if path.extension().is_some_and(|e| e == "safetensors") || json_header {
         return open_safetensors(&file);
@@ -23,23 +33,49 @@ pub fn open(path: &Path) -> Result<Tensors> {
 /// The tensors of a component's folder: `STEM.safetensors`, its shards, or the `.bin` twins where only those exist.
 pub fn open_folder(dir: &Path, stems: &[&str]) -> Result<Tensors> {
     for extension in ["safetensors", "bin"] {
-        for stem in stems {
-            let index = dir.join(format!("{stem}.{extension}.index.json"));
-            if index.is_file() {
+        for (stem, variant) in stems.iter().flat_map(|stem| VARIANTS.map(|variant| (stem, variant))) {
+            // Of a variant, `fp16.safetensors.index.json` in older and `safetensors.index.fp16.json` in newer diffusers.
+            let index = [format!("{variant}.{extension}.index.json"), format!(".{extension}.index{variant}.json")];
+            let index = index.map(|end| dir.join(format!("{stem}{end}"))).into_iter().find(|path| path.is_file());
+            if let Some(index) = index {
                 return open_shards(dir, &index);
             }
-            let single = dir.join(format!("{stem}.{extension}"));
+            let single = dir.join(format!("{stem}{variant}.{extension}"));
             if single.is_file() {
                 return open(&single);
-            }
-            let variant = dir.join(format!("{stem}.fp16.{extension}"));
-            if variant.is_file() {
-                return open(&variant);
             }
         }
     }
     let wanted = stems.iter().map(|s| format!("{s}.safetensors")).collect::<Vec<_>>().join(" or ");
     Err(Error::input("SRC", format!("{} holds no {wanted}, whole or in shards", dir.display())))
+}
+
+/// Weights of 8-bit floats times the factor that lies beside them, `NAME.scale_weight` or `NAME.weight_scale`.
+fn scaled(mut tensors: Tensors) -> Result<Tensors> {
+    if !tensors.values().any(CheckpointTensor::is_packed) {
+        return Ok(tensors);
+    }
+    // Marks and factors of activations, which stay what they are here.
+    tensors.retain(|name, _| {
+        !name.ends_with("scaled_fp8") && !name.ends_with(".scale_input") && !name.ends_with(".input_scale")
+    });
+    let factors = tensors.keys().filter_map(|name| {
+        let layer = name.strip_suffix(".scale_weight").or_else(|| name.strip_suffix(".weight_scale"))?;
+        Some((name.clone(), format!("{layer}.weight")))
+    });
+    for (name, weight) in factors.collect::<Vec<_>>() {
+        if !tensors.get(&weight).is_some_and(CheckpointTensor::is_packed) {
+            continue;
+        }
+        let factor = tensors.remove(&name).map(|factor| factor.read()).transpose()?.unwrap_or_default();
+        let &[factor] = factor.as_slice() else {
+            return Err(Error::model(name, format!("{} factors for one weight are not supported", factor.len())));
+        };
+        if let Some(tensor) = tensors.remove(&weight) {
+            tensors.insert(weight, tensor.scaled(factor));
+        }
+    }
+    Ok(tensors)
 }
 
 fn open_shards(dir: &Path, index: &Path) -> Result<Tensors> {

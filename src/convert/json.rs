@@ -59,6 +59,16 @@ impl Config {
         Ok(Self { file: path.display().to_string(), json: read(path)? })
     }
 
+    /// The configuration that says nothing, in place of the file that is not there.
+    pub fn empty(path: &Path) -> Self {
+        Self { file: path.display().to_string(), json: Value::Null }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.json.is_null()
+    }
+
     #[cfg(test)]
     pub fn new(json: Value) -> Self {
         Self { file: "config.json".into(), json }

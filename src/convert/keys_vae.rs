@@ -1,7 +1,7 @@
 //! The autoencoders' names: diffusers' own, older diffusers attention names, and TAESD's original numbering.
 
 use super::checkpoint_tensor::Tensors;
-use super::keys::{Key, numbered};
+use super::keys::{Key, numbered, swap};
 
 /// Attention of an autoencoder, before and after diffusers renamed it.
 const ATTENTION: [(&str, &str); 4] = [("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")];
@@ -18,6 +18,50 @@ pub fn kl(name: &str) -> Key {
         Some(format!("{before}mid_block.attentions.0.{new}.{kind}"))
     });
     Key::Is(renamed.unwrap_or_else(|| name.into()))
+}
+
+/// Names of the original `AutoencoderKL` in a half, and ours.
+const LDM: [(&str, &str); 10] = [
+    ("norm_out", "conv_norm_out"),
+    ("mid.block_1", "mid_block.resnets.0"),
+    ("mid.block_2", "mid_block.resnets.1"),
+    ("mid.attn_1.norm", "mid_block.attentions.0.group_norm"),
+    ("mid.attn_1.q", "mid_block.attentions.0.to_q"),
+    ("mid.attn_1.k", "mid_block.attentions.0.to_k"),
+    ("mid.attn_1.v", "mid_block.attentions.0.to_v"),
+    ("mid.attn_1.proj_out", "mid_block.attentions.0.to_out.0"),
+    ("conv_in", "conv_in"),
+    ("conv_out", "conv_out"),
+];
+
+/// Whether the names are those of the original autoencoder (LDM).
+pub fn is_ldm(tensors: &Tensors) -> bool {
+    tensors.keys().any(|name| name.contains(".mid.block_1.") || name.contains(".mid.attn_1."))
+}
+
+/// The original names, of an autoencoder with these tensors: its decoder counts levels from the picture inwards, ours the other way.
+pub fn ldm(tensors: &Tensors) -> impl Fn(&str) -> Key + use<> {
+    let levels = tensors.keys().filter_map(|name| Some(numbered(name, "decoder.up")?.0)).max().map_or(0, |n| n + 1);
+    move |name| {
+        let Some((half, rest)) = name.split_once('.').filter(|(half, _)| matches!(*half, "encoder" | "decoder")) else {
+            return kl(name);
+        };
+        let level = |list: &str| {
+            let (n, rest) = numbered(rest, list)?;
+            let n = if list == "up" { levels.checked_sub(n + 1)? } else { n };
+            let (sampler, block) = (format!("{list}samplers.0.conv."), format!("{list}_blocks.{n}"));
+            let rest = match rest.strip_prefix(&format!("{list}sample.conv.")) {
+                Some(kind) => format!("{sampler}{kind}"),
+                None => {
+                    let (j, rest) = numbered(rest, "block")?;
+                    format!("resnets.{j}.{}", rest.replacen("nin_shortcut", "conv_shortcut", 1))
+                }
+            };
+            Some(format!("{block}.{rest}"))
+        };
+        let ours = level("down").or_else(|| level("up")).or_else(|| swap(rest, &LDM));
+        ours.map_or(Key::Unknown, |ours| Key::Is(format!("{half}.{ours}")))
+    }
 }
 
 /// `AutoencoderTiny` as diffusers saves it.

@@ -31,9 +31,6 @@ fn of_head(head: &[u8]) -> Option<&'static str> {
         _ if starts(b"<!doctype") || starts(b"<html") || starts(b"<?xml") => Some(
             "it is a web page, not the weights: download the file itself (on Hugging Face, `resolve` in place of `blob`)",
         ),
-        _ if head.starts_with(b"GGUF") => {
-            Some("it is a GGUF file, which is not read: convert from the 16 or 32 bit weights")
-        }
         _ if head.starts_with(b"\x1f\x8b") || head.starts_with(b"7z\xbc\xaf") => {
             Some("it is an archive: unpack it first")
         }
@@ -130,7 +127,6 @@ mod tests {
         let says = |head: &[u8], what: &str| assert!(of_head(head).is_some_and(|said| said.contains(what)), "{what}");
         says(b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull");
         says(b"\n<!DOCTYPE html><html>", "web page");
-        says(b"GGUF\x03\0\0\0", "GGUF");
         says(b"", "empty");
         assert_eq!(of_head(b"PK\x03\x04"), None);
         assert_eq!(of_head(b"\x80\0\0\0\0\0\0\0{\"a\""), None);

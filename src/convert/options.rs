@@ -4,6 +4,33 @@ use std::path::PathBuf;
 
 use super::lora::Adapter;
 use super::policy::Policy;
+use crate::bundle::config::SolverKind;
+
+/// Where parts are that do not come from the source: a part's folder, a repository's with the part in it, or a file.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    pub scheduler: Option<PathBuf>,
+    pub text_encoder: Option<PathBuf>,
+    pub tokenizer: Option<PathBuf>,
+    pub vae: Option<PathBuf>,
+}
+
+impl Places {
+    /// Whether any part comes from elsewhere.
+    pub fn any(&self) -> bool {
+        [&self.scheduler, &self.text_encoder, &self.tokenizer, &self.vae].iter().any(|place| place.is_some())
+    }
+
+    /// These, where they say something, and `other` where not.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            scheduler: self.scheduler.or(other.scheduler),
+            text_encoder: self.text_encoder.or(other.text_encoder),
+            tokenizer: self.tokenizer.or(other.tokenizer),
+            vae: self.vae.or(other.vae),
+        }
+    }
+}
 
 /// What to convert, and how.
 #[derive(Debug, Clone)]
@@ -28,6 +55,10 @@ pub struct ConvertOptions {
     pub routers: Option<PathBuf>,
     /// A tiny autoencoder.
     pub vae_tiny: Option<PathBuf>,
+    /// The solver to draw with, in place of the source's; of its scheduler the noise schedule alone is read.
+    pub solver: Option<SolverKind>,
+    /// Parts that come from elsewhere.
+    pub places: Places,
     /// LoRA adapters that are merged, in order.
     pub loras: Vec<Adapter>,
     pub without_text_encoder: bool,

@@ -177,4 +177,26 @@ mod tests {
         let q6 = of(14, &block(210, &[(64, &[5 << 4]), (160, &[3 << 4]), (192 + 8 + 4, &[0xfe]), (208, &half(0.5))]));
         assert_eq!((q6.len(), q6[128 + 64], q6[0]), (256, 0.5 * -2.0 * 21.0, 0.0));
     }
+
+    #[test]
+    fn blocks_are_what_the_formats_own_programs_make_of_them() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/packed/packed.safetensors");
+        let bytes = std::fs::read(path).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let of = |name: &str| file.tensor(name).unwrap().data().to_vec();
+        let packings = [
+            ("q8_0", Packing::of_gguf(8)),
+            ("q4_k", Packing::of_gguf(12)),
+            ("q5_k", Packing::of_gguf(13)),
+            ("q6_k", Packing::of_gguf(14)),
+            ("e4m3", Packing::of_dtype(Dtype::F8_E4M3)),
+            ("e5m2", Packing::of_dtype(Dtype::F8_E5M2)),
+        ];
+        for (name, packing) in packings {
+            let found = packing.unwrap().unpack(&of(&format!("{name}.bytes")));
+            let expected = of(&format!("{name}.values"));
+            let expected: Vec<f32> = expected.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
 }

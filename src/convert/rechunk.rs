@@ -27,7 +27,13 @@ pub fn is_wanted(options: &ConvertOptions) -> Result<bool> {
     }
     let json = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
     let quantized = Manifest::parse(&json)?.tensors.values().any(|entry| entry.encoding.is_quantized());
-    if quantized && (options.routers.is_some() || options.vae_tiny.is_some() || !options.loras.is_empty()) {
+    if quantized
+        && (options.routers.is_some()
+            || options.vae_tiny.is_some()
+            || !options.loras.is_empty()
+            || options.places.any()
+            || options.solver.is_some())
+    {
         return Err(Error::input(
             "SRC",
             "a quantized bundle takes no other parts and no adapters: convert the bundle it was made from",

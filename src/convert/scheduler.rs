@@ -18,6 +18,32 @@ const MUST_BE_OFF: [&str; 8] = [
     "use_dynamic_shifting",
 ];
 
+/// The noise schedule of a `scheduler_config.json` of any class, for another `solver` than its own: what only its own reads is left aside.
+///
+/// # Errors
+/// `ModelInvalid` naming what would make it another schedule, or what the file leaves to a class's defaults that are not known here.
+pub fn with_solver(config: &Config, solver: SolverKind) -> Result<SchedulerConfig> {
+    let class = config.text("_class_name")?.unwrap_or_default();
+    if class.contains("FlowMatch") {
+        return Err(
+            config.fault("_class_name", format_args!("{class:?} has no betas, which every PixArt was trained with"))
+        );
+    }
+    if !CLASSES.contains(&class) {
+        for field in ["beta_start", "beta_end", "beta_schedule"] {
+            if config.get(field).is_none() {
+                return Err(
+                    config.fault(field, format_args!("is absent, and what {class:?} makes of that is not known"))
+                );
+            }
+        }
+    }
+    schedule(config, solver, class == "LCMScheduler")
+}
+
+/// Classes with a solver here.
+const CLASSES: [&str; 4] = ["DPMSolverMultistepScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "LCMScheduler"];
+
 /// Reads a `scheduler_config.json`. Left-out settings are diffusers' defaults of that class.
 pub fn config(config: &Config) -> Result<SchedulerConfig> {
     let class = config.text("_class_name")?.unwrap_or_default();
@@ -71,7 +97,11 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
             ];
             (SolverKind::Lcm, settings)
         }
-        other => return Err(config.fault("_class_name", format_args!("{other:?} is not supported"))),
+        other => {
+            return Err(
+                config.fault("_class_name", format_args!("{other:?} is not supported: choose a solver with --solver"))
+            );
+        }
     };
     for (field, wanted, default) in settings {
         if config.get(field).is_none() && wanted != default {
@@ -84,9 +114,13 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
     for flag in MUST_BE_OFF {
         config.only(flag, &[json!(false)])?;
     }
-    config.only("trained_betas", &[])?;
+    schedule(config, solver, solver == SolverKind::Lcm)
+}
 
-    let lcm = solver == SolverKind::Lcm;
+/// The noise schedule, with the defaults of LCM or those of the others.
+fn schedule(config: &Config, solver: SolverKind, lcm: bool) -> Result<SchedulerConfig> {
+    config.only("trained_betas", &[])?;
+    config.only("rescale_betas_zero_snr", &[json!(false)])?;
     let (start, end, shape) = if lcm { (0.00085, 0.012, "scaled_linear") } else { (1e-4, 0.02, "linear") };
     Ok(SchedulerConfig {
         train_timesteps: config.count("num_train_timesteps")?.unwrap_or(1000),
@@ -141,8 +175,25 @@ mod tests {
         assert!(dpm("trained_betas", json!([0.1])).contains("trained_betas"));
         assert!(dpm("num_train_timesteps", json!("x")).contains("num_train_timesteps"));
         let class = read(json!({ "_class_name": "PNDMScheduler" })).unwrap_err().to_string();
-        assert_eq!(class, "config.json: _class_name \"PNDMScheduler\" is not supported");
+        assert_eq!(class, "config.json: _class_name \"PNDMScheduler\" is not supported: choose a solver with --solver");
         let ddim = read(json!({ "_class_name": "DDIMScheduler" })).unwrap_err().to_string();
         assert!(ddim.contains("clip_sample is absent, which means true"), "{ddim}");
+    }
+
+    #[test]
+    fn another_solver_takes_the_schedule_alone() {
+        let read = |json: Value, solver| with_solver(&Config::new(json), solver);
+        let ddpm = json!({ "_class_name": "DDPMScheduler", "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear",
+            "variance_type": "fixed_small" });
+        assert_eq!(
+            read(ddpm, SolverKind::Dmd).unwrap(),
+            SchedulerConfig { solver: SolverKind::Dmd, ..Default::default() }
+        );
+        let karras = json!({ "_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": true });
+        assert_eq!(read(karras, SolverKind::Euler).unwrap().solver, SolverKind::Euler);
+        let fault = |json: Value| read(json, SolverKind::Ddim).unwrap_err().to_string();
+        assert!(fault(json!({ "_class_name": "FlowMatchEulerDiscreteScheduler" })).contains("has no betas"));
+        assert!(fault(json!({ "_class_name": "PNDMScheduler" })).contains("beta_start is absent"));
+        assert!(fault(json!({ "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": true })).contains("zero_snr"));
     }
 }

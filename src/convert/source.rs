@@ -9,30 +9,49 @@ use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::rename;
 use super::model::SourceModel;
-use super::options::ConvertOptions;
+use super::options::{ConvertOptions, Places};
 use super::routing::{self, Ratios};
 use super::transformer::{self, ALPHA_TOKENS, Hints, SIGMA_TOKENS};
-use super::{from_bundle, keys_pixart, keys_t5, keys_vae, kind, scheduler, text_encoder, tokenizer, vae};
+use super::{components, from_bundle, keys_pixart, kind, vae};
 use crate::bundle::config::SchedulerConfig;
 use crate::bundle::manifest::{MANIFEST_FILE, Parts};
 use crate::error::{Error, Result};
 
-/// Opens the source: a folder with a manifest is a bundle, any other diffusers', a file is a transformer alone.
+/// A transformer, and where the other parts are.
+struct Opened {
+    model: SourceModel,
+    places: Places,
+    caption_tokens: Option<usize>,
+}
+
+/// Opens the source: a folder with a manifest is a bundle, any other diffusers', a file is a transformer alone. Parts that the caller names
+/// come from there.
 pub fn open(options: &ConvertOptions) -> Result<SourceModel> {
     let src = &options.src;
     if src.join(MANIFEST_FILE).is_file() {
-        return from_bundle::open(src, options);
+        let mut model = from_bundle::open(src, options)?;
+        let tokens = model.parts.tokenizer.as_ref().map_or(SIGMA_TOKENS, |tokenizer| tokenizer.max_length);
+        components::add(&mut model, &options.places, options, tokens)?;
+        return Ok(model);
     }
-    if src.is_dir() {
-        return open_diffusers(src, options);
-    }
-    if !src.is_file() {
-        return Err(Error::input("SRC", format!("{} is neither a folder nor a file", src.display())));
-    }
+    let Opened { mut model, places, caption_tokens } = match (src.is_dir(), src.is_file()) {
+        (true, _) => open_diffusers(src, options)?,
+        (_, true) => open_file(src, options)?,
+        _ => return Err(Error::input("SRC", format!("{} is neither a folder nor a file", src.display()))),
+    };
+    let tokens = caption_tokens.unwrap_or(SIGMA_TOKENS);
+    components::add(&mut model, &options.places.clone().or(places), options, tokens)?;
+    Ok(model)
+}
+
+fn open_file(src: &Path, options: &ConvertOptions) -> Result<Opened> {
     let tensors = keys_pixart::unwrapped(checkpoint::open(src)?);
     let source = if keys_pixart::is_original(&tensors) { "pixart" } else { "diffusers-transformer" };
     let hints = given(options).or(beside(src)?);
-    transformer_model(source, tensors, hints)
+    let sizes =
+        tensors.keys().any(|name| name.starts_with("csize_embedder.") || name.contains(".resolution_embedder."));
+    let caption_tokens = Hints::from_buffers(&tensors).caption_tokens.or(sizes.then_some(ALPHA_TOKENS));
+    Ok(Opened { model: transformer_model(source, tensors, hints)?, places: Places::default(), caption_tokens })
 }
 
 /// What the caller says.
@@ -87,7 +106,7 @@ fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Re
 }
 
 /// `model_index.json` and a folder for each component, or the transformer's folder alone.
-fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
+fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<Opened> {
     let index = src.join("model_index.json");
     let index = index.is_file().then(|| Config::read(&index)).transpose()?;
     if let Some(index) = &index {
@@ -115,43 +134,18 @@ fn open_diffusers(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
     let hints = given(options).or(Hints::read(&Config::read(&config)?)?);
     let tensors = keys_pixart::unwrapped(open_folder(&transformer, &vae::STEMS)?);
     let caption_tokens = Hints::from_buffers(&tensors).caption_tokens;
-    let mut model = transformer_model("diffusers", tensors, hints)?;
+    let model = transformer_model("diffusers", tensors, hints)?;
+    let alpha = index.as_ref().is_some_and(|i| i.text("_class_name").ok().flatten() == Some("PixArtAlphaPipeline"));
+    let usual = if alpha { ALPHA_TOKENS } else { SIGMA_TOKENS };
 
-    if let Some(dir) = folder("scheduler")? {
-        model.parts.scheduler = scheduler::config(&Config::read(&dir.join("scheduler_config.json"))?)?;
-    }
-    if !options.without_text_encoder {
-        let alpha = index.as_ref().is_some_and(|i| i.text("_class_name").ok().flatten() == Some("PixArtAlphaPipeline"));
-        if let Some(dir) = folder("text_encoder")? {
-            let tensors = open_folder(&dir, &["model", "pytorch_model"])?;
-            let table = keys_t5::table(&tensors);
-            model.text_encoder = rename(tensors, "text_encoder", table)?;
-            let config = Config::read(&dir.join("config.json"))?;
-            model.parts.text_encoder = Some(text_encoder::config(&model.text_encoder, &config)?);
-        }
-        if let Some(dir) = folder("tokenizer")? {
-            let usual = if alpha { ALPHA_TOKENS } else { SIGMA_TOKENS };
-            let (bytes, config) = tokenizer::read(&dir, caption_tokens.unwrap_or(usual))?;
-            model.parts.tokenizer = Some(config);
-            model.tokenizer = Some(bytes);
-        }
-    }
-    if !options.without_vae
-        && let Some(dir) = folder("vae")?
-    {
-        let config = Config::read(&dir.join("config.json"))?;
-        match config.text("_class_name")?.unwrap_or("AutoencoderKL") {
-            "AutoencoderKL" => {
-                model.vae = rename(open_folder(&dir, &vae::STEMS)?, "vae", keys_vae::kl)?;
-                model.parts.vae = Some(vae::kl(&mut model.vae, &config)?);
-            }
-            "AutoencoderTiny" => {
-                let (config, tensors) = vae::tiny(&dir, None)?;
-                model.parts.vae_tiny = Some(config);
-                model.vae_tiny = tensors;
-            }
-            other => return Err(config.fault("_class_name", format_args!("{other:?} is not supported"))),
-        }
-    }
-    Ok(model)
+    Ok(Opened {
+        model,
+        places: Places {
+            scheduler: folder("scheduler")?,
+            text_encoder: folder("text_encoder")?,
+            tokenizer: folder("tokenizer")?,
+            vae: folder("vae")?,
+        },
+        caption_tokens: Some(caption_tokens.unwrap_or(usual)),
+    })
 }

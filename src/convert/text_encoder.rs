@@ -23,7 +23,9 @@ pub fn config(tensors: &Tensors, config: &Config) -> Result<TextEncoderConfig> {
     let (inner, _) = matrix("encoder.block.0.layer.0.SelfAttention.q.weight")?;
     let (buckets, heads) = matrix("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight")?;
     let (_, d_ff) = matrix("encoder.block.0.layer.1.DenseReluDense.wo.weight")?;
-    let feed_forward = match config.text("feed_forward_proj")?.unwrap_or("relu") {
+    let gated = tensors.contains_key("text_encoder.encoder.block.0.layer.1.DenseReluDense.wi_0.weight");
+    let usual = if gated { "gated-gelu" } else { "relu" };
+    let feed_forward = match config.text("feed_forward_proj")?.unwrap_or(usual) {
         "gated-gelu" => FeedForward::GatedGelu,
         "relu" => FeedForward::Relu,
         other => return Err(config.fault("feed_forward_proj", format_args!("{other:?} is not supported"))),

@@ -74,6 +74,8 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         chunk_bytes: CHUNK_BYTES,
         routers: None,
         vae_tiny: None,
+        solver: None,
+        places: convert::Places::default(),
         loras: vec![],
         without_text_encoder: false,
         without_vae: false,

@@ -5,6 +5,7 @@ mod convert;
 mod example;
 mod inpaint;
 mod interrupt;
+mod joined;
 #[cfg(feature = "train")]
 mod latents;
 mod parity;

@@ -241,7 +241,8 @@ fn files_of_other_kinds_say_what_they_are() {
     for (bytes, what) in [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0".as_slice(), "git lfs pull"),
         (b"<!doctype html><html>", "a web page"),
-        (b"GGUF\x03\0\0\0\0\0\0\0", "GGUF"),
+        (b"GGUF\x03\0\0\0\0\0\0\0", "not a readable GGUF file"),
+        (b"GGUF\x01\0\0\0\0\0\0\0", "GGUF version 1 is not supported"),
     ] {
         std::fs::write(&file, bytes).unwrap();
         says(what);
