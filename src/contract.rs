@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use serde_json::to_string;
+use serde_json::{json, to_string};
 use ts_rs::{Config, TS};
 
+use crate::bundle::Manifest;
 use crate::bundle::config::{
     BetaSchedule, FeedForward, Prediction, SchedulerConfig, SolverKind, TextEncoderConfig, TinyVaeConfig,
     TokenizerConfig, TransformerConfig, VaeConfig,
@@ -16,13 +17,15 @@ use crate::device::{AdapterKind, Backend, DeviceLimits, DeviceProfile};
 use crate::error::BROWSER_CODES;
 use crate::model::ratios::Compression;
 use crate::pipeline::GenerateOptions;
+use crate::pipeline::budget::{Budget, BudgetRequest};
 use crate::pipeline::generate::StepReport;
-use crate::pipeline::info::{ManifestSummary, ModelInfo};
+use crate::pipeline::info::{Defaults, ManifestSummary, ModelInfo};
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
 use crate::pipeline::limits::{MAX_SIDE, OptionRange, RANGES};
 use crate::pipeline::mask_aware::MaskAwareOptions;
 use crate::pipeline::options::{Settings, Values};
 use crate::pipeline::record::{RoutedStep, RoutingRecord};
+use crate::pipeline::warning::{Warning, WarningCode};
 
 const HEAD: &str = "/**
  * What Rust and TypeScript say to each other. Written from the Rust types by `make contract`; a test of the crate fails where it is not
@@ -119,6 +122,23 @@ fn arrays(text: &str) -> String {
     text
 }
 
+/// The names of a type's properties.
+fn keys<T: TS + 'static>(text: &mut String, name: &str, docs: &str) {
+    let declaration = readonly(&T::decl(&Config::default()));
+    let property = |line: &str| {
+        let (name, _) = line.trim().strip_prefix("readonly ")?.split_once(':')?;
+        Some(format!("'{}'", name.trim_end_matches('?')))
+    };
+    let names: Vec<String> = declaration.lines().filter_map(property).collect();
+    assert!(!names.is_empty(), "{name}");
+    let of = T::name(&Config::default());
+    let _ = writeln!(
+        text,
+        "\n/** {docs} */\nexport const {name} = [{}] as const satisfies readonly (keyof {of})[];",
+        names.join(", ")
+    );
+}
+
 fn contract() -> String {
     let mut text = HEAD.to_owned();
     let _ = writeln!(text, "\n/** Every code a `DiffCRError` can carry. */\nexport const CODES = [");
@@ -147,14 +167,18 @@ fn contract() -> String {
     declaration::<ScoreScale>(&mut text);
     declaration::<Preset>(&mut text);
     declaration::<Routing>(&mut text);
+    declaration::<Compression>(&mut text);
+    declaration::<Defaults>(&mut text);
+    declaration::<Budget>(&mut text);
     declaration::<ModelInfo>(&mut text);
     declaration::<Values>(&mut text);
-    declaration::<Compression>(&mut text);
     declaration::<GenerateOptions>(&mut text);
     declaration::<MaskAwareOptions>(&mut text);
     declaration::<MaskAware>(&mut text);
     declaration::<InpaintSettings>(&mut text);
     declaration::<Settings>(&mut text);
+    declaration::<WarningCode>(&mut text);
+    declaration::<Warning>(&mut text);
     declaration::<StepReport>(&mut text);
     declaration::<RoutedStep>(&mut text);
     declaration::<RoutingRecord>(&mut text);
@@ -166,6 +190,8 @@ fn contract() -> String {
         let _ = writeln!(text, "  {}: {json},", range.name);
     }
     let _ = writeln!(text, "}} as const satisfies Record<string, OptionRange>;");
+    keys::<GenerateOptions>(&mut text, "REQUEST_KEYS", "Options of a run.");
+    keys::<InpaintSettings>(&mut text, "INPAINT_KEYS", "Options of an inpainting, beside those of its run.");
     let solvers: Vec<String> = SolverKind::ALL.iter().map(|solver| to_string(solver).unwrap()).collect();
     let _ =
         writeln!(text, "\nexport const SOLVERS = [{}] as const satisfies readonly SolverKind[];", solvers.join(", "));
@@ -206,6 +232,32 @@ fn is_current(path: &str, current: impl Fn(&str) -> String) {
 #[test]
 fn the_contract_in_typescript_is_current() {
     is_current("www/lib/contract.ts", |_| contract());
+}
+
+/// What a budget is for pictures of several sizes, of every model that TypeScript has to tell the needs of.
+fn budgets() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut cases = Vec::new();
+    for folder in ["www/public/models/scenes-q4", "www/public/models/scenes", "tests/fixtures/scenes/bundle"] {
+        let text = std::fs::read_to_string(root.join(folder).join("diffcr.json")).unwrap();
+        let manifest = Manifest::parse(&text).unwrap();
+        let own = BudgetRequest::usual(&manifest);
+        for request in [own, BudgetRequest { width: 2048, height: 1024, batch: 1 }] {
+            for backend in [Backend::Cpu, Backend::Gpu] {
+                let BudgetRequest { width, height, batch } = request;
+                let budget = Budget::new(&manifest, request, backend);
+                let backend = backend.name();
+                let request = json!({ "width": width, "height": height, "batch": batch });
+                cases.push(json!({ "folder": folder, "backend": backend, "request": request, "budget": budget }));
+            }
+        }
+    }
+    serde_json::to_string_pretty(&cases).unwrap() + "\n"
+}
+
+#[test]
+fn the_budgets_that_typescript_is_held_to_are_current() {
+    is_current("www/lib/testing/budgets.json", |_| budgets());
 }
 
 #[test]

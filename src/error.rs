@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 /// Every code that a `DiffCRError` can carry in JavaScript, with what it means. The engine raises those that [`Error::code`] gives, the
 /// package the others.
-pub const BROWSER_CODES: [(&str, &str); 17] = [
+pub const BROWSER_CODES: [(&str, &str); 18] = [
     ("WEBGPU_UNAVAILABLE", "The browser has no WebGPU, or none for this page."),
     ("NO_ADAPTER", "WebGPU is there but gives no adapter or device."),
+    ("WORKER", "The worker could not be started: `url`, `remedy`."),
     ("LIMIT_TOO_SMALL", "The adapter's limit is below what the run needs: `limit`, `needed`, `available`."),
-    ("F16_UNSUPPORTED", "f16 was asked for and the adapter has none."),
-    ("OUT_OF_MEMORY", "The run needs more memory than there is: `needed`, `available`."),
-    ("DEVICE_LOST", "The device was lost while working; the pipeline has ended."),
+    ("OUT_OF_MEMORY", "The run needs more memory than there is: `needed`, `available`. The pipeline goes on."),
+    ("DEVICE_LOST", "The device was lost while working; the next call loads the model again."),
     ("INTEGRITY", "A file is missing, truncated or altered: `file`."),
     ("NETWORK", "Nothing, or a status that is none, came back: `url`, `status`."),
     ("QUOTA", "The browser keeps no more; the model is loaded all the same (a warning)."),
@@ -19,6 +19,7 @@ pub const BROWSER_CODES: [(&str, &str); 17] = [
     ("MANIFEST_VERSION", "The bundle was written for another version of the format: `found`, `supported`."),
     ("MODEL_INVALID", "A tensor or a setting does not make a model: `name`."),
     ("NOT_FINITE", "A run's latents or pixels are no numbers any more: `what`, `step`, `total`."),
+    ("BUSY", "Another run is under way, and `busy: 'reject'` asked not to wait; or a later one took its place."),
     ("DISPOSED", "The pipeline was disposed of, or has ended."),
     ("INVALID_INPUT", "An option is not what it may be: `field`."),
     ("INTERNAL", "A fault of ours."),
@@ -56,6 +57,9 @@ pub enum Error {
     /// The adapter's limit is below what the model needs.
     #[error("the adapter's {limit} is {available}, the model needs {needed}")]
     LimitTooSmall { limit: String, needed: u64, available: u64 },
+    /// The run needs more memory than there is.
+    #[error("out of memory: the run needs {needed} bytes, there are {available}")]
+    OutOfMemory { needed: u64, available: u64 },
     /// The device was lost while working.
     #[error("the device failed: {reason}")]
     DeviceLost { reason: String },
@@ -87,6 +91,7 @@ impl Error {
             Self::WebgpuUnavailable { .. } => "WEBGPU_UNAVAILABLE",
             Self::NoAdapter { .. } => "NO_ADAPTER",
             Self::LimitTooSmall { .. } => "LIMIT_TOO_SMALL",
+            Self::OutOfMemory { .. } => "OUT_OF_MEMORY",
             Self::DeviceLost { .. } => "DEVICE_LOST",
             Self::NotFinite { .. } => "NOT_FINITE",
             Self::Cancelled => "CANCELLED",
@@ -110,6 +115,7 @@ impl Error {
                 json!({ "limit": limit, "needed": needed, "available": available })
             }
             Self::NotFinite { what, step, total } => json!({ "what": what, "step": step, "total": total }),
+            Self::OutOfMemory { needed, available } => json!({ "needed": needed, "available": available }),
             Self::Io { path, .. } => json!({ "path": path }),
         }
     }

@@ -43,6 +43,14 @@ impl Flops {
     }
 }
 
+impl std::ops::Mul<u64> for Flops {
+    type Output = Self;
+
+    fn mul(self, times: u64) -> Self {
+        self.map(|flops| flops * times)
+    }
+}
+
 impl std::ops::Add for Flops {
     type Output = Self;
 

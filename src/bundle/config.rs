@@ -118,6 +118,15 @@ impl VaeConfig {
     pub fn scale(&self) -> usize {
         1 << (self.block_out_channels.len() - 1)
     }
+
+    /// Values of the decoder's largest feature map for one cell of the latents.
+    pub fn peak_values_per_cell(&self) -> usize {
+        let channels = &self.block_out_channels;
+        // A level's first resnet still has the width of the level inside it.
+        let entering = channels.iter().skip(1).chain(channels.last());
+        let level = |(i, (&own, &inner)): (usize, (&usize, &usize))| own.max(inner) * (self.scale() >> i).pow(2);
+        channels.iter().zip(entering).enumerate().map(level).max().unwrap_or(0)
+    }
 }
 
 /// `AutoencoderTiny` (TAESD and its relatives), whose levels may differ in width, and which may begin with a pixel-unshuffle.
@@ -147,6 +156,17 @@ impl TinyVaeConfig {
     /// Pixels of an image along one latent cell.
     pub fn scale(&self) -> usize {
         self.patch_size * self.upsampling_factor.pow(self.decoder_block_channels.len() as u32 - 1)
+    }
+
+    /// Values of the decoder's largest feature map for one cell of the latents.
+    pub fn peak_values_per_cell(&self) -> usize {
+        let area = |level: usize| self.upsampling_factor.pow(2 * level as u32);
+        // What a convolution enlarges still has the channels of the level before.
+        let levels = self.decoder_block_channels.iter().enumerate();
+        levels
+            .map(|(level, channels)| channels * area((level + 1).min(self.decoder_blocks.len() - 1)))
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -104,6 +104,20 @@ pub struct Parts {
     pub scheduler: SchedulerConfig,
 }
 
+impl Parts {
+    /// Pixels of an image along a latent cell: 1 for a model that draws pixels.
+    pub fn pixel_scale(&self) -> usize {
+        let tiny = || self.vae_tiny.as_ref().map(TinyVaeConfig::scale);
+        self.vae.as_ref().map(VaeConfig::scale).or_else(tiny).unwrap_or(1)
+    }
+
+    /// Values of the largest feature map of the decoder, for one cell of the latents.
+    pub fn peak_values_per_cell(&self) -> Option<usize> {
+        let tiny = || self.vae_tiny.as_ref().map(TinyVaeConfig::peak_values_per_cell);
+        self.vae.as_ref().map(VaeConfig::peak_values_per_cell).or_else(tiny)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TensorEntry {

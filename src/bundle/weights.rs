@@ -225,7 +225,7 @@ impl Scope<'_> {
 }
 
 /// Whether there is a kernel for the matrix as it is stored.
-fn is_packable(entry: &TensorEntry) -> bool {
+pub fn is_packable(entry: &TensorEntry) -> bool {
     match (entry.shape.as_slice(), format(entry.encoding)) {
         (&[_, inputs], Some(format)) => format.fits(inputs, entry.group),
         _ => false,

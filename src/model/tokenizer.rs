@@ -53,10 +53,25 @@ impl Tokenizer {
     /// # Errors
     /// `INVALID_INPUT` where the vocabulary cannot express the prompt.
     pub fn encode(&self, prompt: &str) -> Result<Vec<u32>> {
+        self.encode_counting(prompt).map(|(ids, _)| ids)
+    }
+
+    /// As [`Tokenizer::encode`], and how many tokens of the prompt were beyond `max_length`, and are lost.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_counting(&self, prompt: &str) -> Result<(Vec<u32>, usize)> {
         let mut ids = self.ids(&clean(prompt), false)?;
-        ids.truncate(self.config.max_length - 1);
+        let room = self.config.max_length - 1;
+        let lost = ids.len().saturating_sub(room);
+        ids.truncate(room);
         ids.push(self.config.eos_id);
-        Ok(ids)
+        Ok((ids, lost))
+    }
+
+    /// The longest prompt in tokens, `</s>` included.
+    pub fn max_length(&self) -> usize {
+        self.config.max_length
     }
 
     fn ids(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {

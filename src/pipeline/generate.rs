@@ -6,13 +6,16 @@ use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
 use super::Pipeline;
+use super::budget::{Budget, BudgetRequest};
 use super::edit::Edit;
 use super::image::{Image, read_back};
 use super::inpaint::{EditOptions, EditedRun, Placed, Prepared};
 use super::mask_aware::StepMode;
 use super::options::{GenerateOptions, Settings, Values};
 use super::record::{Notes, RoutingRecord};
+use super::warning::Warning;
 use crate::error::{Error, Result};
+use crate::flops::{self, Flops};
 use crate::model::active_tokens::StepInput;
 use crate::model::ratios::KeepTable;
 use crate::model::transformer::{Captions, StepRouting};
@@ -33,6 +36,9 @@ pub struct Run {
     sampler: Sampler,
     history: History<Tensor<4>>,
     captions: Captions,
+    /// Tokens of the longest caption.
+    caption_length: usize,
+    warnings: Vec<Warning>,
     keep: Option<KeepTable>,
     latents: Tensor<4>,
     denoised: Option<Tensor<4>>,
@@ -48,14 +54,18 @@ pub struct Run {
 }
 
 /// What a step did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, ts(optional_fields))]
 pub struct StepReport {
     /// Steps done, from 1.
     pub step: usize,
     pub total: usize,
     /// The timestep the network was told.
     pub timestep: f64,
+    /// Share of the tokens that each layer ran; none of a dense model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Vec<f64>>,
 }
 
 /// What a finished run leaves.
@@ -76,7 +86,7 @@ impl Run {
     /// Checks the options, encodes the prompts and, where an image is edited, that, and stands at the first step.
     ///
     /// # Errors
-    /// `InvalidInput` naming the option.
+    /// `InvalidInput` naming the option; `OutOfMemory` or `LimitTooSmall` where the picture does not fit.
     pub fn new(pipeline: Rc<Pipeline>, options: &GenerateOptions, edit: Option<&EditOptions>) -> Result<Self> {
         let placed = edit.map(|edit| Placed::new(&pipeline, options, edit)).transpose()?;
         let settings = match placed.as_ref().map(Placed::size) {
@@ -90,7 +100,11 @@ impl Run {
         }
         let sampler = Sampler::new(&pipeline.manifest().parts.scheduler, settings.solver, settings.steps)?;
         let guided = is_guided(settings.guidance);
-        let captions = captions(&pipeline, options, guided)?;
+        let request =
+            BudgetRequest { width: settings.width, height: settings.height, batch: if guided { 2 } else { 1 } };
+        let profile = crate::device::profile(pipeline.device());
+        Budget::new(pipeline.manifest(), request, profile.backend).check(&profile)?;
+        let PromptStates { captions, length: caption_length, warnings } = captions(&pipeline, options, guided)?;
         let scale = pipeline.pixel_scale();
         let shape = [1, pipeline.latent_channels(), settings.height / scale, settings.width / scale];
         let noise = match &options.latents {
@@ -117,6 +131,8 @@ impl Run {
             sampler,
             history: History::default(),
             captions,
+            caption_length,
+            warnings,
             keep,
             latents,
             denoised: None,
@@ -130,6 +146,33 @@ impl Run {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What of the request was left out.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Operations of the denoising network in the whole run, and what a dense one would take; without text encoder and VAE.
+    pub fn flops(&self) -> (Flops, Flops) {
+        let config = self.pipeline.transformer.config();
+        let (length, batch) = (self.caption_length, if is_guided(self.settings.guidance) { 2 } else { 1 });
+        let n = self.grid().iter().product();
+        let (mut run, mut dense) = (flops::caption(config, length), flops::caption(config, length));
+        for (i, &timestep) in self.sampler.timesteps().iter().enumerate().skip(self.first) {
+            let keep = self.keep.as_ref().map(|table| table.at(i, self.sampler.steps(), timestep));
+            let keep = keep.as_deref();
+            run = run
+                + match self.mode(i - self.first) {
+                    (StepMode::All, _) => flops::step(config, n, length, keep),
+                    (StepMode::Active, active) => flops::focused(config, n, active, length, keep),
+                    (StepMode::Cache, active) => {
+                        flops::step(config, n, length, keep) + flops::remembering(config, n, active, keep)
+                    }
+                };
+            dense = dense + flops::step(config, n, length, None);
+        }
+        (run * batch, dense * batch)
     }
 
     /// Denoising steps in all.
@@ -160,7 +203,8 @@ impl Run {
             self.denoised = self.denoised.take().map(|x| edit.blend(x, done, total, Level::CLEAN));
         }
         self.next += 1;
-        Ok(Some(StepReport { step: self.next - self.first, total: self.total(), timestep }))
+        let keep = self.keep.as_ref().map(|table| table.at(i, self.sampler.steps(), timestep));
+        Ok(Some(StepReport { step: self.next - self.first, total: self.total(), timestep, keep }))
     }
 
     /// Ends when the device has done all steps taken so far: the latents are read back.
@@ -278,28 +322,39 @@ fn all_to_draw(pipeline: &Pipeline, settings: &Settings) -> Result<Tensor<4>> {
     Ok(Tensor::cat(vec![Tensor::ones([1, 1, height / scale, width / scale], pipeline.device()), grey], 1))
 }
 
+/// The captions of a batch, as the network reads them.
+struct PromptStates {
+    captions: Captions,
+    /// Tokens of the longest.
+    length: usize,
+    warnings: Vec<Warning>,
+}
+
 /// The captions of a batch: [negative, positive] under guidance, the positive alone without.
-fn captions(pipeline: &Pipeline, options: &GenerateOptions, guided: bool) -> Result<Captions> {
-    let states = |field: &str, embeds: &Option<Values>, prompt_field: &str, prompt: Option<&str>| match (embeds, prompt)
-    {
-        (Some(values), _) => values.tensor::<3>(field, pipeline.device()),
-        (None, Some(prompt)) => pipeline.encode_prompt(prompt_field, prompt),
-        (None, None) => Err(Error::input(prompt_field, "there is no prompt")),
+fn captions(pipeline: &Pipeline, options: &GenerateOptions, guided: bool) -> Result<PromptStates> {
+    let mut warnings = Vec::new();
+    let mut states = |field: &str, embeds: &Option<Values>, prompt_field: &str, prompt: &Option<String>| match embeds {
+        Some(values) => values.tensor::<3>(field, pipeline.device()),
+        None => {
+            let (states, warning) = pipeline.encode_prompt(prompt_field, prompt.as_deref().unwrap_or_default())?;
+            warnings.extend(warning);
+            Ok(states)
+        }
     };
-    let positive = states("promptEmbeds", &options.prompt_embeds, "prompt", options.prompt.as_deref())?;
+    let positive = states("promptEmbeds", &options.prompt_embeds, "prompt", &options.prompt)?;
     if !guided {
         let length = positive.dims()[1];
-        return pipeline.transformer.captions(positive, &[length]);
+        return Ok(PromptStates { captions: pipeline.transformer.captions(positive, &[length])?, length, warnings });
     }
-    let negative_prompt = Some(options.negative_prompt.as_deref().unwrap_or(""));
-    let negative = states("negativePromptEmbeds", &options.negative_prompt_embeds, "negativePrompt", negative_prompt)?;
+    let negative =
+        states("negativePromptEmbeds", &options.negative_prompt_embeds, "negativePrompt", &options.negative_prompt)?;
     let lengths = [negative.dims()[1], positive.dims()[1]];
-    let longest = lengths[0].max(lengths[1]);
+    let length = lengths[0].max(lengths[1]);
     if negative.dims()[2] != positive.dims()[2] {
         return Err(Error::input("negativePromptEmbeds", "its width is not that of the prompt's"));
     }
-    let states = Tensor::cat(vec![pad(negative, longest), pad(positive, longest)], 0); // [2, S, E]
-    pipeline.transformer.captions(states, &lengths)
+    let states = Tensor::cat(vec![pad(negative, length), pad(positive, length)], 0); // [2, S, E]
+    Ok(PromptStates { captions: pipeline.transformer.captions(states, &lengths)?, length, warnings })
 }
 
 /// `[1, S, E]` with zeros up to `tokens`.

@@ -3,10 +3,12 @@
 use serde::Serialize;
 
 use super::Pipeline;
+use super::budget::{Budget, BudgetRequest};
 use crate::bundle::Manifest;
 use crate::bundle::config::SolverKind;
 use crate::bundle::manifest::{FileEntry, Parts};
 use crate::bundle::routing::Routing;
+use crate::model::ratios::Compression;
 
 /// What a manifest lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +34,22 @@ impl From<&Manifest> for ManifestSummary {
     }
 }
 
+/// What a run has where nothing is asked for; its seed is one of chance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Defaults {
+    pub negative_prompt: String,
+    pub steps: usize,
+    pub guidance: f64,
+    /// Pixels.
+    pub width: usize,
+    /// Pixels.
+    pub height: usize,
+    pub solver: SolverKind,
+    pub compression: Compression,
+}
+
 /// A loaded model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -49,9 +67,13 @@ pub struct ModelInfo {
     pub pixel_scale: usize,
     pub latent_channels: usize,
     pub default_solver: SolverKind,
-    /// Steps and guidance that a run has where none are asked for.
+    /// What a run has where nothing is asked for.
+    pub defaults: Defaults,
+    /// The solver of [`Defaults`], and its steps and guidance.
     pub default_steps: usize,
     pub default_guidance: f64,
+    /// What the usual picture, guided and of the model's own size, takes of memory.
+    pub needs: Budget,
     pub layers: usize,
     /// Of a picture of the model's own size.
     pub tokens: usize,
@@ -76,8 +98,18 @@ impl Pipeline {
             pixel_scale: self.pixel_scale(),
             latent_channels: self.latent_channels(),
             default_solver: solver,
+            defaults: Defaults {
+                negative_prompt: String::new(),
+                steps: default_steps,
+                guidance: default_guidance,
+                width: self.default_side(),
+                height: self.default_side(),
+                solver,
+                compression: Compression::default(),
+            },
             default_steps,
             default_guidance,
+            needs: Budget::new(manifest, BudgetRequest::usual(manifest), crate::device::profile(self.device()).backend),
             layers: transformer.layers,
             tokens: (transformer.sample_size / transformer.patch_size).pow(2),
             parts: manifest.parts.clone(),

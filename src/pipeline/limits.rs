@@ -20,20 +20,26 @@ pub struct OptionRange {
     pub max: f64,
     /// What a control moves it by.
     pub step: f64,
+    /// Only whole numbers will do.
+    pub integer: bool,
     pub default: f64,
 }
 
 /// Denoising steps; the default of most solvers, see [`solver_defaults`].
-pub const STEPS: OptionRange = OptionRange { name: "steps", min: 1.0, max: 1000.0, step: 1.0, default: 20.0 };
+pub const STEPS: OptionRange =
+    OptionRange { name: "steps", min: 1.0, max: 1000.0, step: 1.0, integer: true, default: 20.0 };
 /// Weight of the prompt against the negative prompt; the default of most solvers, see [`solver_defaults`].
-pub const GUIDANCE: OptionRange = OptionRange { name: "guidance", min: 0.0, max: 100.0, step: 0.1, default: 4.5 };
+pub const GUIDANCE: OptionRange =
+    OptionRange { name: "guidance", min: 0.0, max: 100.0, step: 0.1, integer: false, default: 4.5 };
 /// Share of an inpainting's steps that are run.
-pub const STRENGTH: OptionRange = OptionRange { name: "strength", min: 0.0, max: 1.0, step: 0.01, default: 1.0 };
+pub const STRENGTH: OptionRange =
+    OptionRange { name: "strength", min: 0.0, max: 1.0, step: 0.01, integer: false, default: 1.0 };
 /// Pixels over which an inpainting fades into its image.
-pub const FEATHER: OptionRange = OptionRange { name: "feather", min: 0.0, max: 4096.0, step: 1.0, default: 0.0 };
+pub const FEATHER: OptionRange =
+    OptionRange { name: "feather", min: 0.0, max: 4096.0, step: 1.0, integer: false, default: 0.0 };
 /// Share of the tokens that layers skip, where `compression` is a number.
 pub const COMPRESSION: OptionRange =
-    OptionRange { name: "compression", min: 0.0, max: MAX_SHARE, step: 0.05, default: 0.0 };
+    OptionRange { name: "compression", min: 0.0, max: MAX_SHARE, step: 0.05, integer: false, default: 0.0 };
 
 /// All of them.
 pub const RANGES: [OptionRange; 5] = [STEPS, GUIDANCE, STRENGTH, FEATHER, COMPRESSION];

@@ -1,11 +1,13 @@
 //! A prompt becomes a picture: the parts of a bundle put to work, one denoising step at a time.
 //!
-//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`generate`] runs it by pulling steps, [`image`]
+//! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`budget`] refuses what does not fit,
+//! [`generate`] runs it by pulling steps, [`image`]
 //! turns its result into pixels, and [`probe`] runs one part alone.
 //!
 //! [`inpaint`] redraws a part of a [`picture`]: its [`mask`] and the [`crop`] around it become an [`edit`] that a run makes at every
 //! step; [`mask_aware`] runs the tokens near the hole alone; [`paste`] puts the drawing, [`resample`]d, back into the picture.
 
+pub mod budget;
 pub mod crop;
 pub mod edit;
 pub mod generate;
@@ -25,6 +27,7 @@ pub mod record;
 pub mod resample;
 #[cfg(feature = "webgpu")]
 pub mod tuning;
+pub mod warning;
 
 use burn::tensor::{Device, Tensor};
 
@@ -43,6 +46,7 @@ use crate::model::vae::tiny::Tiny;
 pub use generate::Run;
 pub use inpaint::EditOptions;
 pub use options::GenerateOptions;
+use warning::Warning;
 
 /// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
 const MAX_MAP_BYTES: u64 = if cfg!(target_arch = "wasm32") || cfg!(feature = "gpu") { 128 << 20 } else { 1 << 30 };
@@ -103,7 +107,7 @@ impl Pipeline {
 
     /// Pixels of an image along a latent cell: 1 for a model that draws pixels.
     pub fn pixel_scale(&self) -> usize {
-        self.vae.as_ref().or(self.vae_tiny.as_ref()).map_or(1, Vae::scale)
+        self.manifest.parts.pixel_scale()
     }
 
     /// Channels of the latents.
@@ -147,15 +151,17 @@ impl Pipeline {
         self.text_encoder.as_ref().ok_or_else(|| Error::input("prompt", "this bundle has no text encoder"))
     }
 
-    /// Text states `[1, S, E]` of a prompt.
+    /// Text states `[1, S, E]` of a prompt, and whether some of it was lost.
     ///
     /// # Errors
     /// `InvalidInput` where the bundle has no text encoder: such a model takes `promptEmbeds`.
-    pub fn encode_prompt(&self, field: &str, prompt: &str) -> Result<Tensor<3>> {
+    pub fn encode_prompt(&self, field: &str, prompt: &str) -> Result<(Tensor<3>, Option<Warning>)> {
         let (Some(tokenizer), Some(encoder)) = (&self.tokenizer, &self.text_encoder) else {
             return Err(Error::input(field, "this bundle has no text encoder: pass the prompt's embeddings instead"));
         };
-        encoder.forward(&tokenizer.encode(prompt)?)
+        let (ids, lost) = tokenizer.encode_counting(prompt)?;
+        let warning = (lost > 0).then(|| Warning::truncated(field, lost, tokenizer.max_length()));
+        Ok((encoder.forward(&ids)?, warning))
     }
 
     /// Keep ratios for a run; none for a dense model.

@@ -15,7 +15,7 @@ use crate::model::ratios::Compression;
 #[cfg_attr(test, ts(optional_fields, rename = "RunRequest"))]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GenerateOptions {
-    /// What to draw. It or `promptEmbeds` is needed.
+    /// What to draw. @default ''
     pub prompt: Option<String>,
     /// What to steer away from. @default ''
     pub negative_prompt: Option<String>,

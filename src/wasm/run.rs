@@ -24,6 +24,19 @@ impl Run {
         to_js(self.inner.settings())
     }
 
+    /// What of the request was left out: `{ code, field, message, lost, limit }[]`.
+    #[wasm_bindgen(getter)]
+    pub fn warnings(&self) -> Result<JsValue, JsValue> {
+        to_js(&self.inner.warnings())
+    }
+
+    /// Operations of the denoising network in the whole run, and of a dense one: `{ total, dense }`.
+    #[wasm_bindgen(getter)]
+    pub fn flops(&self) -> Result<JsValue, JsValue> {
+        let (run, dense) = self.inner.flops();
+        object(&[("total", (run.total() as f64).into()), ("dense", (dense.total() as f64).into())])
+    }
+
     /// One denoising step, waited for; undefined once all are done.
     pub async fn step(&mut self) -> Result<JsValue, JsValue> {
         let Some(report) = self.inner.step().map_err(throw)? else { return Ok(JsValue::UNDEFINED) };

@@ -12,7 +12,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   WEBGPU_UNAVAILABLE: 'Open this page in a current Chrome or Edge over https or localhost, or run the model on the CPU.',
   NO_ADAPTER: 'The browser finds no usable GPU: check chrome://gpu and that graphics acceleration is on, or run the model on the CPU.',
   LIMIT_TOO_SMALL: 'This GPU is too small for the model. Try the CPU, or a smaller model.',
-  OUT_OF_MEMORY: 'Close other tabs that use the GPU, then load the model again.',
+  OUT_OF_MEMORY: 'Ask for a smaller picture, or take a smaller model.',
+  WORKER: 'Reload the page; if it stays, its files were not all uploaded.',
   DEVICE_LOST: 'The GPU was taken away, by a driver restart or by another tab. Load the model again.',
   INTEGRITY:
     'A file of the model is damaged on its server, or was changed on the way. Try again; if it stays, the bundle has to be uploaded anew.',

@@ -111,7 +111,7 @@ export const LIMITS = {
 } as const;
 
 /** After these the pipeline cannot be used again: the model has to be loaded anew. */
-const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL', 'OUT_OF_MEMORY'];
+const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL'];
 
 export function initial(form: Form): State {
   return {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { abortable, sleep, throwIfAborted } from './abort.ts';
+import { abortable, linked, sleep, throwIfAborted } from './abort.ts';
 
 test('work passes through, with and without a signal', async () => {
   expect(await abortable(Promise.resolve(1), undefined)).toBe(1);
@@ -7,13 +7,27 @@ test('work passes through, with and without a signal', async () => {
   await expect(abortable(Promise.reject(new Error('no')), new AbortController().signal)).rejects.toThrow('no');
 });
 
-test('an abort does not wait for the work, and is always an AbortError', async () => {
+test('an abort does not wait for the work, and rejects with the reason of the signal', async () => {
   const controller = new AbortController();
   const never = abortable(new Promise(() => {}), controller.signal);
-  controller.abort(new Error('some reason'));
-  await expect(never).rejects.toMatchObject({ name: 'AbortError' });
-  await expect(abortable(Promise.resolve(1), controller.signal)).rejects.toMatchObject({ name: 'AbortError' });
-  expect(() => throwIfAborted(controller.signal)).toThrow(DOMException);
+  const reason = new Error('some reason');
+  controller.abort(reason);
+  await expect(never).rejects.toBe(reason);
+  await expect(abortable(Promise.resolve(1), controller.signal)).rejects.toBe(reason);
+  expect(() => throwIfAborted(controller.signal)).toThrow(reason);
+  await expect(abortable(Promise.resolve(1), AbortSignal.abort())).rejects.toMatchObject({ name: 'AbortError' });
+});
+
+test('a linked controller fires with any of its signals, for their reason, until it is let go', () => {
+  const [one, two] = [new AbortController(), new AbortController()];
+  const first = linked(one.signal, undefined, two.signal);
+  two.abort('because');
+  expect(first.controller.signal.reason).toBe('because');
+  const second = linked(one.signal);
+  second.unlink();
+  one.abort();
+  expect(second.controller.signal.aborted).toBe(false);
+  expect(linked(two.signal).controller.signal.aborted).toBe(true);
 });
 
 test('a sleep ends at an abort', async () => {

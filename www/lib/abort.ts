@@ -2,11 +2,17 @@
 
 import { abortError } from './errors.ts';
 
-/** Rejects with `AbortError` as soon as the signal fires; what `work` does afterwards is its own affair. */
+/** What a promise rejects with whose signal has fired: the signal's own reason, an `AbortError` unless its owner gave another. */
+export function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? abortError();
+}
+
+/** Rejects with the signal's reason as soon as it fires; what `work` does afterwards is its own affair. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
-    const stop = (): void => reject(abortError());
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- a reason is what its owner made it
+    const stop = (): void => reject(reasonOf(signal));
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
@@ -23,5 +29,19 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw abortError();
+  if (signal?.aborted) throw reasonOf(signal);
+}
+
+/** A controller that fires with any of `signals`, for their reason; `unlink` lets go of them. */
+export function linked(...signals: (AbortSignal | undefined)[]): { readonly controller: AbortController; readonly unlink: () => void } {
+  const controller = new AbortController();
+  const links = signals
+    .filter((signal) => signal !== undefined)
+    .map((signal) => {
+      const stop = (): void => controller.abort(reasonOf(signal));
+      if (signal.aborted) stop();
+      signal.addEventListener('abort', stop, { once: true });
+      return (): void => signal.removeEventListener('abort', stop);
+    });
+  return { controller, unlink: () => links.forEach((unlink) => unlink()) };
 }

@@ -14,7 +14,9 @@ test('a query stays with the manifest', () => {
 });
 
 test('a relative address counts from the page, and is refused where there is none', () => {
-  expect(() => resolveBundle('models/scenes/')).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', details: { field: 'url' } }));
+  expect(() => resolveBundle('models/scenes/')).toThrow(
+    expect.objectContaining({ code: 'INVALID_INPUT', details: { field: 'url', reason: expect.any(String) } }),
+  );
   vi.stubGlobal('document', { baseURI: 'https://host/app/index.html' });
   expect(resolveBundle('models/scenes').base).toBe('https://host/app/models/scenes/');
 });

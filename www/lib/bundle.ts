@@ -1,6 +1,9 @@
 /** Where a bundle lives, and how large it is: known on the page, before any module can read the manifest in full. */
 
+import type { FileEntry } from './contract.ts';
 import { DiffCRError } from './errors.ts';
+import { invalid } from './options.ts';
+import { platform } from './platform.ts';
 
 export interface BundleUrls {
   readonly manifest: string;
@@ -8,12 +11,30 @@ export interface BundleUrls {
   readonly base: string;
 }
 
-/** Takes the folder, with or without the last `/`, or its `diffcr.json`; relative addresses count from the page. */
+/**
+ * Takes the folder, with or without the last `/`, or its `diffcr.json`; relative addresses count from the page, in a worker from its script.
+ * `hf:OWNER/NAME@REVISION/FOLDER` is a repository of the Hugging Face Hub; revision (`main`) and folder may be left out.
+ */
 export function resolveBundle(url: string | URL): BundleUrls {
+  if (typeof url === 'string' && url.startsWith('hf:')) url = hubAddress(url);
   const manifest = absolute(url, 'url');
   manifest.hash = '';
   if (!manifest.pathname.endsWith('/diffcr.json')) manifest.pathname = `${manifest.pathname.replace(/\/+$/, '')}/diffcr.json`;
   return { manifest: manifest.href, base: new URL('.', manifest).href };
+}
+
+function hubAddress(url: string): string {
+  const found = /^hf:([\w.-]+\/[\w.-]+)(?:@([\w.-]+))?((?:\/[\w.-]+)*)\/?$/.exec(url);
+  if (found === null) throw invalid('url', `${JSON.stringify(url)} is not of the form hf:OWNER/NAME@REVISION/FOLDER`);
+  const [, repository = '', revision = 'main', folder = ''] = found;
+  return `https://huggingface.co/${repository}/resolve/${revision}${folder}/`;
+}
+
+/** The address by which a bundle is known: without query, which may be signed and then differs from visit to visit. */
+export function bundleKey({ manifest }: BundleUrls): string {
+  const url = new URL(manifest);
+  url.search = '';
+  return url.href;
 }
 
 /** What a manifest says of its files' sizes; `url` is named where it says nothing: `MANIFEST_INVALID`. */
@@ -35,6 +56,19 @@ export function listedFiles(json: string, url: string): { readonly bytes: number
   });
 }
 
+/** The files themselves, where no engine has checked the manifest: paths stay inside the bundle, hashes are hashes. */
+export function listedEntries(json: string, url: string): FileEntry[] {
+  const files = (JSON.parse(json) as { files: FileEntry[] }).files;
+  listedFiles(json, url).forEach(({ sha256 }, i) => {
+    const path: unknown = files[i]?.path;
+    const inside = typeof path === 'string' && /^[\w.-]+(\/[\w.-]+)*$/.test(path) && !path.split('/').some((each) => /^\.+$/.test(each));
+    if (!inside)
+      throw new DiffCRError('MANIFEST_INVALID', `manifest: file path ${JSON.stringify(path)} is not allowed in a bundle`, { url });
+    if (!/^[0-9a-f]{64}$/.test(String(sha256))) throw new DiffCRError('MANIFEST_INVALID', `manifest: ${path} has no sha256`, { url });
+  });
+  return files;
+}
+
 /** Bytes of all files that a manifest lists. */
 export function listedBytes(json: string, url: string): number {
   return listedFiles(json, url).reduce((sum, { bytes }) => sum + bytes, 0);
@@ -47,11 +81,15 @@ export function resolveFolder(url: string | URL, field: string): string {
   return folder.href;
 }
 
-export function absolute(url: string | URL, field: string): URL {
-  const base: string | undefined = globalThis.document?.baseURI;
+export function absolute(url: unknown, field: string): URL {
+  const isUrl = Object.prototype.toString.call(url) === '[object URL]';
+  if (!isUrl && (typeof url !== 'string' || url === '')) throw invalid(field, `${url === '' ? "''" : String(url)} is not an address`);
+  const base = platform.base();
+  const text = String(url);
   try {
-    return new URL(url, base);
+    // In a worker that a Blob started, nothing can be relative.
+    return new URL(text, base?.startsWith('blob:') ? undefined : base);
   } catch (cause) {
-    throw new DiffCRError('INVALID_INPUT', `${field}: ${JSON.stringify(String(url))} is not an address`, { field }, cause);
+    throw invalid(field, `${JSON.stringify(text)} is not an address`, {}, cause);
   }
 }

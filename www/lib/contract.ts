@@ -9,13 +9,13 @@ export const CODES = [
   'WEBGPU_UNAVAILABLE',
   /** WebGPU is there but gives no adapter or device. */
   'NO_ADAPTER',
+  /** The worker could not be started: `url`, `remedy`. */
+  'WORKER',
   /** The adapter's limit is below what the run needs: `limit`, `needed`, `available`. */
   'LIMIT_TOO_SMALL',
-  /** f16 was asked for and the adapter has none. */
-  'F16_UNSUPPORTED',
-  /** The run needs more memory than there is: `needed`, `available`. */
+  /** The run needs more memory than there is: `needed`, `available`. The pipeline goes on. */
   'OUT_OF_MEMORY',
-  /** The device was lost while working; the pipeline has ended. */
+  /** The device was lost while working; the next call loads the model again. */
   'DEVICE_LOST',
   /** A file is missing, truncated or altered: `file`. */
   'INTEGRITY',
@@ -33,6 +33,8 @@ export const CODES = [
   'MODEL_INVALID',
   /** A run's latents or pixels are no numbers any more: `what`, `step`, `total`. */
   'NOT_FINITE',
+  /** Another run is under way, and `busy: 'reject'` asked not to wait; or a later one took its place. */
+  'BUSY',
   /** The pipeline was disposed of, or has ended. */
   'DISPOSED',
   /** An option is not what it may be: `field`. */
@@ -268,6 +270,38 @@ export type Routing = {
 };
 
 /**
+ * How much of the computation a caller wants saved.
+ */
+export type Compression = string | number;
+
+/**
+ * What a run has where nothing is asked for; its seed is one of chance.
+ */
+export type Defaults = {
+  readonly negativePrompt: string;
+  readonly steps: number;
+  readonly guidance: number;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  readonly solver: SolverKind;
+  readonly compression: Compression;
+};
+
+/**
+ * Bytes that a model and a run of it take.
+ */
+export type Budget = {
+  /** Of the module's own memory, at the most. */
+  readonly peakHeapBytes: number;
+  /** Of buffers on the GPU, at the most; 0 on the CPU. */
+  readonly peakGpuBytes: number;
+  /** The largest buffer that a shader is given whole; 0 on the CPU. */
+  readonly maxBindingBytes: number;
+};
+
+/**
  * A loaded model.
  */
 export type ModelInfo = {
@@ -282,9 +316,13 @@ export type ModelInfo = {
   readonly pixelScale: number;
   readonly latentChannels: number;
   readonly defaultSolver: SolverKind;
-  /** Steps and guidance that a run has where none are asked for. */
+  /** What a run has where nothing is asked for. */
+  readonly defaults: Defaults;
+  /** The solver of [`Defaults`], and its steps and guidance. */
   readonly defaultSteps: number;
   readonly defaultGuidance: number;
+  /** What the usual picture, guided and of the model's own size, takes of memory. */
+  readonly needs: Budget;
   readonly layers: number;
   /** Of a picture of the model's own size. */
   readonly tokens: number;
@@ -302,15 +340,10 @@ export type Tensor = {
 };
 
 /**
- * How much of the computation a caller wants saved.
- */
-export type Compression = string | number;
-
-/**
  * Options of `generate`, as they come from JavaScript or from the command line.
  */
 export type RunRequest = {
-  /** What to draw. It or `promptEmbeds` is needed. */
+  /** What to draw. @default '' */
   readonly prompt?: string;
   /** What to steer away from. @default '' */
   readonly negativePrompt?: string;
@@ -386,6 +419,25 @@ export type RunSettings = {
 };
 
 /**
+ * Why something was left out.
+ */
+export type WarningCode = "PROMPT_TRUNCATED";
+
+/**
+ * A part of a request that was left out.
+ */
+export type RunWarning = {
+  readonly code: WarningCode;
+  /** The option that it is about. */
+  readonly field: string;
+  readonly message: string;
+  /** How much was left out, in tokens. */
+  readonly lost: number;
+  /** How much the model takes, in tokens. */
+  readonly limit: number;
+};
+
+/**
  * What a step did.
  */
 export type StepReport = {
@@ -394,6 +446,8 @@ export type StepReport = {
   readonly total: number;
   /** The timestep the network was told. */
   readonly timestep: number;
+  /** Share of the tokens that each layer ran; none of a dense model. */
+  readonly keep?: readonly number[];
 };
 
 /**
@@ -424,6 +478,8 @@ export type OptionRange = {
   readonly max: number;
   /** What a control moves it by. */
   readonly step: number;
+  /** Only whole numbers will do. */
+  readonly integer: boolean;
   readonly default: number;
 };
 
@@ -432,11 +488,17 @@ export const MAX_SIDE = 4096;
 
 /** What the numbers among the options may be. */
 export const RANGES = {
-  steps: {"name":"steps","min":1.0,"max":1000.0,"step":1.0,"default":20.0},
-  guidance: {"name":"guidance","min":0.0,"max":100.0,"step":0.1,"default":4.5},
-  strength: {"name":"strength","min":0.0,"max":1.0,"step":0.01,"default":1.0},
-  feather: {"name":"feather","min":0.0,"max":4096.0,"step":1.0,"default":0.0},
-  compression: {"name":"compression","min":0.0,"max":0.9,"step":0.05,"default":0.0},
+  steps: {"name":"steps","min":1.0,"max":1000.0,"step":1.0,"integer":true,"default":20.0},
+  guidance: {"name":"guidance","min":0.0,"max":100.0,"step":0.1,"integer":false,"default":4.5},
+  strength: {"name":"strength","min":0.0,"max":1.0,"step":0.01,"integer":false,"default":1.0},
+  feather: {"name":"feather","min":0.0,"max":4096.0,"step":1.0,"integer":false,"default":0.0},
+  compression: {"name":"compression","min":0.0,"max":0.9,"step":0.05,"integer":false,"default":0.0},
 } as const satisfies Record<string, OptionRange>;
+
+/** Options of a run. */
+export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds', 'negativePromptEmbeds', 'returnRouting'] as const satisfies readonly (keyof RunRequest)[];
+
+/** Options of an inpainting, beside those of its run. */
+export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];
 
 export const SOLVERS = ["dpm++", "dpm++1", "ddim", "euler", "lcm", "dmd"] as const satisfies readonly SolverKind[];

@@ -4,8 +4,38 @@ import { CODES, type Code } from './contract.ts';
 
 export { CODES, type Code };
 
-/** What a code needs to be acted on: the file, the field, the limit, the address. */
+/** What a code needs to be acted on: the file, the field, the limit, the address. {@link DetailsOf} has it by code. */
 export type Details = Readonly<Record<string, unknown>>;
+
+/** The `details` of each code. */
+export interface DetailsOf {
+  readonly WEBGPU_UNAVAILABLE: { readonly secureContext?: boolean; readonly reason?: string };
+  readonly NO_ADAPTER: { readonly reason?: string };
+  readonly WORKER: { readonly url: string; readonly remedy: string };
+  readonly LIMIT_TOO_SMALL: { readonly limit: string; readonly needed: number; readonly available: number };
+  readonly OUT_OF_MEMORY: { readonly needed: number; readonly available: number };
+  readonly DEVICE_LOST: { readonly reason?: string };
+  /** `reason`: what of the file is wrong; `pinned`: the hash that `integrity` asked for. */
+  readonly INTEGRITY: { readonly file: string; readonly reason?: string; readonly url?: string; readonly pinned?: string };
+  /** `remedy`: the likely cause, where nothing came back from another origin. */
+  readonly NETWORK: {
+    readonly url: string;
+    readonly attempts?: number;
+    readonly status?: number;
+    readonly contentType?: string;
+    readonly remedy?: string;
+  };
+  readonly QUOTA: { readonly file: string; readonly bytes: number };
+  readonly OFFLINE_MISS: { readonly file: string; readonly url: string };
+  readonly MANIFEST_INVALID: { readonly url?: string };
+  readonly MANIFEST_VERSION: { readonly found: number; readonly supported: number };
+  readonly MODEL_INVALID: { readonly name: string; readonly reason: string };
+  readonly BUSY: { readonly busy: 'replace' | 'reject' };
+  readonly DISPOSED: { readonly reason?: string };
+  /** `nearest`: the option that an unknown one was probably meant to be. */
+  readonly INVALID_INPUT: { readonly field: string; readonly reason?: string; readonly nearest?: string };
+  readonly INTERNAL: { readonly reason?: string };
+}
 
 export class DiffCRError extends Error {
   override readonly name = 'DiffCRError';
@@ -16,6 +46,11 @@ export class DiffCRError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.details = details;
+  }
+
+  /** Whether `error` is one of ours with that code, whose details then have their type. */
+  static is<C extends Code>(error: unknown, code: C): error is DiffCRError & { readonly code: C; readonly details: DetailsOf[C] } {
+    return error instanceof DiffCRError && error.code === code;
   }
 }
 

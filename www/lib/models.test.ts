@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { load } from './client.ts';
+import { download } from './download.ts';
 import type { DiffCRError } from './errors.ts';
 import { models } from './models.ts';
 import type { Progress } from './progress.ts';
@@ -27,7 +28,8 @@ async function visit(fetch?: Fetch, cache?: 'none', contents = bundle.contents) 
   const wasm = fakeWasm();
   const [events, warnings]: [Progress[], DiffCRError[]] = [[], []];
   const told = { onProgress: (event: Progress) => events.push(event), onWarning: (warning: DiffCRError) => warnings.push(warning) };
-  await load(base, { fetch: fetch ?? server.fetch, ...told, ...(cache === undefined ? {} : { cache }) }, fakeWorker(wasm).connect);
+  const worker = fakeWorker(wasm);
+  await load(base, { fetch: fetch ?? server.fetch, ...told, ...(cache === undefined ? {} : { cache }) }, () => worker.connect);
   return { asked: server.asked, added: wasm.added, progress: events.at(-1), warnings };
 }
 
@@ -45,7 +47,51 @@ test('support tells what is here already', async () => {
   await visit();
   caches.entries.delete(`https://diffcr-web.invalid/sha256/${bundle.entries[1]?.sha256}`);
   const { needs } = await checkSupport(base, { fetch: fakeFetch(bundle.contents).fetch });
-  expect(needs).toEqual({ downloadBytes: 600, cachedBytes: 400 });
+  expect(needs).toMatchObject({ downloadBytes: 600, cachedBytes: 400 });
+});
+
+test('support of a kept model is told offline, from the manifest that was kept', async () => {
+  await expect(checkSupport(base, { fetch: offline })).rejects.toMatchObject({ code: 'NETWORK' });
+  await visit();
+  expect((await checkSupport(base, { fetch: offline })).needs).toMatchObject({ downloadBytes: 600, cachedBytes: 600 });
+});
+
+test('a signed address is the same model at each visit, and its signature goes with every file', async () => {
+  const asked: string[] = [];
+  const server = fakeFetch(bundle.contents);
+  const signed: Fetch = (url, init) => (asked.push(url), server.fetch(url.replace(/\?.*/, ''), init));
+  for (const key of ['one', 'two']) await load(`${base}?key=${key}`, { fetch: signed }, () => fakeWorker(fakeWasm()).connect);
+  expect(asked.slice(0, 4).every((url) => url.endsWith('?key=one'))).toBe(true);
+  expect(asked.slice(4)).toEqual([`${manifestUrl}?key=two`]);
+  expect(await models.list()).toMatchObject([{ url: manifestUrl, complete: true }]);
+  expect(await models.has(`${base}?key=three`)).toBe(true);
+});
+
+test('a model is brought without being opened, and told where it cannot stay', async () => {
+  const { fetch } = fakeFetch(bundle.contents);
+  expect(await download(base, { fetch })).toEqual({ url: manifestUrl, name: 'fake', version: 'v1', bytes: 600, complete: true });
+  expect((await visit(offline)).added.size).toBe(3);
+  caches.refuses = new DOMException('full', 'QuotaExceededError');
+  caches.entries.clear();
+  await expect(download(base, { fetch })).rejects.toMatchObject({ name: 'DiffCRError', code: expect.stringMatching(/QUOTA|INTERNAL/) });
+  await expect(download(base, { fetch, cache: 'none' })).rejects.toMatchObject({ code: 'QUOTA' });
+});
+
+test('a path that leaves the bundle is never fetched', async () => {
+  const files = [{ path: '../secret', bytes: 1, sha256: '0'.repeat(64) }];
+  const { fetch, asked } = fakeFetch(new Map([[manifestUrl, new TextEncoder().encode(JSON.stringify({ files }))]]));
+  await expect(download(base, { fetch })).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
+  expect(asked).toEqual([manifestUrl]);
+});
+
+test('a manifest that is not the pinned one is INTEGRITY', async () => {
+  const { fetch } = fakeFetch(bundle.contents);
+  const digest = await crypto.subtle.digest('SHA-256', bundle.contents.get(manifestUrl) ?? new Uint8Array());
+  const open = (integrity: string) => load(base, { fetch, integrity }, () => fakeWorker(fakeWasm()).connect);
+  await open(`sha256-${Buffer.from(digest).toString('base64')}`);
+  await open(Buffer.from(digest).toString('hex'));
+  await expect(open('0'.repeat(64))).rejects.toMatchObject({ code: 'INTEGRITY', details: { file: 'diffcr.json', pinned: '0'.repeat(64) } });
+  await expect(open('md5-1')).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'integrity' } });
 });
 
 test('a kept model opens offline; one that is not there fails as it did', async () => {

@@ -1,10 +1,11 @@
 /** What {@link loadModel} keeps in the browser: which models, how large, and how to be rid of them. */
 
-import { resolveBundle } from './bundle.ts';
+import { bundleKey, resolveBundle } from './bundle.ts';
+import { guarded } from './guard.ts';
 import { Store, type KeptManifest } from './weights/store.ts';
 
 export interface KeptModel {
-  /** Address of its `diffcr.json`. */
+  /** Address of its `diffcr.json`, without query. */
   readonly url: string;
   readonly name: string;
   readonly version: string;
@@ -16,17 +17,21 @@ export interface KeptModel {
 
 export const models = {
   /** Every model of which something is kept. */
-  async list(): Promise<KeptModel[]> {
-    const store = await Store.open();
-    if (store === undefined) return [];
-    const [manifests, hashes] = await Promise.all([store.manifests(), store.hashes()]);
-    return manifests.map((manifest) => kept(manifest, hashes));
+  list(): Promise<KeptModel[]> {
+    return guarded(async () => {
+      const store = await Store.open();
+      if (store === undefined) return [];
+      const [manifests, hashes] = await Promise.all([store.manifests(), store.hashes()]);
+      return manifests.map((manifest) => kept(manifest, hashes));
+    });
   },
 
   /** What is kept of the model at `url`, if anything. */
-  async get(url: string | URL): Promise<KeptModel | undefined> {
-    const { manifest } = resolveBundle(url);
-    return (await models.list()).find((model) => model.url === manifest);
+  get(url: string | URL): Promise<KeptModel | undefined> {
+    return guarded(async () => {
+      const key = bundleKey(resolveBundle(url));
+      return (await models.list()).find((model) => model.url === key);
+    });
   },
 
   /** Whether the model at `url` would open offline. */
@@ -35,22 +40,24 @@ export const models = {
   },
 
   /** Forgets the model at `url` and the files that no other model shares; whether there was one. */
-  async remove(url: string | URL): Promise<boolean> {
-    const { manifest } = resolveBundle(url);
-    const store = await Store.open();
-    const there = (await store?.dropManifest(manifest)) ?? false;
-    await store?.prune();
-    return there;
+  remove(url: string | URL): Promise<boolean> {
+    return guarded(async () => {
+      const key = bundleKey(resolveBundle(url));
+      const store = await Store.open();
+      const there = (await store?.dropManifest(key)) ?? false;
+      await store?.prune();
+      return there;
+    });
   },
 
   /** Forgets the files that no kept model lists: what interrupted loads and older versions left. */
-  async prune(): Promise<void> {
-    await (await Store.open())?.prune();
+  prune(): Promise<void> {
+    return guarded(async () => await (await Store.open())?.prune());
   },
 
   /** Forgets everything. */
-  async clear(): Promise<void> {
-    await Store.clear();
+  clear(): Promise<void> {
+    return guarded(() => Store.clear());
   },
 } as const;
 

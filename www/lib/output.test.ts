@@ -1,6 +1,8 @@
 import { inflateSync } from 'node:zlib';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Output } from './output.ts';
+import { readParams } from './params.ts';
+import { encodePng, withText } from './png.ts';
 import { FakeImageData } from './testing/fake.ts';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -20,7 +22,16 @@ test('the PNG carries the parameters', async () => {
   const params = { prompt: 'a star', negativePrompt: '', ...settings };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
   const out = new Output(
-    { type: 'done', pixels: Uint8ClampedArray.of(1, 2, 3, 255), width: 1, height: 1, settings, timings },
+    {
+      type: 'done',
+      pixels: Uint8ClampedArray.of(1, 2, 3, 255),
+      width: 1,
+      height: 1,
+      settings,
+      timings,
+      flops: { total: 1, dense: 2 },
+      warnings: [],
+    },
     params,
     'v1',
   );
@@ -39,7 +50,7 @@ test('what is translucent keeps every byte, without a canvas', async () => {
   const settings = { seed: 3, steps: 2, guidance: 3, width: 64, height: 64, solver: 'dpm++' as const, compression: 'learned' };
   const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
   const out = new Output(
-    { type: 'done', pixels, width: 2, height: 1, settings, timings },
+    { type: 'done', pixels, width: 2, height: 1, settings, timings, flops: { total: 1, dense: 2 }, warnings: [] },
     { prompt: '', negativePrompt: '', ...settings },
     'v1',
   );
@@ -48,4 +59,40 @@ test('what is translucent keeps every byte, without a canvas', async () => {
   const data = png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4));
   expect([...inflateSync(data)]).toEqual([0, ...pixels]);
   expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([2, 1]);
+});
+
+test('what a picture was drawn with can be read back, and nothing out of any other file', async () => {
+  const plain = await encodePng({ width: 1, height: 1, data: Uint8ClampedArray.of(1, 2, 3, 4) });
+  const params = { prompt: 'ein großer Stern ★', seed: 3, modelVersion: 'v1' };
+  const ours = withText(withText(plain, 'other', 'no'), 'diffcr', JSON.stringify(params));
+  expect(await readParams(new Blob([ours]))).toEqual(params);
+  expect(await readParams(new Blob([withText(ours, 'more', 'text')]))).toEqual(params);
+  for (const other of [
+    plain,
+    ours.slice(0, 60),
+    new Uint8Array(3),
+    withText(plain, 'diffcr', 'not json'),
+    withText(plain, 'diffcr', '{}'),
+  ]) {
+    expect(await readParams(new Blob([other]))).toBeUndefined();
+  }
+  await expect(readParams('picture.png' as unknown as Blob)).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { field: 'png' } });
+});
+
+test('in Node a picture is an object with the same properties, and becomes a PNG', async () => {
+  const settings = { seed: 3, steps: 2, guidance: 3, width: 1, height: 1, solver: 'dpm++' as const, compression: 'learned' };
+  const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
+  const done = {
+    pixels: Uint8ClampedArray.of(1, 2, 3, 255),
+    width: 1,
+    height: 1,
+    settings,
+    timings,
+    flops: { total: 1, dense: 2 },
+    warnings: [],
+  };
+  const out = new Output({ type: 'done', ...done }, { prompt: 'a star', negativePrompt: '', ...settings }, 'v1');
+  expect(out.image).toMatchObject({ width: 1, height: 1, colorSpace: 'srgb' });
+  expect(await readParams(await out.toBlob())).toMatchObject({ prompt: 'a star', seed: 3, modelVersion: 'v1' });
+  await expect(out.toBitmap()).rejects.toMatchObject({ name: 'DiffCRError', code: 'INTERNAL' });
 });

@@ -1,7 +1,8 @@
 /** The picture a run ends with, and everything needed to make it again. */
 
+import { guarded } from './guard.ts';
 import { encodePng, withText } from './png.ts';
-import type { InpaintSettings, ReplyOf, RoutingRecord, RunSettings, Tensor, Timings } from './protocol.ts';
+import type { InpaintSettings, ReplyOf, RoutingRecord, RunFlops, RunSettings, RunWarning, Tensor, Timings } from './protocol.ts';
 
 /** The parameters of a run, completed with the defaults it took. */
 export interface RunParams extends RunSettings {
@@ -16,6 +17,9 @@ export class Output {
   readonly seed: number;
   readonly params: RunParams;
   readonly timings: Timings;
+  readonly flops: RunFlops;
+  /** What of the request was left out: the end of a prompt that is too long. */
+  readonly warnings: readonly RunWarning[];
   /** Hash over the model's files. */
   readonly modelVersion: string;
   /** The final latents, where `returnLatents` asked for them. */
@@ -23,27 +27,44 @@ export class Output {
   /** Which tokens every layer kept, where `returnRouting` asked for it. */
   readonly routing?: RoutingRecord;
 
+  /** @internal */
   constructor(done: ReplyOf<'done'>, params: RunParams, modelVersion: string) {
-    this.image = new ImageData(done.pixels, done.width, done.height);
+    this.image = imageData(done.pixels, done.width, done.height);
     this.seed = params.seed;
     this.params = params;
     this.timings = done.timings;
+    this.flops = done.flops;
+    this.warnings = done.warnings;
     this.modelVersion = modelVersion;
     if (done.latents !== undefined) this.latents = done.latents;
     if (done.routing !== undefined) this.routing = done.routing;
   }
 
+  /** Rejects with `INTERNAL` where there are no bitmaps, in Node. */
   toBitmap(): Promise<ImageBitmap> {
-    return createImageBitmap(this.image);
+    return guarded(() => createImageBitmap(this.image));
   }
 
   /** A PNG with the parameters and the model's version inside, as an `iTXt` chunk named `diffcr`. */
-  async toBlob(type: 'image/png' = 'image/png'): Promise<Blob> {
+  toBlob(type: 'image/png' = 'image/png'): Promise<Blob> {
+    return guarded(() => this.#png(type));
+  }
+
+  async #png(type: 'image/png'): Promise<Blob> {
     const text = JSON.stringify({ ...this.params, modelVersion: this.modelVersion });
     // A canvas would round the colours of what is translucent.
-    const plain = translucent(this.image) ? await encodePng(this.image) : await throughCanvas(this.image, type);
+    const plain =
+      translucent(this.image) || typeof OffscreenCanvas === 'undefined'
+        ? await encodePng(this.image)
+        : await throughCanvas(this.image, type);
     return new Blob([withText(plain, 'diffcr', text)], { type });
   }
+}
+
+/** The platform's, or in Node an object with the same properties. */
+function imageData(data: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): ImageData {
+  if (typeof ImageData === 'function') return new ImageData(data, width, height);
+  return { data, width, height, colorSpace: 'srgb' };
 }
 
 function translucent({ data }: ImageData): boolean {

@@ -1,6 +1,7 @@
 /** What callers hold images in, as bytes for the worker: every byte as it is wherever the browser lets us. */
 
 import { DiffCRError } from './errors.ts';
+import { copyTensor } from './options.ts';
 import { decodeTranslucent } from './png.ts';
 import type { Pixels, Tensor } from './protocol.ts';
 
@@ -18,7 +19,7 @@ export async function toPixels(field: string, source: Picture | undefined): Prom
     checkSize(field, source.width, source.height);
     return { width: source.width, height: source.height, data: new Uint8ClampedArray(source.data) };
   }
-  if (typeof source === 'object' && 'shape' in source) return { shape: [...source.shape], data: new Float32Array(source.data) };
+  if (typeof source === 'object' && 'shape' in source) return copyTensor(field, source);
   if (is('HTMLImageElement', source)) {
     await source.decode().catch((cause: unknown) => {
       throw invalid(field, 'the image could not be loaded', cause);
@@ -29,6 +30,12 @@ export async function toPixels(field: string, source: Picture | undefined): Prom
     if (is(kind, source)) return drawn(field, source, source.width, source.height);
   }
   throw invalid(field, 'it is no Blob, ImageData, ImageBitmap, canvas or image element');
+}
+
+/** A mask that is white all over, of the image's size. */
+export function whiteMask(image: Pixels | Tensor): Pixels {
+  const [height = 0, width = 0] = 'width' in image ? [image.height, image.width] : image.shape.slice(-2);
+  return { width, height, data: new Uint8ClampedArray(4 * width * height).fill(255) };
 }
 
 async function fromBlob(field: string, blob: Blob): Promise<Pixels> {
@@ -73,8 +80,11 @@ interface Kinds {
   HTMLImageElement: HTMLImageElement;
 }
 
-/** `instanceof`, where the class may not exist: in workers there is no document, in Node no canvas. */
+/** By what it calls itself: a picture of another realm, an iframe's, is no instance of this one's class. */
 function is<K extends keyof Kinds>(kind: K, value: unknown): value is Kinds[K] {
+  if (typeof value !== 'object' || value === null) return false;
   const type: unknown = Reflect.get(globalThis, kind);
-  return typeof type === 'function' && value instanceof type;
+  if (typeof type === 'function' && value instanceof type) return true;
+  const name = Object.prototype.toString.call(value).slice(8, -1);
+  return name === kind || (kind === 'Blob' && name === 'File');
 }

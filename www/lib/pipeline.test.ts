@@ -12,7 +12,7 @@ const { contents } = await fakeBundle('https://host/m/', [10]);
 async function setup(options: FakeOptions = {}) {
   const wasm = fakeWasm(options);
   const worker = fakeWorker(wasm);
-  return { ...wasm, worker, pipe: await load('https://host/m/', fakeFetch(contents), worker.connect) };
+  return { ...wasm, worker, pipe: await load('https://host/m/', { fetch: fakeFetch(contents).fetch }, () => worker.connect) };
 }
 
 const tick = (ms = 3): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -134,7 +134,7 @@ test('a stream with an image inpaints it', async () => {
 
 test('leaving the loop of a stream stops the run', async () => {
   const { pipe, log } = await setup();
-  for await (const event of pipe.stream({ steps: 10_000 })) if (event.type === 'step' && event.step === 2) break;
+  for await (const event of pipe.stream({ steps: 1000 })) if (event.type === 'step' && event.step === 2) break;
   await pipe.generate({ prompt: 'after', steps: 1 });
   expect(log.filter((line) => line.startsWith('step')).length).toBeLessThan(50);
 });
@@ -160,16 +160,93 @@ test('after dispose everything is DISPOSED, and the worker is gone', async () =>
   await pipe[Symbol.asyncDispose]();
 });
 
-test('a trap rejects the run with INTERNAL and later ones with DISPOSED', async () => {
-  const { pipe, worker } = await setup({
+test('a trap rejects the run with INTERNAL, and the next call has a new worker', async () => {
+  let traps = 1;
+  const { pipe, log } = await setup({
     finish: () => {
-      throw new WebAssembly.RuntimeError('unreachable');
+      if (traps-- > 0) throw new WebAssembly.RuntimeError('unreachable');
     },
   });
-  const [first, second] = [pipe.generate(), pipe.generate()];
+  const [first, second] = [pipe.generate({ prompt: 'one' }), pipe.generate({ prompt: 'two', seed: 7 })];
   await expect(first).rejects.toMatchObject({ code: 'INTERNAL' });
-  await expect(second).rejects.toMatchObject({ code: 'DISPOSED', cause: { code: 'INTERNAL' } });
-  expect(worker.closed).toBe(true);
+  expect(await pipe.lost).toMatchObject({ code: 'INTERNAL' });
+  expect((await second).seed).toBe(7);
+  expect(log.filter((line) => line.startsWith('open'))).toEqual(['open webgpu', 'open webgpu']);
+  await pipe.dispose();
+  await expect(pipe.generate()).rejects.toMatchObject({ code: 'DISPOSED' });
+});
+
+test.each([
+  ['OUT_OF_MEMORY', { needed: 5e9, available: 4e9 }],
+  ['LIMIT_TOO_SMALL', { limit: 'maxStorageBufferBindingSize', needed: 2, available: 1 }],
+])('a picture that is %s leaves the worker as it is', async (code, details) => {
+  let full = true;
+  const { pipe, log } = await setup({
+    generate: () => {
+      if (full) throw wasmError(code, 'it does not fit', details);
+    },
+  });
+  await expect(pipe.generate({ width: 4096 })).rejects.toMatchObject({ code, details });
+  full = false;
+  await pipe.generate();
+  expect(log.filter((line) => line.startsWith('open'))).toHaveLength(1);
+});
+
+test('options are those of the moment of the call', async () => {
+  const { pipe } = await setup();
+  const options = { seed: 0, latents: { shape: [1, 3, 2, 2], data: new Float32Array(12) } };
+  const runs = [1, 2, 3].map((seed) => ((options.seed = seed), pipe.generate(options)));
+  options.latents.data.fill(Number.NaN);
+  expect((await Promise.all(runs)).map(({ seed }) => seed)).toEqual([1, 2, 3]);
+});
+
+test('a busy pipeline waits, gives way or refuses', async () => {
+  const { pipe, log } = await setup({ step: () => tick(5) });
+  const first = pipe.generate({ prompt: 'first', steps: 50 });
+  await tick(10);
+  await expect(pipe.generate({ busy: 'reject' })).rejects.toMatchObject({ code: 'BUSY', details: { busy: 'reject' } });
+  const second = pipe.generate({ prompt: 'second', steps: 1, busy: 'replace' });
+  await expect(first).rejects.toMatchObject({ code: 'BUSY', details: { busy: 'replace' } });
+  await second;
+  expect(log.at(-3)).toBe('generate second');
+  await pipe.generate({ prompt: 'idle', steps: 1, busy: 'reject' });
+});
+
+test('a count of pictures is one call, each with the next seed', async () => {
+  const { pipe } = await setup();
+  const many = await pipe.generate({ seed: 5, count: 3, steps: 1 });
+  expect(many.map(({ seed }) => seed)).toEqual([5, 6, 7]);
+  expect(await pipe.generate({ count: 1, steps: 1 })).toHaveLength(1);
+});
+
+test('an image is drawn over without a mask', async () => {
+  const { pipe, worker } = await setup();
+  const image = new ImageData(new Uint8ClampedArray(8), 2, 1);
+  await pipe.edit({ image, prompt: 'x', steps: 1 });
+  const edit = { strength: 0.6, maskAware: false, mask: { width: 2, height: 1, data: new Uint8ClampedArray(8).fill(255) } };
+  expect(worker.sent.at(-1)).toMatchObject({ type: 'generate', edit });
+  await pipe.edit({ image, strength: 0.3, steps: 1 });
+  expect(worker.sent.at(-1)).toMatchObject({ edit: { strength: 0.3 } });
+});
+
+test('a run tells its phases, its cost and what it left out', async () => {
+  const warnings = [{ code: 'PROMPT_TRUNCATED', field: 'prompt', message: 'too long', lost: 3, limit: 20 }] as const;
+  const { pipe } = await setup({ warnings });
+  const [phases, steps]: [string[], Step[]] = [[], []];
+  const out = await pipe.generate({ steps: 2, onPhase: (phase) => phases.push(phase), onStep: (step) => steps.push(step) });
+  expect(phases).toEqual(['encode', 'denoise', 'decode']);
+  expect(steps.map(({ routing }) => routing)).toEqual([{ keep: [1, 0.5] }, { keep: [1, 0.5] }]);
+  expect(out).toMatchObject({ flops: { total: 20, dense: 40 }, warnings });
+});
+
+test('a signal keeps its reason', async () => {
+  const { pipe } = await setup({ step: () => tick(5) });
+  const reason = { why: 'the user left' };
+  const controller = new AbortController();
+  const running = pipe.generate({ steps: 50, signal: controller.signal });
+  await tick(10);
+  controller.abort(reason);
+  await expect(running).rejects.toBe(reason);
 });
 
 test.each([-1, 0.5, Number.NaN])('previewEvery %d is refused', async (previewEvery) => {

@@ -119,3 +119,24 @@ const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
   return crc;
 });
+
+/** The text of an uncompressed `iTXt` chunk; undefined where the file is no PNG, is damaged, or has none of that keyword. */
+export function readText(png: Uint8Array<ArrayBuffer>, keyword: string): string | undefined {
+  if (png.length < AFTER_HEADER || SIGNATURE.some((byte, i) => png[i] !== byte)) return undefined;
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
+  const decoder = new TextDecoder();
+  for (let at = SIGNATURE_BYTES; at + 12 <= png.length;) {
+    const length = view.getUint32(at);
+    if (at + 12 + length > png.length) return undefined;
+    const data = png.subarray(at + 8, at + 8 + length);
+    if (decoder.decode(png.subarray(at + 4, at + 8)) === 'iTXt') {
+      const end = data.indexOf(0);
+      const compressed = data[end + 1];
+      const language = data.indexOf(0, end + 3);
+      const text = data.indexOf(0, language + 1) + 1;
+      if (decoder.decode(data.subarray(0, end)) === keyword && compressed === 0 && text > 0) return decoder.decode(data.subarray(text));
+    }
+    at += 12 + length;
+  }
+  return undefined;
+}

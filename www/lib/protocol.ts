@@ -9,6 +9,7 @@ import type {
   RoutingRecord,
   RunRequest,
   RunSettings,
+  RunWarning,
   Tensor,
 } from './contract.ts';
 import type { WireError } from './errors.ts';
@@ -40,6 +41,13 @@ export interface EditRequest extends InpaintSettings {
   readonly image: Pixels | Tensor;
   /** What to redraw: what is light and opaque, or values `[1, 1, H, W]` of at least one half. */
   readonly mask: Pixels | Tensor;
+}
+
+/** Operations of the denoising network in a run: one multiply-add is two. Text encoder and autoencoder are not counted. */
+export interface RunFlops {
+  readonly total: number;
+  /** What the same run would take if every layer ran every token. */
+  readonly dense: number;
 }
 
 /** Milliseconds, measured in the worker. */
@@ -85,6 +93,8 @@ export type Reply =
       readonly width: number;
       readonly height: number;
       readonly settings: RunSettings;
+      readonly flops: RunFlops;
+      readonly warnings: readonly RunWarning[];
       readonly timings: Timings;
       readonly latents?: Tensor;
       readonly routing?: RoutingRecord;
@@ -101,13 +111,21 @@ export interface Step {
   readonly timestep: number;
   readonly elapsedMs: number;
   readonly etaMs: number;
+  /** Share of the tokens that each layer ran in this step; none of a model without routers. */
+  readonly routing?: { readonly keep: readonly number[] };
   /** The current estimate of the picture, where `previewEvery` asked for one. Yours to `close()`. */
   readonly preview?: ImageBitmap;
 }
 
+/** What a run is doing: reading the prompts, denoising, making the picture of the latents. */
+export type RunPhase = 'encode' | 'denoise' | 'decode';
+
 export type FromWorker =
+  /** The worker's first word: its script runs. */
+  | { readonly type: 'hello' }
   | { readonly id: number; readonly type: 'reply'; readonly reply: Reply }
   | { readonly id: number; readonly type: 'step'; readonly step: Step }
+  | { readonly id: number; readonly type: 'phase'; readonly phase: RunPhase }
   | { readonly id: number; readonly type: 'failed'; readonly error: WireError; readonly dead: boolean }
   /** Not an answer: something failed outside any request, and the module is gone. */
   | { readonly type: 'crashed'; readonly error: WireError };

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { DiffCRError } from './errors.ts';
 import type { FromWorker, ToWorker } from './protocol.ts';
-import { connectWorker, Remote } from './remote.ts';
+import { Remote } from './remote.ts';
 import { fakeBitmap } from './testing/fake.ts';
 
 const TUNING = { precision: 'half', remember: true } as const;
@@ -82,42 +82,4 @@ test('a preview that nobody takes is closed', () => {
   const preview = fakeBitmap(1, 1);
   receive({ id: 7, type: 'step', step: { step: 1, total: 2, timestep: 1, elapsedMs: 1, etaMs: 1, preview } });
   expect(preview.closed).toBe(true);
-});
-
-test('a real worker: messages, a failed start, a later crash', () => {
-  class FakeWorker extends EventTarget {
-    posted: unknown[] = [];
-    onmessage = null;
-    onmessageerror = null;
-    onerror = null;
-    terminated = false;
-    postMessage(message: unknown): void {
-      this.posted.push(message);
-    }
-    terminate(): void {
-      this.terminated = true;
-    }
-  }
-  const errorEvent = (message: string): Event => Object.assign(new Event('error', { cancelable: true }), { message, error: null });
-  const worker = new FakeWorker();
-  const crashes: DiffCRError[] = [];
-  const heard: FromWorker[] = [];
-  const link = connectWorker(() => worker, 'https://host/worker.js')(
-    (message) => heard.push(message),
-    (error) => crashes.push(error),
-  );
-  link.post({ id: 1, type: 'finish', tuning: TUNING }, []);
-  expect(worker.posted).toEqual([{ id: 1, type: 'finish', tuning: TUNING }]);
-  worker.dispatchEvent(errorEvent(''));
-  worker.dispatchEvent(new MessageEvent('message', { data: { id: 1, type: 'reply', reply: added } }));
-  worker.dispatchEvent(errorEvent('Uncaught RuntimeError: unreachable'));
-  worker.dispatchEvent(new Event('messageerror'));
-  expect(heard).toHaveLength(1);
-  expect(crashes.map(({ code, message }) => `${code} ${message}`)).toEqual([
-    'INTERNAL the worker did not start from https://host/worker.js: the script could not be loaded',
-    'INTERNAL the worker stopped: Uncaught RuntimeError: unreachable',
-    "INTERNAL a message of the worker's could not be read",
-  ]);
-  link.close();
-  expect(worker.terminated).toBe(true);
 });

@@ -2,7 +2,7 @@
 
 import { throwIfAborted } from './abort.ts';
 import { asError, DiffCRError, fromWire } from './errors.ts';
-import type { FromWorker, Reply, ReplyOf, Step, ToWorker } from './protocol.ts';
+import type { FromWorker, Reply, ReplyOf, RunPhase, Step, ToWorker } from './protocol.ts';
 
 /** A running worker. */
 export interface Link {
@@ -18,12 +18,14 @@ export interface CallOptions {
   /** Tells the worker to stop; the call then rejects with its `AbortError`. */
   readonly signal?: AbortSignal | undefined;
   readonly onStep?: ((step: Step) => void) | undefined;
+  readonly onPhase?: ((phase: RunPhase) => void) | undefined;
 }
 
 interface Pending {
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: DiffCRError | DOMException) => void;
   readonly onStep: ((step: Step) => void) | undefined;
+  readonly onPhase: ((phase: RunPhase) => void) | undefined;
 }
 
 export class Remote {
@@ -46,9 +48,14 @@ export class Remote {
     );
   }
 
+  /** It has ended. */
+  get over(): boolean {
+    return this.#ended !== undefined;
+  }
+
   /** Sends a request and waits for its answer, which must be of type `expected`. */
   async call<T extends Reply['type']>(expected: T, message: (id: number) => ToWorker, options: CallOptions = {}): Promise<ReplyOf<T>> {
-    const { transfer = [], signal, onStep } = options;
+    const { transfer = [], signal, onStep, onPhase } = options;
     throwIfAborted(signal);
     if (this.#ended !== undefined) throw gone(this.#ended);
     const id = this.#nextId++;
@@ -58,7 +65,8 @@ export class Remote {
     signal?.addEventListener('abort', stop, { once: true });
     try {
       const reply = await new Promise<Reply>((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject, onStep });
+        this.#pending.set(id, { resolve, reject, onStep, onPhase });
+        // Something that cannot cross to the worker throws here, and is a rejection.
         this.#link.post(message(id), transfer);
       });
       if (isReply(reply, expected)) return reply;
@@ -79,6 +87,7 @@ export class Remote {
   }
 
   #receive(message: FromWorker): void {
+    if (message.type === 'hello') return; // whoever started the worker has heard it
     if (message.type === 'crashed') {
       this.close(fromWire(message.error));
       return;
@@ -87,6 +96,8 @@ export class Remote {
     if (message.type === 'step') {
       if (pending?.onStep !== undefined) pending.onStep(message.step);
       else message.step.preview?.close();
+    } else if (message.type === 'phase') {
+      pending?.onPhase?.(message.phase);
     } else if (message.type === 'reply') {
       pending?.resolve(message.reply);
     } else {
@@ -95,29 +106,6 @@ export class Remote {
       if (message.dead) this.close(error);
     }
   }
-}
-
-/** A worker from the script at `url`. */
-export function connectWorker(create: () => Worker, url: string): Connect {
-  return (receive, crash) => {
-    let heard = false;
-    const worker = create();
-    worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
-      heard = true;
-      receive(event.data);
-    });
-    worker.addEventListener('messageerror', () => crash(new DiffCRError('INTERNAL', "a message of the worker's could not be read")));
-    worker.addEventListener('error', (event) => {
-      event.preventDefault();
-      const reason = event.message || 'the script could not be loaded';
-      const what = heard ? 'the worker stopped' : `the worker did not start from ${url}`;
-      crash(new DiffCRError('INTERNAL', `${what}: ${reason}`, { url }, event.error ?? undefined));
-    });
-    return {
-      post: (message, transfer) => worker.postMessage(message, transfer),
-      close: () => worker.terminate(),
-    };
-  };
 }
 
 function isReply<T extends Reply['type']>(reply: Reply, type: T): reply is ReplyOf<T> {

@@ -3,7 +3,7 @@
 import { softwareName, type AdapterInfo } from './adapter.ts';
 import { abortError, DiffCRError, toWire } from './errors.ts';
 import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
-import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, Tensor, ToWorker } from './protocol.ts';
+import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, RunPhase, Tensor, ToWorker } from './protocol.ts';
 import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun } from './wasm.ts';
 
 /** What the session needs of its surroundings; the tests bring their own. */
@@ -14,7 +14,8 @@ export interface Host {
   requestAdapter(): Promise<{ readonly info: AdapterInfo }>;
   /** Where kernels are remembered, if anywhere. */
   readonly caches: CacheStorage | undefined;
-  bitmap(picture: WasmPicture): Promise<ImageBitmap>;
+  /** Absent where there are no bitmaps, in Node. */
+  readonly bitmap?: (picture: WasmPicture) => Promise<ImageBitmap>;
 }
 
 type Draw = Extract<ToWorker, { type: 'generate' }>;
@@ -123,10 +124,14 @@ export class Session {
   async #draw(message: Draw, model: WasmModel): Promise<Reply> {
     const { id, previewEvery, returnLatents } = message;
     const started = performance.now();
+    const phase = (phase: RunPhase): void => this.#host.post({ id, type: 'phase', phase }, []);
+    phase('encode');
     const run = await model.generate(message.request, message.edit);
     try {
       const encodeMs = performance.now() - started;
+      phase('denoise');
       const stepMs = await this.#denoise(id, run, previewEvery, started);
+      phase('decode');
       const decoding = performance.now();
       const { image, latents, routing } = await run.finish();
       const ended = performance.now();
@@ -136,6 +141,8 @@ export class Session {
         width: image.width,
         height: image.height,
         settings: run.settings,
+        flops: run.flops,
+        warnings: run.warnings,
         timings: { encodeMs, stepMs, decodeMs: ended - decoding, totalMs: ended - started },
         ...(returnLatents ? { latents: copied(latents) } : {}),
         ...(routing === undefined ? {} : { routing }),
@@ -158,13 +165,14 @@ export class Session {
       stepMs.push(now - before);
       const { length } = stepMs;
       const due = previewEvery > 0 && length % previewEvery === 0;
-      const preview = due ? await this.#host.bitmap(await run.preview()) : undefined;
+      const preview = due ? await this.#host.bitmap?.(await run.preview()) : undefined;
       const step = {
         step: length,
         total: done.total,
         timestep: done.timestep,
         elapsedMs: now - started,
         etaMs: mean(stepMs) * (done.total - length),
+        ...(done.keep === undefined ? {} : { routing: { keep: done.keep } }),
       };
       this.#host.post({ id, type: 'step', step: preview ? { ...step, preview } : step }, preview ? [preview] : []);
     }

@@ -4,6 +4,12 @@ import { fakeBundle, fakeFetch } from './testing/fake.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
+/** What fetches a manifest of that text. */
+function served(text: string) {
+  const { fetch } = fakeFetch(new Map([['https://host/m/diffcr.json', new TextEncoder().encode(text)]]));
+  return { fetch };
+}
+
 const limits = {
   maxBufferSize: 1 << 30,
   maxStorageBufferBindingSize: 1 << 27,
@@ -32,8 +38,7 @@ test.each([
   { ...info, vendor: 'google', architecture: 'swiftshader' },
 ])('software takes small models off WebGPU: %o', async (info) => {
   vi.stubGlobal('navigator', { gpu: { requestAdapter: async () => ({ ...adapter, info }) } });
-  const ofSize = (bytes: number) =>
-    fakeFetch(new Map([['https://host/m/diffcr.json', new TextEncoder().encode(JSON.stringify({ files: [{ bytes }] }))]]));
+  const ofSize = (bytes: number) => served(JSON.stringify({ files: [{ bytes }] }));
   const found = { ok: true, webgpu: true, isFallbackAdapter: true };
   expect(await checkSupport('https://host/m', ofSize(10))).toMatchObject({ ...found, backend: 'cpu' });
   expect(await checkSupport('https://host/m', ofSize(65 * 2 ** 20))).toMatchObject({ ...found, backend: 'webgpu' });
@@ -51,14 +56,13 @@ test('without WebAssembly nothing runs', async () => {
 test('tells the size of a bundle before it is fetched', async () => {
   const { contents } = await fakeBundle('https://host/m/', [300, 200]);
   const { fetch, asked } = fakeFetch(contents);
-  expect((await checkSupport('https://host/m', { fetch })).needs).toEqual({ downloadBytes: 500, cachedBytes: 0 });
+  expect((await checkSupport('https://host/m', { fetch })).needs).toMatchObject({ downloadBytes: 500, cachedBytes: 0 });
   expect(asked).toEqual(['https://host/m/diffcr.json']);
 });
 
 test.each(['not json', '{}', 'null', '{"files":[{"bytes":"many"}]}', '{"files":[null]}'])(
   'a manifest of %s is MANIFEST_INVALID',
   async (text) => {
-    const contents = new Map([['https://host/m/diffcr.json', new TextEncoder().encode(text)]]);
-    await expect(checkSupport('https://host/m', fakeFetch(contents))).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
+    await expect(checkSupport('https://host/m', served(text))).rejects.toMatchObject({ code: 'MANIFEST_INVALID' });
   },
 );

@@ -2,8 +2,18 @@
 
 import { DiffCRError } from './errors.ts';
 import type { Precision } from './kernels.ts';
-import type { Backend, DeviceProfile, ManifestSummary, ModelInfo, RoutingRecord, RunRequest, RunSettings, StepReport } from './contract.ts';
-import type { EditRequest } from './protocol.ts';
+import type {
+  Backend,
+  DeviceProfile,
+  ManifestSummary,
+  ModelInfo,
+  RoutingRecord,
+  RunRequest,
+  RunSettings,
+  RunWarning,
+  StepReport,
+} from './contract.ts';
+import type { EditRequest, RunFlops } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -14,6 +24,8 @@ export interface WasmPicture {
 export interface WasmRun {
   readonly total: number;
   readonly settings: RunSettings;
+  readonly flops: RunFlops;
+  readonly warnings: readonly RunWarning[];
   step(): Promise<StepReport | undefined>;
   preview(): Promise<WasmPicture>;
   finish(): Promise<{
@@ -88,10 +100,10 @@ function inside(folder: string, backend: Backend): Addresses {
 }
 
 /** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */
-export function engineOpener(folder: string | undefined): OpenEngine {
+export function engineOpener(folder: string | undefined, fetchFile: (url: URL) => Promise<Response> = (url) => fetch(url)): OpenEngine {
   return async (backend) => {
     const { glue: glueUrl, wasm: wasmUrl } = folder === undefined ? besides()[backend] : inside(folder, backend);
-    const [glue, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl)]);
+    const [glue, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl, fetchFile)]);
     await glue.default({ module_or_path: response });
     return await glue.Engine.create();
   };
@@ -105,10 +117,10 @@ async function importGlue(url: URL): Promise<Glue> {
   }
 }
 
-async function fetchWasm(url: URL): Promise<Response> {
+async function fetchWasm(url: URL, fetchFile: (url: URL) => Promise<Response>): Promise<Response> {
   const failed = (reason: string, cause?: unknown): DiffCRError =>
     new DiffCRError('NETWORK', `the wasm module could not be loaded from ${url.href}: ${reason}`, { url: url.href }, cause);
-  const response = await fetch(url).catch((cause: unknown) => {
+  const response = await fetchFile(url).catch((cause: unknown) => {
     throw failed('no answer', cause);
   });
   if (!response.ok) throw failed(`status ${response.status}`);

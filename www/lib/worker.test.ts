@@ -14,9 +14,10 @@ test('the entry answers messages, and reports a trap that no promise carries', a
   vi.stubGlobal('navigator', {});
   await import('./worker.ts');
   scope.dispatchEvent(new MessageEvent('message', { data: { id: 5, type: 'open', device: 'webgpu' } }));
-  await vi.waitFor(() => expect(scope.posted).toHaveLength(1));
-  expect(scope.posted[0]).toMatchObject({ id: 5, type: 'failed', error: { code: 'WEBGPU_UNAVAILABLE' } });
+  await vi.waitFor(() => expect(scope.posted).toHaveLength(2));
+  expect(scope.posted[0]).toEqual({ type: 'hello' });
+  expect(scope.posted[1]).toMatchObject({ id: 5, type: 'failed', error: { code: 'WEBGPU_UNAVAILABLE' } });
   scope.dispatchEvent(Object.assign(new Event('unhandledrejection'), { reason: new Error('a stray one') }));
   scope.dispatchEvent(Object.assign(new Event('error'), { error: new WebAssembly.RuntimeError('unreachable'), message: '' }));
-  expect(scope.posted.slice(1)).toMatchObject([{ type: 'crashed', error: { code: 'INTERNAL', message: /unreachable/ } }]);
+  expect(scope.posted.slice(2)).toMatchObject([{ type: 'crashed', error: { code: 'INTERNAL', message: /unreachable/ } }]);
 });

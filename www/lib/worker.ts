@@ -17,6 +17,7 @@ const session = new Session({
   bitmap: ({ width, height, data }) => createImageBitmap(new ImageData(new Uint8ClampedArray(data), width, height)),
 });
 
+post({ type: 'hello' }, []);
 self.addEventListener('message', (event: MessageEvent<ToWorker>) => void session.handle(event.data));
 // A trap inside a future of the module ends up here, not in the promise that the session waits for.
 self.addEventListener('error', ({ error, message }) => post({ type: 'crashed', error: toWire(explained(error ?? message)) }, []));

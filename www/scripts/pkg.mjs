@@ -1,10 +1,10 @@
-/** Fills pkg/dist: the two bundled modules, their types, and the wasm files of build/wasm. `--no-wasm` leaves those out. */
+/** Fills pkg/dist: the bundled modules, one file of their types, and the wasm files of build/wasm. `--no-wasm` leaves those out. */
 
-import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
+import { dts } from 'rolldown-plugin-dts';
 
 const www = fileURLToPath(new URL('..', import.meta.url));
 const dist = fileURLToPath(new URL('../../pkg/dist/', import.meta.url));
@@ -15,31 +15,38 @@ await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
 
 // One file each, so that a bundler that copies `worker.js` as it is copies all of it.
-for (const [input, file] of [
-  ['lib/index.ts', 'index.js'],
-  ['lib/worker.ts', 'worker.js'],
+for (const [input, platform, external] of [
+  ['index', 'browser', []],
+  ['worker', 'browser', []],
+  ['node', 'node', [/^node:/]],
+  ['node-worker', 'node', [/^node:/]],
+  ['react', 'browser', ['diffcr-web', 'react']],
+  ['element', 'browser', ['diffcr-web']],
 ]) {
-  const bundle = await rolldown({ input: `${www}${input}`, platform: 'browser', logLevel: 'warn' });
-  await bundle.write({
-    file: `${dist}${file}`,
-    format: 'esm',
-    codeSplitting: false,
-    comments: { jsdoc: false, annotation: true, legal: true },
-  });
+  const file = `${dist}${input}.js`;
+  const bundle = await rolldown({ input: `${www}lib/${input}.ts`, platform, external, tsconfig: false, logLevel: 'warn' });
+  await bundle.write({ file, format: 'esm', codeSplitting: false, comments: { jsdoc: false, annotation: true, legal: true } });
   await bundle.close();
-  const text = await readFile(`${dist}${file}`);
-  console.log(`pkg/dist/${file}  ${text.length} bytes, ${gzipSync(text).length} gzipped`);
+  const text = await readFile(file);
+  console.log(`pkg/dist/${input}.js  ${text.length} bytes, ${gzipSync(text).length} gzipped`);
 }
 
-const tsc = spawnSync(process.execPath, [`${www}node_modules/typescript-7/bin/tsc`, '-p', `${www}tsconfig.types.json`], {
-  stdio: 'inherit',
-});
-if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-for (const name of await readdir(dist, { recursive: true })) {
-  if (!name.endsWith('.d.ts')) continue;
-  const types = await readFile(`${dist}${name}`, 'utf8');
-  await writeFile(`${dist}${name}`, types.replace(/(from '\.{1,2}\/[^']+)\.ts'/g, "$1.js'"));
+// The types of each entry in one file, which imports nothing of ours but the package by its name.
+for (const input of ['index', 'react', 'element']) {
+  const bundle = await rolldown({
+    input: `${www}lib/${input}.ts`,
+    external: ['diffcr-web', 'react'],
+    plugins: [dts({ emitDtsOnly: true, tsconfig: `${www}tsconfig.types.json` })],
+    logLevel: 'warn',
+    checks: { pluginTimings: false },
+  });
+  await bundle.write({ dir: dist, format: 'esm', entryFileNames: '[name].js' });
+  await bundle.close();
 }
+// Libraries before ESNext do not have the symbol, and TypeScript before 5.7 no type arguments of byte arrays.
+const types = (await readFile(`${dist}index.d.ts`, 'utf8')).replace(/\b(Uint8(?:Clamped)?Array)<ArrayBuffer>/g, '$1');
+const symbol = 'declare global {\n  interface SymbolConstructor {\n    readonly asyncDispose: unique symbol;\n  }\n}\n';
+await writeFile(`${dist}index.d.ts`, types + symbol);
 
 await copyFile(`${www}../LICENSE`, `${www}../pkg/LICENSE`);
 

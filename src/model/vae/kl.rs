@@ -104,10 +104,6 @@ impl Kl {
 
     /// Values of the decoder's largest feature map for one cell of the latents.
     pub fn peak_values_per_cell(&self) -> usize {
-        let channels = &self.config.block_out_channels;
-        // A level's first resnet still has the width of the level inside it.
-        let entering = channels.iter().skip(1).chain(channels.last());
-        let level = |(i, (&own, &inner)): (usize, (&usize, &usize))| own.max(inner) * (self.config.scale() >> i).pow(2);
-        channels.iter().zip(entering).enumerate().map(level).max().unwrap_or(0)
+        self.config.peak_values_per_cell()
     }
 }

@@ -97,13 +97,7 @@ impl Tiny {
 
     /// Values of the decoder's largest feature map for one cell of the latents.
     pub fn peak_values_per_cell(&self) -> usize {
-        let area = |level: usize| self.config.upsampling_factor.pow(2 * level as u32);
-        // What a convolution enlarges still has the channels of the level before.
-        let levels = self.config.decoder_block_channels.iter().enumerate();
-        levels
-            .map(|(level, channels)| channels * area((level + 1).min(self.config.decoder_blocks.len() - 1)))
-            .max()
-            .unwrap_or(0)
+        self.config.peak_values_per_cell()
     }
 }
 

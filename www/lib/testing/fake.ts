@@ -1,7 +1,7 @@
 /** For unit tests only: a stand-in for the wasm module, a bundle on a pretended server, and a worker on this very thread. */
 
 import type { DiffCRError } from '../errors.ts';
-import type { ModelInfo as EngineModelInfo } from '../contract.ts';
+import type { ModelInfo as EngineModelInfo, RunWarning } from '../contract.ts';
 import type { Backend, DeviceProfile, EditRequest, FileEntry, FromWorker, ModelInfo, RunRequest, ToWorker } from '../protocol.ts';
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
@@ -23,6 +23,7 @@ export interface FakeOptions {
   readonly step?: (step: number) => Promise<void>;
   readonly generate?: (request: RunRequest) => void;
   readonly finish?: () => void;
+  readonly warnings?: readonly RunWarning[];
   readonly kernels?: readonly string[];
   readonly addFile?: (path: string) => void;
 }
@@ -56,6 +57,8 @@ export const ENGINE_INFO: EngineModelInfo = {
   defaultSolver: 'dpm++',
   defaultSteps: 20,
   defaultGuidance: 4.5,
+  defaults: { negativePrompt: '', steps: 20, guidance: 4.5, width: 2, height: 2, solver: 'dpm++', compression: 'learned' },
+  needs: { peakHeapBytes: 100, peakGpuBytes: 200, maxBindingBytes: 50 },
   layers: 1,
   tokens: 4,
   parts: {
@@ -90,13 +93,15 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
     const image = { width: 2, height: 2, data: new Uint8ClampedArray(16).fill(seed) };
     return {
       total: steps,
+      flops: { total: 10 * steps, dense: 20 * steps },
+      warnings: options.warnings ?? [],
       settings: { seed, steps, guidance: request.guidance ?? 4.5, solver: 'dpm++' as const, compression: 'learned', width: 2, height: 2 },
       step: async () => {
         if (at === steps) return undefined;
         at += 1;
         await options.step?.(at);
         log.push(`step ${at}`);
-        return { step: at, total: steps, timestep: 1000 - at };
+        return { step: at, total: steps, timestep: 1000 - at, keep: [1, 0.5] };
       },
       preview: async () => image,
       finish: async () => {

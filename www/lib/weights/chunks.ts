@@ -3,8 +3,8 @@
  * again once.
  */
 
-import { throwIfAborted } from '../abort.ts';
-import { DiffCRError, isAbort } from '../errors.ts';
+import { linked, throwIfAborted } from '../abort.ts';
+import { DiffCRError } from '../errors.ts';
 import type { ProgressMeter } from '../progress.ts';
 import type { FileEntry } from '../protocol.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
@@ -14,6 +14,8 @@ import { verify } from './verify.ts';
 export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> {
   /** Address of the bundle, ending in `/`. */
   readonly base: string;
+  /** Of the manifest's address, for every file's: a signature, perhaps. */
+  readonly query?: string;
   readonly signal: AbortSignal;
   readonly concurrency: number;
   readonly meter: ProgressMeter;
@@ -29,8 +31,8 @@ export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> 
 
 /** At most `concurrency` chunks are held at a time. The first failure stops all the others. */
 export async function fetchChunks(entries: readonly FileEntry[], options: ChunkOptions): Promise<void> {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const { controller: stop, unlink } = linked(options.signal);
+  const { signal } = stop;
   const keeper = new Keeper(options);
   const waiting = entries.values();
   const lane = async (): Promise<void> => {
@@ -51,14 +53,16 @@ export async function fetchChunks(entries: readonly FileEntry[], options: ChunkO
   try {
     await Promise.all(lanes);
   } catch (error) {
-    stop.abort();
+    stop.abort(error);
     await Promise.allSettled(lanes);
     throw error;
+  } finally {
+    unlink();
   }
 }
 
 async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const url = new URL(entry.path, options.base).href;
+  const url = new URL(entry.path, options.base).href + (options.query ?? '');
   const attempt = async (fresh: boolean): Promise<Uint8Array<ArrayBuffer> | string> => {
     const bytes = await fetchBytes(url, {
       ...options,
@@ -69,7 +73,7 @@ async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint
     return (await verify(bytes, entry)) ?? bytes;
   };
   const first = await attempt(false).catch((error: unknown) => {
-    if (options.offline !== true || isAbort(error)) throw error;
+    if (options.offline !== true || options.signal.aborted) throw error;
     throw new DiffCRError(
       'OFFLINE_MISS',
       `${entry.path}: it is not kept in this browser, and the network is gone`,

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { fakeFetch, fileBytes } from '../testing/fake.ts';
 import { fetchBytes, type Fetch } from './fetch.ts';
 
@@ -100,4 +100,47 @@ test('an abort ends a reply that never comes, a body that never ends, and a wait
     setTimeout(() => controller.abort(), 5);
     await expect(got).rejects.toMatchObject({ name: 'AbortError' });
   }
+});
+
+test.each([408, 429])('%i is tried again, when the server says', async (status) => {
+  const started = performance.now();
+  const { fetch, asked } = fakeFetch(contents, (_, attempt) =>
+    attempt === 1 ? new Response('', { status, headers: { 'retry-after': '0' } }) : undefined,
+  );
+  expect(await fetchBytes(URL_A, { fetch, signal, backoffMs: [60_000] })).toEqual(bytes);
+  expect(asked).toHaveLength(2);
+  expect(performance.now() - started).toBeLessThan(5000);
+});
+
+test('a date to come back at is waited for', async () => {
+  const date = new Date(Date.now() + 1500).toUTCString(); // to the second
+  const { fetch } = fakeFetch(contents, (_, attempt) =>
+    attempt === 1 ? new Response('', { status: 503, headers: { 'retry-after': date } }) : undefined,
+  );
+  expect(await fetchBytes(URL_A, { fetch, signal, backoffMs: [60_000] })).toEqual(bytes);
+});
+
+test('a body that stands still is asked for again', async () => {
+  const { fetch, asked } = fakeFetch(contents, (_, attempt) =>
+    attempt === 1 ? new Response(new ReadableStream({ start: (to) => to.enqueue(bytes.slice(0, 10)) })) : undefined,
+  );
+  expect(await fetchBytes(URL_A, { fetch, signal, backoffMs, stallMs: 20 })).toEqual(bytes);
+  expect(asked).toHaveLength(2);
+  const never: Fetch = () => new Promise(() => {});
+  await expect(fetchBytes(URL_A, { fetch: never, signal, backoffMs: [], stallMs: 20 })).rejects.toMatchObject({
+    code: 'NETWORK',
+    message: /stopped sending/,
+  });
+});
+
+test('nothing from another origin names CORS', async () => {
+  vi.stubGlobal('location', { origin: 'https://page', href: 'https://page/' });
+  const fetch: Fetch = () => Promise.reject(new TypeError('Failed to fetch'));
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs: [] })).rejects.toMatchObject({
+    code: 'NETWORK',
+    details: { url: URL_A, remedy: expect.stringContaining('Access-Control-Allow-Origin') },
+  });
+  vi.stubGlobal('crossOriginIsolated', true);
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs: [] })).rejects.toMatchObject({ details: { remedy: /COEP/ } });
+  vi.unstubAllGlobals();
 });

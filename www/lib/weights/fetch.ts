@@ -1,7 +1,7 @@
-/** One file over HTTP: streamed with progress, tried again on network faults and 5xx, never on 4xx. Hands on its bytes. */
+/** One file over HTTP: streamed with progress, tried again on network faults, stalls, 408, 429 and 5xx, never on other 4xx. */
 
-import { abortable, sleep, throwIfAborted } from '../abort.ts';
-import { DiffCRError, isAbort } from '../errors.ts';
+import { abortable, linked, sleep, throwIfAborted } from '../abort.ts';
+import { DiffCRError } from '../errors.ts';
 
 /** The part of the platform's `fetch` that the package uses. */
 export type Fetch = (input: string, init: RequestInit) => Promise<Response>;
@@ -15,11 +15,16 @@ export interface FetchOptions {
   readonly fresh?: boolean;
   /** Bytes of this attempt so far. */
   readonly onBytes?: (bytes: number) => void;
+  /** How long the body may stand still. @default 30000 */
+  readonly stallMs?: number;
   /** Waits before the second, third … attempt, in ms. @default [300, 1000, 3000] */
   readonly backoffMs?: readonly number[];
 }
 
 const BACKOFF_MS: readonly number[] = [300, 1000, 3000];
+const STALL_MS = 30_000;
+/** The most that a server may ask to wait. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** Rejects with `NETWORK` (`details`: `url`, `attempts`, `status` where there is one) or `AbortError`. */
 export async function fetchBytes(url: string, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
@@ -30,37 +35,80 @@ export async function fetchBytes(url: string, options: FetchOptions): Promise<Ui
     if (outcome instanceof Uint8Array) return outcome;
     const wait = waits[attempt - 1];
     if (!outcome.again || wait === undefined) throw outcome.error;
-    await sleep(wait * (0.75 + Math.random() / 2), options.signal);
+    await sleep(outcome.afterMs ?? wait * (0.75 + Math.random() / 2), options.signal);
   }
 }
 
 interface Failure {
   readonly error: DiffCRError;
   readonly again: boolean;
+  /** When the server wants to be asked again. */
+  readonly afterMs?: number | undefined;
 }
 
 async function once(url: string, options: FetchOptions, attempts: number): Promise<Uint8Array<ArrayBuffer> | Failure> {
-  const { fetch, signal } = options;
+  const { fetch } = options;
+  const { controller, unlink } = linked(options.signal);
+  const { signal } = controller;
+  let stalled = false;
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const moved = (): void => {
+    clearTimeout(patience);
+    patience = setTimeout(() => {
+      stalled = true;
+      controller.abort();
+    }, options.stallMs ?? STALL_MS);
+  };
+  const onBytes = (bytes: number): void => {
+    moved();
+    options.onBytes?.(bytes);
+  };
   const failure = (reason: string, again: boolean, details: object = {}, cause?: unknown): Failure => ({
     error: new DiffCRError('NETWORK', `${url}: ${reason}`, { url, attempts, ...details }, cause),
     again,
   });
   try {
+    moved();
     const response = await abortable(fetch(url, options.fresh === true ? { signal, cache: 'reload' } : { signal }), signal);
     if (!response.ok) {
       await response.body?.cancel().catch(() => {});
-      return failure(`the server answered ${response.status}`, response.status >= 500, { status: response.status });
+      const { status } = response;
+      const again = status >= 500 || status === 408 || status === 429;
+      return { ...failure(`the server answered ${status}`, again, { status }), afterMs: again ? retryAfter(response) : undefined };
     }
     const type = response.headers.get('content-type') ?? '';
     if (/^text\/html\b/i.test(type.trim())) {
       await response.body?.cancel().catch(() => {});
       return failure('an HTML page came back instead of the file', false, { status: response.status, contentType: type });
     }
-    return await read(response, options);
+    return await read(response, { ...options, signal, onBytes });
   } catch (cause) {
-    if (isAbort(cause) || signal.aborted) throwIfAborted(signal);
-    return failure('the connection failed', true, {}, cause);
+    throwIfAborted(options.signal);
+    if (stalled) return failure('the server stopped sending', true, {}, cause);
+    const remedy = likelyCause(url);
+    const hint = remedy === undefined ? '' : `. ${remedy}`;
+    return failure(`the connection failed${hint}`, true, remedy === undefined ? {} : { remedy }, cause);
+  } finally {
+    clearTimeout(patience);
+    unlink();
   }
+}
+
+/** Seconds, or a date; undefined where the server does not say. */
+function retryAfter(response: Response): number | undefined {
+  const header = response.headers.get('retry-after');
+  if (header === null) return undefined;
+  const ms = /^\d+$/.test(header.trim()) ? 1000 * Number(header) : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+}
+
+/** Browsers do not say why an answer of another origin was withheld. */
+function likelyCause(url: string): string | undefined {
+  const origin: string | undefined = globalThis.location?.origin;
+  if (origin === undefined || !/^https?:/.test(url) || new URL(url).origin === origin) return undefined;
+  if (globalThis.navigator?.onLine === false) return undefined;
+  const embedder = globalThis.crossOriginIsolated ? ' and Cross-Origin-Resource-Policy (this page sets COEP)' : '';
+  return `The host is another origin: it must send Access-Control-Allow-Origin${embedder}, and the page's connect-src must allow it.`;
 }
 
 /** One buffer where the length is promised; at most one byte beyond the promise is kept, enough to see that the reply is too long. */

@@ -16,16 +16,20 @@ export interface KeptManifest {
   readonly files: readonly FileEntry[];
 }
 
+/** Of the platform's `Cache` what is used: a store of the caller's own has these. */
+export type CacheLike = Pick<Cache, 'match' | 'put' | 'delete' | 'keys'>;
+
 /** The browser's own cache of this origin. Its methods reject where the browser refuses, out of quota for one. */
 export class Store {
-  readonly #cache: Cache;
+  readonly #cache: CacheLike;
 
-  private constructor(cache: Cache) {
+  private constructor(cache: CacheLike) {
     this.#cache = cache;
   }
 
   /** Undefined where the browser has none: on pages over plain http, in some private windows. */
-  static async open(): Promise<Store | undefined> {
+  static async open(own?: CacheLike): Promise<Store | undefined> {
+    if (own !== undefined) return new Store(own);
     try {
       const cache = await platformCaches()?.open(CACHE);
       return cache === undefined ? undefined : new Store(cache);

@@ -13,7 +13,7 @@ export async function verify(bytes: Uint8Array<ArrayBuffer>, entry: FileEntry): 
 }
 
 /** Lower-case hex; undefined on pages without WebCrypto (plain http), where the wasm module's own check stands alone. */
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
   if (subtle === undefined) return undefined;
   const digest = new Uint8Array(await subtle.digest('SHA-256', bytes));

@@ -1,0 +1,129 @@
+/**
+ * What loading a model and drawing its usual picture takes, from its manifest alone: as `src/pipeline/budget.rs` counts it, to whose numbers
+ * a test holds it. Nothing of the engine is here yet when this is asked.
+ */
+
+import type { Backend, Budget, FileEntry, Parts, TinyVaeConfig, VaeConfig } from './contract.ts';
+
+/** Of a manifest, what is read here. */
+export interface Listed {
+  readonly files: readonly Pick<FileEntry, 'bytes'>[];
+  readonly parts: Parts;
+  readonly tensors: Readonly<Record<string, ListedTensor>>;
+}
+
+interface ListedTensor {
+  readonly shape: readonly number[];
+  readonly encoding: 'f32' | 'f16' | 'q8' | 'q4';
+  readonly group?: number;
+}
+
+/** The picture that is asked for; `batch`: images of a step, 2 under guidance. */
+export interface BudgetRequest {
+  readonly width: number;
+  readonly height: number;
+  readonly batch: number;
+}
+
+const HOST_TABLE = 'text_encoder.shared.weight';
+const WASM_OWN = 8 * 2 ** 20;
+const LIVE_TOKENS = 12;
+const LIVE_LATENTS = 12;
+const LIVE_MAPS = 4;
+const SCORE_TILE_BYTES = 4 * 64;
+const MAX_MAP_BYTES = 128 * 2 ** 20;
+const BITS = { f32: 32, f16: 16, q8: 8, q4: 4 } as const;
+
+/** A guided picture of the model's own size. */
+export function usualRequest({ parts }: Listed): BudgetRequest {
+  const side = parts.transformer.sampleSize * pixelScale(parts);
+  return { width: side, height: side, batch: 2 };
+}
+
+export function budgetOf(manifest: Listed, request: BudgetRequest, backend: Backend): Budget {
+  const weights = weightBytes(manifest, backend);
+  const activations = activationBytes(manifest, request);
+  const largestFile = Math.max(0, ...manifest.files.map(({ bytes }) => bytes));
+  const picture = request.width * request.height * 2 * (3 * 4 + 4);
+  const onDevice = weights.device + activations.peak;
+  const host = weights.host + picture + WASM_OWN;
+  if (backend === 'cpu') {
+    const loading = weights.device + weights.host + 3 * largestFile + WASM_OWN;
+    return { peakHeapBytes: Math.max(host + onDevice, loading), peakGpuBytes: 0, maxBindingBytes: 0 };
+  }
+  return {
+    peakHeapBytes: host + 3 * largestFile,
+    peakGpuBytes: onDevice,
+    maxBindingBytes: Math.max(weights.largest, activations.largest),
+  };
+}
+
+function weightBytes({ tensors }: Listed, backend: Backend) {
+  let [device, host, largest] = [0, 0, 0];
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const elements = tensor.shape.reduce((product, side) => product * side, 1);
+    if (name === HOST_TABLE) {
+      host += 4 * elements;
+      continue;
+    }
+    const size = backend !== 'cpu' && isPackable(tensor) ? packedBytes(tensor, elements) : 4 * elements;
+    device += size;
+    largest = Math.max(largest, size);
+  }
+  return { device, host, largest };
+}
+
+/** Whether there is a kernel for the matrix as it is stored: rows of whole words, and groups of them. */
+function isPackable({ shape: [, inputs = 0, ...more], encoding, group }: ListedTensor): boolean {
+  if (encoding === 'f32' || inputs === 0 || more.length > 0) return false;
+  return encoding === 'f16' ? inputs % 4 === 0 : group !== undefined && group % 8 === 0 && inputs % group === 0;
+}
+
+function packedBytes({ encoding, group }: ListedTensor, elements: number): number {
+  const scales = encoding === 'q8' || encoding === 'q4' ? Math.floor((2 * elements) / (group ?? 1)) : 0;
+  return Math.floor((elements * BITS[encoding]) / 8) + scales;
+}
+
+function activationBytes({ parts }: Listed, { width, height, batch }: BudgetRequest) {
+  const { transformer } = parts;
+  const channels = transformer.heads * transformer.headDim;
+  const cells = Math.floor((width * height) / pixelScale(parts) ** 2);
+  const tokens = Math.floor(cells / transformer.patchSize ** 2);
+  const map = batch * tokens * 4 * channels;
+  const latents = batch * cells * 4 * Math.max(transformer.inChannels, transformer.outChannels);
+  const network = map * LIVE_TOKENS + latents * LIVE_LATENTS + tokens * (SCORE_TILE_BYTES + 4 * channels);
+  const values = peakValuesPerCell(parts);
+  const vae = values === undefined ? 0 : Math.min(cells, tileSide(values) ** 2) * 4 * values;
+  return { peak: Math.max(network, vae * LIVE_MAPS + 2 * latents), largest: Math.max(4 * map, latents, vae) };
+}
+
+/** Side of the largest tile, in cells, whose maps fit. */
+function tileSide(valuesPerCell: number): number {
+  const cells = Math.floor(MAX_MAP_BYTES / (4 * Math.max(1, valuesPerCell)));
+  return Math.max(16, Math.floor(Math.min(Math.floor(Math.sqrt(cells)), 2 ** 16) / 8) * 8);
+}
+
+function pixelScale({ vae, vaeTiny }: Parts): number {
+  return vae !== undefined ? klScale(vae) : vaeTiny !== undefined ? tinyScale(vaeTiny) : 1;
+}
+
+function klScale({ blockOutChannels }: VaeConfig): number {
+  return 2 ** (blockOutChannels.length - 1);
+}
+
+function tinyScale({ patchSize = 1, upsamplingFactor, decoderBlockChannels }: TinyVaeConfig): number {
+  return patchSize * upsamplingFactor ** (decoderBlockChannels.length - 1);
+}
+
+/** Values of the decoder's largest feature map for one cell of the latents. */
+function peakValuesPerCell({ vae, vaeTiny }: Parts): number | undefined {
+  if (vae !== undefined) {
+    const widths = vae.blockOutChannels;
+    const level = (own: number, i: number): number => Math.max(own, widths[i + 1] ?? own) * Math.floor(klScale(vae) / 2 ** i) ** 2;
+    return Math.max(0, ...widths.map(level));
+  }
+  if (vaeTiny === undefined) return undefined;
+  const { decoderBlockChannels, decoderBlocks, upsamplingFactor } = vaeTiny;
+  const level = (channels: number, i: number): number => channels * upsamplingFactor ** (2 * Math.min(i + 1, decoderBlocks.length - 1));
+  return Math.max(0, ...decoderBlockChannels.map(level));
+}

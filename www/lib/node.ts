@@ -1,0 +1,46 @@
+/** The package in Node: the same API, with the CPU module in a worker thread and bundles from disk as well as from servers. */
+
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { asError, DiffCRError } from './errors.ts';
+import { fetchFile } from './node-fetch.ts';
+import { platform } from './platform.ts';
+import type { FromWorker } from './protocol.ts';
+import type { Connect } from './remote.ts';
+import type { ScriptAddress } from './spawn.ts';
+
+export * from './index.ts';
+
+/** A worker thread. It keeps the process alive while it owes an answer. */
+function connectThread(workerUrl: ScriptAddress | undefined): Connect {
+  return (receive, crash) => {
+    const url = workerUrl === undefined ? new URL('./node-worker.js', import.meta.url) : new URL(String(workerUrl));
+    const worker = new Worker(url, { name: 'diffcr' });
+    let owed = 0;
+    let heard = false;
+    worker.on('message', (message: FromWorker) => {
+      heard = true;
+      if (message.type === 'reply' || message.type === 'failed') owed -= 1;
+      if (owed === 0) worker.unref();
+      receive(message);
+    });
+    worker.on('error', (error) => {
+      const code = heard ? 'INTERNAL' : 'WORKER';
+      const remedy = 'Does the package lie unbundled in node_modules? Mark it as external.';
+      const details = heard ? { url: url.href } : { url: url.href, remedy };
+      crash(new DiffCRError(code, `the worker thread of ${url.href} failed: ${asError(error).message}`, details, error));
+    });
+    return {
+      post: (message, transfer) => {
+        if (message.type !== 'abort') owed += 1;
+        worker.ref();
+        worker.postMessage(message, transfer as never[]);
+      },
+      close: () => void worker.terminate(),
+    };
+  };
+}
+
+platform.connect = connectThread;
+platform.fetch = fetchFile;
+platform.base = () => pathToFileURL(`${process.cwd()}/`).href;
