@@ -5,13 +5,13 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 
 /** The built page and package in a real Chromium, with WebGPU on a CPU Vulkan device: minutes, not seconds. */
 export default defineConfig({
-  root: here('../tests/browser'),
+  root: here('../tests'),
   resolve: {
     alias: { 'playwright-core': here('node_modules/playwright-core/index.mjs'), vitest: here('node_modules/vitest/dist/index.js') },
   },
   server: { fs: { strict: false } },
   test: {
-    include: ['*.test.ts'],
+    include: ['browser/*.test.ts', 'consumers/*.test.ts'],
     environment: 'node',
     fileParallelism: false,
     testTimeout: 900_000,

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { CODES } from './contract.ts';
 
-const folders = ['./', './weights/', '../../tests/browser/', '../../tests/node/'];
+const folders = ['./', './weights/', '../../tests/browser/', '../../tests/consumers/'];
 
 test.each(CODES)('%s is raised in a test', (code) => {
   const named = folders.flatMap((folder) => {

@@ -105,6 +105,22 @@ test('a script of another origin is imported by a Blob', async () => {
   expect(() => start('https://cdn/x.js')).toThrow(expect.objectContaining({ code: 'WORKER' }));
 });
 
+test('a browser that tells instead of throwing has it imported too, and hears what was said', () => {
+  vi.stubGlobal('origin', 'https://page');
+  vi.spyOn(URL, 'createObjectURL').mockReturnValue('blob:here');
+  const { link, worker } = start('https://cdn/x.js');
+  link.post({ id: 1, type: 'adapter' }, []);
+  worker.fail('');
+  const second = FakeWorker.made.at(-1);
+  expect([second?.address, second?.posted]).toEqual(['blob:here', [{ id: 1, type: 'adapter' }]]);
+  second?.hear({ type: 'hello' });
+  expect([heard, crashes]).toEqual([[{ type: 'hello' }], []]);
+  const [third] = [start('https://cdn/x.js').worker];
+  third.fail('');
+  FakeWorker.made.at(-1)?.fail('not found');
+  expect(crashes).toMatchObject([{ code: 'WORKER' }]);
+});
+
 test('what Trusted Types approved passes unchanged, a plain address by the policy of ours', () => {
   const approved = { toString: () => URL_A };
   expect(start(approved).worker.address).toBe(approved);

@@ -1,7 +1,7 @@
 /** How the package's worker is started: beside this module or by address, from another origin too, and never silently in vain. */
 
-import { DiffCRError } from './errors.ts';
-import type { FromWorker } from './protocol.ts';
+import { asError, DiffCRError } from './errors.ts';
+import type { FromWorker, ToWorker } from './protocol.ts';
 import type { Connect } from './remote.ts';
 
 /** A script's address, or one that a Trusted Types policy of the page has approved, which passes unchanged. */
@@ -42,26 +42,50 @@ export function workerStarter(address: ScriptAddress | undefined): Starter {
 /** Connects to a worker: where its script is of another origin, through a Blob that imports it. */
 export function connectWorker({ url, start }: Starter, helloMs = HELLO_MS): Connect {
   return (receive, crash) => {
-    let heard = false;
-    const worker = started(url, start);
-    const late = setTimeout(() => {
-      if (!heard) crash(failed(url, `nothing was heard of it in ${helloMs / 1000} s`, REMEDY.silent));
-    }, helloMs);
-    worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
-      heard = true;
-      clearTimeout(late);
-      receive(event.data);
-    });
-    worker.addEventListener('messageerror', () => crash(new DiffCRError('INTERNAL', "a message of the worker's could not be read")));
-    worker.addEventListener('error', (event) => {
+    let [heard, crossed] = [false, false];
+    /** Said before the worker was heard: it may have to be said again. */
+    let said: ToWorker[] = [];
+    let worker = started(url, start);
+    const late = setTimeout(() => crash(failed(url, `nothing was heard of it in ${helloMs / 1000} s`, REMEDY.silent)), helloMs);
+    const fail = (event: ErrorEvent): void => {
       event.preventDefault();
-      clearTimeout(late);
       const reason = event.message || 'the script could not be loaded';
       const cause: unknown = event.error ?? undefined;
-      crash(heard ? new DiffCRError('INTERNAL', `the worker stopped: ${reason}`, { url }, cause) : failed(url, reason, REMEDY.load, cause));
-    });
+      if (heard) {
+        crash(new DiffCRError('INTERNAL', `the worker stopped: ${reason}`, { url }, cause));
+        return;
+      }
+      // Browsers that do not throw tell so that the script is of another origin.
+      if (!crossed && isForeign(url)) {
+        crossed = true;
+        try {
+          listen(across(url, cause));
+          for (const message of said) worker.postMessage(message);
+        } catch (thrown) {
+          crash(asFailure(thrown));
+        }
+        return;
+      }
+      clearTimeout(late);
+      crash(failed(url, reason, REMEDY.load, cause));
+    };
+    const listen = (to: Worker): void => {
+      worker = to;
+      worker.addEventListener('message', (event: MessageEvent<FromWorker>) => {
+        heard = true;
+        said = [];
+        clearTimeout(late);
+        receive(event.data);
+      });
+      worker.addEventListener('messageerror', () => crash(new DiffCRError('INTERNAL', "a message of the worker's could not be read")));
+      worker.addEventListener('error', fail);
+    };
+    listen(worker);
     return {
-      post: (message, transfer) => worker.postMessage(message, transfer),
+      post: (message, transfer) => {
+        if (!heard) said.push(message);
+        worker.postMessage(message, transfer);
+      },
       close: () => {
         clearTimeout(late);
         worker.terminate();
@@ -70,14 +94,25 @@ export function connectWorker({ url, start }: Starter, helloMs = HELLO_MS): Conn
   };
 }
 
+function asFailure(thrown: unknown): DiffCRError {
+  const error = asError(thrown);
+  return error instanceof DiffCRError ? error : new DiffCRError('INTERNAL', error.message, {}, error);
+}
+
+/** Whether a script is of another origin than this page, whose own is opaque in a sandbox. */
+function isForeign(url: string): boolean {
+  const own: string | undefined = globalThis.origin ?? globalThis.location?.origin;
+  return own !== undefined && /^https?:/.test(url) && new URL(url).origin !== own;
+}
+
 const REMEDY = {
   load:
-    'Serve worker.js there as JavaScript, with CORS where it is of another origin, and allow it in worker-src (blob: too for another ' +
-    'origin); or pass its address as workerUrl.',
+    'Serve worker.js there as JavaScript, with CORS where it is of another origin, and allow it in worker-src (for another origin ' +
+    'that origin and blob:); or pass its address as workerUrl.',
   silent: 'Is it an empty file? A bundler that dropped it must be told that diffcr-web/worker has side effects.',
   trusted: `Allow the policy '${POLICY}' in trusted-types, or pass workerUrl as a TrustedScriptURL.`,
   missing: 'In Node, import the package by its name, so that its "node" entry is taken.',
-  origin: 'Copy worker.js and the wasm files to the origin of the page and pass workerUrl, or allow worker-src blob:.',
+  origin: 'Copy worker.js and the wasm files to the origin of the page and pass workerUrl, or allow that origin and blob: in worker-src.',
 } as const;
 
 function failed(url: string, reason: string, remedy: string, cause?: unknown): DiffCRError {
@@ -96,14 +131,29 @@ function started(url: string, start: () => Worker): Worker {
   }
 }
 
+/** The rest of a plain script that imports a module, and hands on what came before that could listen. */
+const WAIT = `addEventListener('message', keep);
+import(ADDRESS).then(
+  () => {
+    removeEventListener('message', keep);
+    for (const data of early) dispatchEvent(new MessageEvent('message', { data }));
+  },
+  (error) => setTimeout(() => { throw error; }),
+);`;
+
 /** A worker of the page's own origin whose only line imports the script. */
 function across(url: string, cause: unknown): Worker {
   const address = addressIn(cause) ?? url;
   if (!/^https?:/.test(address)) throw failed(url, 'its address is of another origin', REMEDY.origin, cause);
-  const line = `import ${JSON.stringify(address)};`;
-  const blob = URL.createObjectURL(new Blob([line], { type: 'text/javascript' }));
+  const name = JSON.stringify(address);
+  // In a sandbox, whose origin is opaque, a Blob is no module; a plain script imports as well, and minds what it is told meanwhile.
+  const opaque = globalThis.origin === 'null';
+  const text = opaque
+    ? `const early = [];\nconst keep = (event) => early.push(event.data);\n${WAIT.replace('ADDRESS', name)}`
+    : `import ${name};`;
+  const blob = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
   try {
-    return new Worker(blob, OPTIONS);
+    return new Worker(blob, opaque ? { name: OPTIONS.name } : OPTIONS);
   } catch (thrown) {
     if (thrown instanceof TypeError && trustedTypes() !== undefined) return trusted(address, blob, thrown);
     throw failed(address, 'its address is of another origin', REMEDY.origin, thrown);

@@ -104,7 +104,7 @@ function retryAfter(response: Response): number | undefined {
 
 /** Browsers do not say why an answer of another origin was withheld. */
 function likelyCause(url: string): string | undefined {
-  const origin: string | undefined = globalThis.location?.origin;
+  const origin: string | undefined = globalThis.origin ?? globalThis.location?.origin;
   if (origin === undefined || !/^https?:/.test(url) || new URL(url).origin === origin) return undefined;
   if (globalThis.navigator?.onLine === false) return undefined;
   const embedder = globalThis.crossOriginIsolated ? ' and Cross-Origin-Resource-Policy (this page sets COEP)' : '';

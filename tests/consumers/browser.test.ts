@@ -1,0 +1,139 @@
+/** Pages that use the packed package under every policy a site may set: one picture, to the byte. Adds about a minute and a half to CI. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { serve } from '../../www/scripts/serve.mjs';
+import { openPage, startBrowser } from '../browser/harness.ts';
+import { installTarball, MODEL, root, type Project } from './tarball.ts';
+
+interface Drawn {
+  readonly hash?: number;
+  readonly width?: number;
+  readonly backend?: string;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+declare global {
+  /** Set by the pages. */
+  var result: Drawn | undefined;
+}
+
+const pages = fileURLToPath(new URL('pages/', import.meta.url));
+const LIB = '/node_modules/diffcr-web/dist/index.js';
+const STRICT = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src data:";
+const CORS = { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' };
+
+/** What browsers report of a worker's script of another origin, before a Blob imports it. */
+const FIRST_TRY = /worker-src|cannot be accessed from origin|Worker/;
+
+let project: Project;
+let browser: Browser;
+const stops: (() => Promise<void>)[] = [];
+/** The picture of the first page. */
+let picture: number | undefined;
+
+/** A server of the pages, the package and the model, with these headers; its address without the last slash. */
+async function site(headers: Record<string, string>, mounts: Record<string, string> = {}): Promise<string> {
+  const started = await serve({
+    mounts: { '/': pages, '/model/': MODEL, '/node_modules/': join(project.folder, 'node_modules'), ...mounts },
+    headers: { 'frame-ancestors': "'self'", ...headers },
+  });
+  stops.push(started.close);
+  return started.url.replace(/\/$/, '');
+}
+
+/** What the page at `address` draws. */
+async function visit(address: string, ...expected: RegExp[]): Promise<Drawn> {
+  const { page, close } = await openPage(browser);
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 120_000 });
+  const drawn = await page.evaluate(() => globalThis.result);
+  await close(...expected);
+  return drawn ?? {};
+}
+
+beforeAll(async () => {
+  project = installTarball();
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser?.close();
+  await Promise.all(stops.map((stop) => stop()));
+});
+
+function same(drawn: Drawn): void {
+  expect(drawn.error).toBeUndefined();
+  picture ??= drawn.hash;
+  expect(drawn).toEqual({ hash: picture, width: 128, backend: 'cpu' });
+}
+
+const at = (own: string, page = 'page.html', lib = LIB, model = '/model/'): string =>
+  `${own}/${page}?lib=${encodeURIComponent(lib)}&model=${encodeURIComponent(model)}`;
+
+test('under a strict policy', async () => {
+  same(await visit(at(await site({ 'content-security-policy': STRICT }))));
+});
+
+test('isolated by COOP and COEP', async () => {
+  const headers = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
+  same(await visit(at(await site({ 'content-security-policy': STRICT, ...headers }))));
+});
+
+test('under Trusted Types, with the policy of the package', async () => {
+  const policy = `${STRICT}; require-trusted-types-for 'script'; trusted-types diffcr-web`;
+  // The browser reports the first, plain, try.
+  same(await visit(at(await site({ 'content-security-policy': policy })), /TrustedScriptURL/));
+});
+
+test('under Trusted Types that allow no policy, a typed error with the remedy', async () => {
+  const policy = `${STRICT}; require-trusted-types-for 'script'; trusted-types 'none'`;
+  const { error } = await visit(at(await site({ 'content-security-policy': policy })), /TrustedScriptURL|trusted-types|TrustedTypePolicy/i);
+  expect(error).toMatchObject({ code: 'WORKER', message: expect.stringContaining('trusted-types') });
+});
+
+test('with code and weights of another origin', async () => {
+  const cdn = await site({ ...CORS, 'content-security-policy': '' });
+  const policy = `default-src 'none'; script-src 'self' ${cdn} 'wasm-unsafe-eval'; worker-src blob: ${cdn}; connect-src ${cdn}; img-src data:`;
+  const own = await site({ 'content-security-policy': policy });
+  same(await visit(at(own, 'page.html', cdn + LIB, `${cdn}/model/`), FIRST_TRY));
+});
+
+test('weights of another origin without CORS are told as such', async () => {
+  const closed = await site({ 'content-security-policy': '' });
+  const own = await site({ 'content-security-policy': '' });
+  const { error } = await visit(at(own, 'page.html', LIB, `${closed}/model/`), /CORS|Failed to load resource/);
+  expect(error).toMatchObject({ code: 'NETWORK', message: expect.stringContaining('Access-Control-Allow-Origin') });
+});
+
+test('in a worker of the page', async () => {
+  same(await visit(at(await site({ 'content-security-policy': STRICT }), 'nested.html')));
+});
+
+test('in a sandboxed frame', async () => {
+  const headers = { ...CORS, 'content-security-policy': '' };
+  const own = await site(headers);
+  same(await visit(at(own, 'sandbox.html', own + LIB, `${own}/model/`), FIRST_TRY));
+});
+
+test('as an element', async () => {
+  same(await visit(`${await site({ 'content-security-policy': '' })}/element.html`));
+});
+
+test('built by Vite under a sub-path', async () => {
+  const vite = join(project.folder, 'vite');
+  mkdirSync(join(vite, 'node_modules'), { recursive: true });
+  symlinkSync(join(project.folder, 'node_modules/diffcr-web'), join(vite, 'node_modules/diffcr-web'));
+  writeFileSync(join(vite, 'index.html'), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>');
+  writeFileSync(
+    join(vite, 'main.js'),
+    `import * as lib from 'diffcr-web'; import { draw } from '${pages}draw.js'; globalThis.result = await draw(lib, '/model/');`,
+  );
+  const build = [join(root, 'www/node_modules/vite/bin/vite.js'), 'build', '--base', '/sub/', '--outDir', 'out', '--target', 'esnext'];
+  execFileSync(process.execPath, build, { cwd: vite, stdio: 'pipe' });
+  const own = await site({ 'content-security-policy': STRICT }, { '/sub/': join(vite, 'out') });
+  same(await visit(`${own}/sub/index.html`));
+});

@@ -1,0 +1,111 @@
+/** The packed package in Node: what is in it, and a picture. Adds about half a minute to CI. */
+
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { installTarball, MODEL, root, type Project } from './tarball.ts';
+
+let project: Project;
+beforeAll(() => {
+  project = installTarball();
+});
+
+/** What a program in the project prints, as JSON. */
+function run(source: string): unknown {
+  writeFileSync(join(project.folder, 'program.mjs'), source);
+  return JSON.parse(execFileSync(process.execPath, ['program.mjs'], { cwd: project.folder, encoding: 'utf8', stdio: 'pipe' })) as unknown;
+}
+
+test('the tarball holds what is listed, and nothing else', () => {
+  expect(project.files).toEqual([
+    'LICENSE',
+    'README.md',
+    'dist/diffcr_cpu.js',
+    'dist/diffcr_cpu_bg.wasm',
+    'dist/diffcr_webgpu.js',
+    'dist/diffcr_webgpu_bg.wasm',
+    'dist/element.d.ts',
+    'dist/element.js',
+    'dist/index.d.ts',
+    'dist/index.js',
+    'dist/node-worker.js',
+    'dist/node.js',
+    'dist/react.d.ts',
+    'dist/react.js',
+    'dist/worker.js',
+    'package.json',
+  ]);
+});
+
+test('a picture in Node, from disk; and errors as everywhere', () => {
+  const drawn = run(`
+    import { checkSupport, loadModel, readParams } from 'diffcr-web';
+    import { draw } from ${JSON.stringify(pathToFileURL(join(root, 'tests/consumers/pages/draw.js')).href)};
+    const model = ${JSON.stringify(pathToFileURL(MODEL).href)};
+    const { ok, backend, needs } = await checkSupport(model);
+    const first = await draw({ loadModel }, model);
+    const pipe = await loadModel(model, { device: 'auto' });
+    const large = await pipe.generate({ width: 4096, height: 4096 }).catch(({ code, details }) => ({ code, details }));
+    const out = await pipe.generate({ prompt: 'a small blue ring '.repeat(20), steps: 1 });
+    const png = await out.toBlob();
+    const missing = await loadModel('./nowhere').catch(({ code, details }) => ({ code, status: details.status }));
+    await pipe.dispose();
+    console.log(JSON.stringify({ ok, backend, needs, first, large, warning: out.warnings[0]?.code, png: [png.type, (await readParams(png)).steps], note: pipe.note, missing }));
+  `);
+  expect(drawn).toMatchObject({
+    ok: true,
+    backend: 'cpu',
+    needs: { downloadBytes: expect.any(Number), peakHeapBytes: expect.any(Number), peakGpuBytes: 0 },
+    first: { width: 128, backend: 'cpu' },
+    large: { code: 'OUT_OF_MEMORY', details: { needed: expect.any(Number), available: expect.any(Number) } },
+    warning: 'PROMPT_TRUNCATED',
+    png: ['image/png', 1],
+    missing: { code: 'NETWORK', status: 404 },
+  });
+});
+
+test('an idle model does not keep the process', () => {
+  expect(run(`import { loadModel } from 'diffcr-web'; await loadModel(${JSON.stringify(pathToFileURL(MODEL).href)}); console.log(1);`)).toBe(1);
+});
+
+test.each(['worker', 'diffcr.js', 'diffcr.wasm', 'diffcr-cpu.js', 'diffcr-cpu.wasm', 'package.json', 'react', 'element'])(
+  'diffcr-web/%s is an entry, an inner file is none',
+  (name) => {
+    const resolved = run(`console.log(JSON.stringify(import.meta.resolve('diffcr-web/${name}')));`);
+    expect(resolved).toContain('/node_modules/diffcr-web/');
+    expect(() => run("import.meta.resolve('diffcr-web/dist/index.js')")).toThrow();
+  },
+);
+
+test.each(['es2022', 'esnext'])('the types stand alone, with the library %s and nothing skipped', (library) => {
+  const file = join(project.folder, 'types.ts');
+  writeFileSync(
+    file,
+    `import { checkSupport, DiffCRError, loadModel, readParams, SOLVERS, type Output, type Solver } from 'diffcr-web';
+     export async function draw(solver: Solver = SOLVERS[0]): Promise<Output> {
+       const pipe = await loadModel('https://host/', { device: 'cpu', onProgress: ({ overall }) => void overall });
+       const many: Output[] = await pipe.generate({ count: 2, solver });
+       void [many, pipe.info.defaults.steps, (await checkSupport('x')).needs?.peakHeapBytes, await readParams(new Blob())];
+       return await pipe.generate({ prompt: 'x' }).catch((error: unknown) => {
+         if (DiffCRError.is(error, 'OUT_OF_MEMORY')) void (error.details.needed + 1);
+         throw error;
+       });
+     }`,
+  );
+  const tsc = join(root, 'www/node_modules/typescript-7/bin/tsc');
+  const settings = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--module', 'esnext', '--moduleResolution', 'bundler'];
+  execFileSync(process.execPath, [tsc, ...settings, '--lib', `${library},dom`, file], { cwd: project.folder, encoding: 'utf8', stdio: 'pipe' });
+});
+
+test('publint finds nothing', () => {
+  const publint = join(root, 'www/node_modules/publint/src/cli.js');
+  execFileSync(process.execPath, [publint, '--strict', project.tarball], { encoding: 'utf8', stdio: 'pipe' });
+});
+
+test('the types resolve in every way of an ESM package', () => {
+  const attw = join(root, 'www/node_modules/@arethetypeswrong/cli/dist/index.js');
+  const entries = ['--entrypoints', '.', 'react', 'element'];
+  execFileSync(process.execPath, [attw, project.tarball, '--profile', 'esm-only', ...entries], { encoding: 'utf8', stdio: 'pipe' });
+});
