@@ -7,6 +7,7 @@
 #   make contract  write the TypeScript side of the Rust types
 #   make cli     build the native binary; its path is the last line
 #   make pkg     fill pkg/dist, the npm package
+#   make consumers  build projects of several bundlers from the packed package, and run them
 #   make bench   print sizes and times
 #   make clean   remove what was built in the tree (the shared cargo target stays)
 
@@ -15,7 +16,7 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test lint docs contract cli pkg bench clean app wasm wasm-opt
+.PHONY: demo test lint docs contract cli pkg consumers bench clean app wasm wasm-opt
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
@@ -49,6 +50,10 @@ app: wasm www/node_modules/.package-lock.json
 
 pkg: wasm-opt www/node_modules/.package-lock.json
 	cd www && npm run --silent build:pkg
+
+consumers: pkg
+	. scripts/env.sh && need chromium chromium
+	node tests/consumers/bundlers.mjs
 
 bench: wasm-opt www/node_modules/.package-lock.json
 	cd www && npm run --silent build

@@ -123,17 +123,49 @@ test('as an element', async () => {
   same(await visit(`${await site({ 'content-security-policy': '' })}/element.html`));
 });
 
+/** The folder that Vite builds a page of this script into. */
+function buildWithVite(name: string, script: string): string {
+  const folder = join(project.folder, name);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'index.html'), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>');
+  writeFileSync(join(folder, 'main.js'), script);
+  const build = [join(root, 'www/node_modules/vite/bin/vite.js'), 'build', '--base', '/sub/', '--outDir', 'out', '--target', 'esnext'];
+  execFileSync(process.execPath, build, { cwd: folder, stdio: 'pipe' });
+  return join(folder, 'out');
+}
+
 test('built by Vite under a sub-path', async () => {
-  const vite = join(project.folder, 'vite');
-  mkdirSync(join(vite, 'node_modules'), { recursive: true });
-  symlinkSync(join(project.folder, 'node_modules/diffcr-web'), join(vite, 'node_modules/diffcr-web'));
-  writeFileSync(join(vite, 'index.html'), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>');
-  writeFileSync(
-    join(vite, 'main.js'),
+  const built = buildWithVite(
+    'vite',
     `import * as lib from 'diffcr-web'; import { draw } from '${pages}draw.js'; globalThis.result = await draw(lib, '/model/');`,
   );
-  const build = [join(root, 'www/node_modules/vite/bin/vite.js'), 'build', '--base', '/sub/', '--outDir', 'out', '--target', 'esnext'];
-  execFileSync(process.execPath, build, { cwd: vite, stdio: 'pipe' });
-  const own = await site({ 'content-security-policy': STRICT }, { '/sub/': join(vite, 'out') });
+  const own = await site({ 'content-security-policy': STRICT }, { '/sub/': built });
+  same(await visit(`${own}/sub/index.html`));
+});
+
+test("in React's StrictMode, with the hook", async () => {
+  for (const name of ['react', 'react-dom', 'scheduler']) {
+    symlinkSync(join(root, 'www/node_modules', name), join(project.folder, 'node_modules', name));
+  }
+  const built = buildWithVite(
+    'react',
+    `import { createElement, StrictMode, useEffect } from 'react';
+     import { createRoot } from 'react-dom/client';
+     import { useModel } from 'diffcr-web/react';
+     import { hashOf, OPTIONS, told } from '${pages}draw.js';
+     function Picture() {
+       const { pipe, error } = useModel('/model/', { device: 'cpu' });
+       useEffect(() => {
+         if (error !== undefined) globalThis.result = { error: told(error) };
+         pipe?.generate(OPTIONS).then(
+           ({ image }) => (globalThis.result = { hash: hashOf(image), width: image.width, backend: pipe.backend }),
+           (error) => (globalThis.result = { error: told(error) }),
+         );
+       }, [pipe, error]);
+       return null;
+     }
+     createRoot(document.body).render(createElement(StrictMode, null, createElement(Picture)));`,
+  );
+  const own = await site({ 'content-security-policy': STRICT }, { '/sub/': built });
   same(await visit(`${own}/sub/index.html`));
 });

@@ -22,6 +22,7 @@ test('the tarball holds what is listed, and nothing else', () => {
   expect(project.files).toEqual([
     'LICENSE',
     'README.md',
+    'dist/THIRD_PARTY.txt',
     'dist/diffcr_cpu.js',
     'dist/diffcr_cpu_bg.wasm',
     'dist/diffcr_webgpu.js',

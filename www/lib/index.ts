@@ -57,6 +57,7 @@ export type {
   Step,
   Tensor,
   Timings,
+  WarningCode,
 } from './protocol.ts';
 export { checkSupport, type Needs, type Support, type SupportOptions } from './support.ts';
 export type { DirectoryHandle, ModelSource } from './source.ts';

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { dts } from 'rolldown-plugin-dts';
+import { thirdParty } from './licences.mjs';
 
 const www = fileURLToPath(new URL('..', import.meta.url));
 const dist = fileURLToPath(new URL('../../pkg/dist/', import.meta.url));
@@ -51,6 +52,7 @@ await writeFile(`${dist}index.d.ts`, types + symbol);
 await copyFile(`${www}../LICENSE`, `${www}../pkg/LICENSE`);
 
 if (!process.argv.includes('--no-wasm')) {
+  await writeFile(`${dist}THIRD_PARTY.txt`, thirdParty());
   for (const name of WASM_FILES) {
     await copyFile(`${wasm}${name}`, `${dist}${name}`).catch(() => {
       console.error(`build/wasm/${name} is missing: build the wasm modules first`);
