@@ -30,6 +30,7 @@ export interface DetailsOf {
   readonly MANIFEST_INVALID: { readonly url?: string };
   readonly MANIFEST_VERSION: { readonly found: number; readonly supported: number };
   readonly MODEL_INVALID: { readonly name: string; readonly reason: string };
+  readonly NOT_FINITE: { readonly what: string; readonly step: number; readonly total: number };
   readonly BUSY: { readonly busy: 'replace' | 'reject' };
   readonly DISPOSED: { readonly reason?: string };
   /** `nearest`: the option that an unknown one was probably meant to be. */
