@@ -12,6 +12,7 @@ use super::tensors::{self, write_file};
 use crate::error::{Error, Result};
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;
+use crate::pipeline::image::Image;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
 use crate::pipeline::limits::{FEATHER, STRENGTH};
 use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
@@ -24,12 +25,15 @@ use crate::pipeline::{EditOptions, Run};
 pub struct InpaintArgs {
     #[command(flatten)]
     drawing: DrawingArgs,
-    /// The picture: a PNG of 8 bits a channel, or a safetensors file with `image` [1, 3, H, W] in [-1, 1].
+    /// The picture: a PNG of 8 bits a channel (turned upright, brought to sRGB), or a safetensors file with `image` [1, 3, H, W] in [-1, 1].
     #[arg(long)]
     image: PathBuf,
     /// What to redraw, in white: a PNG, or a safetensors file with `mask` [1, 1, H, W].
     #[arg(long)]
     mask: PathBuf,
+    /// The mask is where its picture is transparent, not where it is white.
+    #[arg(long)]
+    mask_from_alpha: bool,
     /// Share of the steps to run: 1 redraws from noise alone, 0 changes nothing.
     #[arg(long, default_value_t = STRENGTH.default)]
     strength: f64,
@@ -61,7 +65,10 @@ enum Switch {
 
 pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
     let (image, alpha) = picture(&args.image, "image")?;
-    let (mask, _) = picture(&args.mask, "mask")?;
+    let mask = match picture(&args.mask, "mask")? {
+        (Picture::Bytes(mask), alpha) => Picture::Bytes(grey(mask, alpha, args.mask_from_alpha)?),
+        (values, _) => values,
+    };
     let noise = args.noise.as_deref().map(|path| tensor(path, "noise")).transpose()?;
     let own = MaskAwareOptions::default();
     let mask_aware =
@@ -99,6 +106,26 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
         ],
     );
     Ok(())
+}
+
+/// A mask's picture, white where to redraw: its transparent part where `from_alpha`, and else itself, which must have no colours.
+fn grey(mut mask: Image, alpha: bool, from_alpha: bool) -> Result<Image> {
+    if from_alpha && !alpha {
+        return Err(Error::input("mask", "it has no alpha channel to take the mask from"));
+    }
+    for pixel in mask.data.chunks_exact_mut(4) {
+        if from_alpha {
+            let hole = u8::MAX - pixel[3];
+            pixel[..3].fill(hole);
+            pixel[3] = u8::MAX;
+        } else if pixel[3] > 0 && (pixel[0] != pixel[1] || pixel[1] != pixel[2]) {
+            return Err(Error::input(
+                "mask",
+                "it is a picture in colours, not black and white: give --mask-from-alpha to redraw its transparent part",
+            ));
+        }
+    }
+    Ok(mask)
 }
 
 /// A picture, and whether it has an alpha channel.

@@ -191,6 +191,7 @@ fn finish(mut manifest: Manifest, output: &OutputFolder) -> Result<Manifest> {
     let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::internal(e.to_string()))?;
     // What is written must be what is read: the manifest's own checks run on it before anyone sees it.
     let manifest = Manifest::parse(&json)?;
+    whole::check(&manifest)?;
     let path = output.dir().join(MANIFEST_FILE);
     std::fs::write(&path, json + "\n").map_err(|e| Error::io(&path, e))?;
     Ok(manifest)

@@ -4,7 +4,8 @@ use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, RgbaImage};
+use moxcms::{ColorProfile, Layout, TransformOptions};
 
 use super::image::Image;
 use super::picture::check_size;
@@ -38,22 +39,54 @@ fn write(data: &[u8], width: usize, height: usize, color: ExtendedColorType) -> 
     Ok(bytes)
 }
 
-/// A PNG as an image, and whether it has an alpha channel (or a transparent colour).
+/// A PNG as an image, turned upright as its EXIF says and in sRGB, and whether it has an alpha channel (or a transparent colour).
 ///
 /// # Errors
-/// `InvalidInput` naming `field`: no PNG, too large (before it is decoded), or of 16 bits, which would not survive.
+/// `InvalidInput` naming `field`: no PNG, too large (before it is decoded), of 16 bits, which would not survive, or of a colour profile that
+/// is not understood.
 pub fn read(path: &Path, field: &str) -> Result<(Image, bool)> {
     let fault = |e: &dyn std::fmt::Display| Error::input(field, format!("{}: {e}", path.display()));
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-    let decoder = PngDecoder::new(BufReader::new(Cursor::new(bytes))).map_err(|e| fault(&e))?;
+    if let Some(kind) = other_format(&bytes) {
+        return Err(fault(&format_args!("it is a {kind}, and a PNG is read: convert it")));
+    }
+    let mut decoder = PngDecoder::new(BufReader::new(Cursor::new(bytes))).map_err(|e| fault(&e))?;
     let (width, height) = decoder.dimensions();
     check_size(field, width.into(), height.into())?;
     let color = decoder.color_type();
     if !matches!(color, ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) && field == "image" {
         return Err(fault(&"16 bits a channel are not supported, convert it to 8"));
     }
-    let rgba = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?.into_rgba8();
-    Ok((Image { width: width as usize, height: height as usize, data: rgba.into_raw() }, color.has_alpha()))
+    let orientation = decoder.orientation().map_err(|e| fault(&e))?;
+    let profile = decoder.icc_profile().map_err(|e| fault(&e))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
+    image.apply_orientation(orientation);
+    let mut rgba = image.into_rgba8();
+    if let Some(profile) = profile.filter(|_| field == "image" && color.has_color()) {
+        to_srgb(&mut rgba, &profile)
+            .ok_or_else(|| fault(&"its colour profile is not understood: convert it to sRGB"))?;
+    }
+    let (width, height) = (rgba.width() as usize, rgba.height() as usize);
+    Ok((Image { width, height, data: rgba.into_raw() }, color.has_alpha()))
+}
+
+/// What a picture of another format that people have is called.
+fn other_format(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xff, 0xd8, 0xff, ..] => Some("JPEG"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("WebP"),
+        [b'G', b'I', b'F', b'8', ..] => Some("GIF"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("HEIC or AVIF"),
+        _ => None,
+    }
+}
+
+/// From the profile's colours to sRGB, where they differ; `None` where the profile cannot be used.
+fn to_srgb(image: &mut RgbaImage, profile: &[u8]) -> Option<()> {
+    let (from, to) = (ColorProfile::new_from_slice(profile).ok()?, ColorProfile::new_srgb());
+    let transform = from.create_transform_8bit(Layout::Rgba, &to, Layout::Rgba, TransformOptions::default()).ok()?;
+    let source = image.as_raw().clone();
+    transform.transform(&source, image).ok()
 }
 
 /// PNG of pictures `[3, side, side]` in rows of `columns`; what they do not fill is black.

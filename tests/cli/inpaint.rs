@@ -1,5 +1,6 @@
 //! `diffcr inpaint`: the reference's pictures, pixels that stay as they are, and holes of every kind.
 
+mod pictures;
 mod refuse;
 
 use std::path::{Path, PathBuf};

@@ -231,3 +231,22 @@ fn bad_input_is_named() {
         .unwrap();
     assert_eq!(usage.status.code(), Some(2));
 }
+
+/// PEFT's own adapter, merged: what PEFT computes with it beside the model.
+#[test]
+fn a_merged_adapter_is_the_model_with_it_beside() {
+    let scratch = Scratch::new();
+    let dir = scratch.path("bundle");
+    let lora = fixture("sigma/lora");
+    converted(&fixture("sigma/pipeline"), &dir, &["--lora", lora.to_str().unwrap()]);
+    let out = scratch.path("probe.safetensors");
+    let inputs = lora.join("output.safetensors");
+    run(diffcr()
+        .arg("probe")
+        .arg(&dir)
+        .args(["--part", "transformer", "--inputs"])
+        .arg(&inputs)
+        .arg("--out")
+        .arg(&out));
+    same(&out, "output", &inputs, "output");
+}
