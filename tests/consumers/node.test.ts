@@ -49,11 +49,13 @@ test('a picture in Node, from disk; and errors as everywhere', () => {
     const first = await draw({ loadModel }, model);
     const pipe = await loadModel(model, { device: 'auto' });
     const large = await pipe.generate({ width: 4096, height: 4096 }).catch(({ code, details }) => ({ code, details }));
+    const vast = { shape: [1, 1, 128], data: new Float32Array(128).fill(3e38) };
+    const vastRun = await pipe.generate({ promptEmbeds: vast, guidance: 1 }).catch(({ code, details }) => ({ code, details }));
     const out = await pipe.generate({ prompt: 'a small blue ring '.repeat(20), steps: 1 });
     const png = await out.toBlob();
     const missing = await loadModel('./nowhere').catch(({ code, details }) => ({ code, status: details.status }));
     await pipe.dispose();
-    console.log(JSON.stringify({ ok, backend, needs, first, large, warning: out.warnings[0]?.code, png: [png.type, (await readParams(png)).steps], note: pipe.note, missing }));
+    console.log(JSON.stringify({ ok, backend, needs, first, large, vastRun, warning: out.warnings[0]?.code, png: [png.type, (await readParams(png)).steps], note: pipe.note, missing }));
   `);
   expect(drawn).toMatchObject({
     ok: true,
@@ -61,6 +63,7 @@ test('a picture in Node, from disk; and errors as everywhere', () => {
     needs: { downloadBytes: expect.any(Number), peakHeapBytes: expect.any(Number), peakGpuBytes: 0 },
     first: { width: 128, backend: 'cpu' },
     large: { code: 'OUT_OF_MEMORY', details: { needed: expect.any(Number), available: expect.any(Number) } },
+    vastRun: { code: 'NOT_FINITE', details: { what: 'latents', step: 1, total: expect.any(Number) } },
     warning: 'PROMPT_TRUNCATED',
     png: ['image/png', 1],
     missing: { code: 'NETWORK', status: 404 },
