@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &["error", "device", "bundle", "kernels"]),
     ("flops", &["bundle", "model"]),
     ("sampler", &["error", "device", "bundle"]),
-    ("pipeline", &["error", "device", "bundle", "kernels", "model", "sampler"]),
+    ("pipeline", &["error", "device", "bundle", "kernels", "model", "flops", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("contract", &["error", "device", "bundle", "model", "pipeline"]),
     ("convert", &["error", "device", "bundle", "model", "sampler"]),

@@ -239,7 +239,7 @@ test('pipe.inpaint takes images of every kind and names what is wrong', async ()
     same: 1,
     wrong: {
       noMask: 'INVALID_INPUT mask', noImage: 'INVALID_INPUT image', empty: 'INVALID_INPUT mask', other: 'INVALID_INPUT mask', strength: 'INVALID_INPUT strength',
-      feather: 'INVALID_INPUT feather', large: 'INVALID_INPUT image', aware: 'INVALID_INPUT maskAware',
+      feather: 'INVALID_INPUT feather', large: 'INVALID_INPUT image', aware: 'INVALID_INPUT maskAware.ring',
     },
     fine: ['INVALID_INPUT mask', 'done', 'done', 'done'],
     kept: true,

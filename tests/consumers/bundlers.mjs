@@ -64,6 +64,7 @@ const PROJECTS = {
     run: ['parcel', 'build', 'index.html', '--public-url', '/app/', '--dist-dir', 'dist', '--no-source-maps'],
     out: 'dist',
     copy: true,
+    headers: { 'content-security-policy': '' }, // its pages hold a script
   },
 };
 
@@ -83,13 +84,18 @@ function build(name, tarball) {
 }
 
 /** What the page of a built project draws. */
-async function visit(browser, built) {
-  const server = await serve({ mounts: { '/app/': built, '/model/': MODEL } });
+async function visit(browser, built, headers) {
+  const server = await serve({ mounts: { '/app/': built, '/model/': MODEL }, headers });
   const page = await browser.newPage();
+  const complaints = [];
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('console', (said) => said.type() === 'error' && complaints.push(said.text()));
   try {
     await page.goto(`${server.url}app/index.html`);
-    await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 120_000 });
+    await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 60_000 });
     return await page.evaluate(() => globalThis.result);
+  } catch (error) {
+    throw new Error(`${error.message.split('\n')[0]} ${complaints.join('; ')}`, { cause: error });
   } finally {
     await page.close();
     await server.close();
@@ -106,7 +112,7 @@ let [failed, picture] = [0, undefined];
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROJECTS)) {
   try {
     const { folder, built } = build(name, tarball);
-    const { hash, error } = await visit(browser, built);
+    const { hash, error } = await visit(browser, built, PROJECTS[name].headers);
     rmSync(folder, { recursive: true });
     if (error !== undefined) throw new Error(`${error.code}: ${error.message}`);
     picture ??= hash;

@@ -72,3 +72,7 @@ test('what is asked for reaches the request, and nothing else', () => {
     refused('maskAware.rings', { nearest: 'ring' }),
   );
 });
+
+test('a number inside an option is named with its option', () => {
+  expect(() => readRunOptions({ image: 1, maskAware: { ring: -1 } }, ['image', 'maskAware'])).toThrow(refused('maskAware.ring'));
+});

@@ -147,7 +147,7 @@ export function copyTensor(name: string, value: unknown): Tensor {
 function copyMaskAware(value: unknown): object {
   const given = readObject('maskAware', value, MASK_AWARE);
   const names = MASK_AWARE.filter((name) => given[name] !== undefined);
-  return Object.fromEntries(names.map((name) => [name, checkNumber(name, given[name])]));
+  return Object.fromEntries(names.map((name) => [name, checkNumber(`maskAware.${name}`, given[name])]));
 }
 
 /** By index, for a proxy around a typed array refuses to be iterated. */
