@@ -179,7 +179,8 @@ test('a trap rejects the run with INTERNAL, and the next call has a new worker',
 test.each([
   ['OUT_OF_MEMORY', { needed: 5e9, available: 4e9 }],
   ['LIMIT_TOO_SMALL', { limit: 'maxStorageBufferBindingSize', needed: 2, available: 1 }],
-])('a picture that is %s leaves the worker as it is', async (code, details) => {
+  ['NOT_FINITE', { what: 'latents', step: 1, total: 3 }],
+])('a run refused as %s leaves the worker as it is', async (code, details) => {
   let full = true;
   const { pipe, log } = await setup({
     generate: () => {
