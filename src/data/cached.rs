@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::states::{StatesFile, TextHeader};
 use super::epochs::Epochs;
 use super::random::Random;
-use super::safetensors_file::read_header;
+use super::safetensors_file::{read_at, read_header};
 use super::{Batch, Source, Split};
 use crate::error::{Error, Result};
 
@@ -212,17 +212,6 @@ impl Part {
         read_at(&self.file, &mut bytes, place + 2 * start as u64).map_err(|e| Error::io(&self.path, e))?;
         Ok(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
-}
-
-#[cfg(not(unix))]
-fn read_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
-    std::io::Read::read_exact(&mut file, bytes)
 }
 
 /// The latents of a cache, every picture once an epoch, in an order that the seed decides.

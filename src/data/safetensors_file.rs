@@ -33,3 +33,22 @@ pub fn read_header(file: &mut File, path: &Path) -> Result<(Metadata, u64)> {
     }
     Ok((metadata, 8 + header))
 }
+
+/// Fills `bytes` from those at `at`.
+///
+/// # Errors
+/// As reading the file.
+#[cfg(unix)]
+pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, at)
+}
+
+/// Fills `bytes` from those at `at`.
+///
+/// # Errors
+/// As reading the file.
+#[cfg(not(unix))]
+pub fn read_at(mut file: &File, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at))?;
+    std::io::Read::read_exact(&mut file, bytes)
+}

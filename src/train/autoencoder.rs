@@ -17,7 +17,7 @@ use super::parameters::{Leaves, Parameters};
 use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers, value};
-use super::{export, init, source};
+use super::{files, init, source};
 use crate::bundle::Weights;
 use crate::bundle::config::TinyVaeConfig;
 use crate::convert::progress::Progress;
@@ -206,11 +206,11 @@ impl Objective for Autoencoder<'_> {
             "scaling_factor": c.scaling_factor,
         });
         let text = serde_json::to_string_pretty(&config).map_err(|e| Error::internal(e.to_string()))? + "\n";
-        export::replace(&out.join("config.json"), text.as_bytes())?;
+        files::replace(&out.join("config.json"), text.as_bytes())?;
         let path = out.join("diffusion_pytorch_model.safetensors");
         let bare = |name: &str| name.trim_start_matches("vae_tiny.").to_owned();
         let tensors = average.views().map(|v| (bare(v.name), v.shape.to_vec(), v.values));
-        export::write(&path, tensors, Some(HashMap::from([("format".to_owned(), "pt".to_owned())])))?;
+        files::write(&path, tensors, Some(HashMap::from([("format".to_owned(), "pt".to_owned())])))?;
         let bytes = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
         let name = self.config.name.clone().or_else(|| out.file_name().map(|n| n.to_string_lossy().into_owned()));
         Ok(Exported { name: name.unwrap_or_default(), version: None, bytes })

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::encoding::Encoding;
-use super::export;
+use super::files;
 use super::latents::encode;
 use super::source::{self, Shares};
 use super::step::Workers;
@@ -96,7 +96,7 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
         per_file: PER_FILE,
         count,
     };
-    let put_header = || export::replace(&options.out.join(HEADER), header.json()?.as_bytes());
+    let put_header = || files::replace(&options.out.join(HEADER), header.json()?.as_bytes());
     std::fs::create_dir_all(&options.out).map_err(|e| Error::io(&options.out, e))?;
     match Header::read(&options.out)? {
         Some(there) => header.fits(&there)?,
@@ -121,7 +121,7 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
                 text.write(&options.out.join(states::file_name(file)), &workers, &batch.captions)?;
             }
             let bytes = write(&header, &latents(&workers, &vae, &batch)?, &batch.captions)?;
-            export::replace(&path, &bytes)?;
+            files::replace(&path, &bytes)?;
             written += 1;
         }
         done += header.pictures_of(file) as u64;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::config::TrainConfig;
 use super::controller::Controller;
 use super::exact;
-use super::export;
+use super::files;
 use super::optimizer::AdamW;
 use super::parameters::Parameters;
 use crate::data::safetensors_file::read_header;
@@ -90,7 +90,7 @@ pub fn save(dir: &Path, tensors: &RunTensors, state: &State, keep: usize) -> Res
         })
     });
     let path = dir.join(FILE);
-    export::write(&path, named, Some(HashMap::from([(STATE.to_owned(), state)])))?;
+    files::write(&path, named, Some(HashMap::from([(STATE.to_owned(), state)])))?;
     if keep < 2 {
         return Ok(());
     }

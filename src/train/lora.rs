@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 use serde_json::json;
 
 use super::config::LoraConfig;
-use super::export;
+use super::files;
 use super::frozen::Frozen;
 use super::init::Tensors;
 use super::parameters::{Leaves, Parameters, View};
@@ -106,9 +106,9 @@ pub fn write(dir: &Path, config: &LoraConfig, base: &str, frozen: &Frozen, train
         "fan_in_fan_out": false, "use_dora": false, "use_rslora": false, "inference_mode": true,
     });
     let text = serde_json::to_string_pretty(&settings).map_err(|e| Error::internal(e.to_string()))? + "\n";
-    export::replace(&dir.join("adapter_config.json"), text.as_bytes())?;
+    files::replace(&dir.join("adapter_config.json"), text.as_bytes())?;
     let factors: BTreeMap<String, _> = trained.views().filter_map(|v| Some((peft(v.name)?, v))).collect();
-    export::write(
+    files::write(
         &dir.join("adapter_model.safetensors"),
         factors.into_iter().map(|(name, v)| (name, peft_shape(&v, frozen), v.values)),
         None,

@@ -25,6 +25,7 @@ pub mod ema;
 pub mod encoding;
 mod exact;
 pub mod export;
+pub mod files;
 pub mod frozen;
 pub mod init;
 pub mod latents;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::export::replace;
+use super::files::replace;
 use super::plot;
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use super::export::replace;
+use super::files::replace;
 use crate::bundle::folder::load_folder;
 use crate::device;
 use crate::error::{Error, Result};

@@ -190,7 +190,10 @@ mod tests {
         assert_eq!(workers.map(20, slow).unwrap(), (0..20).collect::<Vec<_>>());
         let fault = |i: usize| if i < 7 { Ok(i) } else { Err(Error::internal(format!("task {i}"))) };
         assert!(workers.map(20, fault).unwrap_err().to_string().ends_with("task 7"));
-        let panics = |i: usize| if i == 4 { panic!("a task") } else { Ok(i) };
+        let panics = |i: usize| {
+            assert!(i != 4, "a task");
+            Ok(i)
+        };
         assert!(workers.map(8, panics).is_err());
         assert!(workers.map(0, slow).unwrap().is_empty());
     }

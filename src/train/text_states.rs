@@ -4,7 +4,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::export;
+use super::files;
 use super::step::Workers;
 use crate::bundle::folder::{load_folder, read_manifest};
 use crate::bundle::load::hex;
@@ -49,7 +49,7 @@ impl TextStates {
             let states = self.encoder.forward(&self.tokenizer.encode(&captions[i])?)?; // [1, S, E]
             states.into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))
         })?;
-        export::replace(path, &states::write(&states, self.header.width)?)
+        files::replace(path, &states::write(&states, self.header.width)?)
     }
 }
 

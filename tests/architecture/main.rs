@@ -26,7 +26,10 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("eval", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
     (
         "cli",
-        &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline", "convert", "data", "train", "eval"],
+        &[
+            "error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data",
+            "train", "eval",
+        ],
     ),
 ];
 

@@ -7,8 +7,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
-use super::read_at;
-use crate::data::safetensors_file::read_header;
+use crate::data::safetensors_file::{read_at, read_header};
 use crate::error::{Error, Result};
 
 /// The states of the empty caption.

@@ -1,3 +1,5 @@
+//! Defaults, and what is said of a setting that is wrong.
+
 use super::*;
 
 const BASE: &str = "out = 'o'\nwork = 'w'\nstage = [{ size = 32, batch = 64, steps = 100, lr = 1e-3 }]\n";
