@@ -184,7 +184,7 @@ mod tests {
     fn results_come_in_order_and_the_first_fault_is_told() {
         let workers = Workers::new(3, &device::cpu()).unwrap();
         let slow = |i: usize| {
-            std::thread::sleep(std::time::Duration::from_millis(if i % 3 == 0 { 5 } else { 0 }));
+            std::thread::sleep(std::time::Duration::from_millis(if i.is_multiple_of(3) { 5 } else { 0 }));
             Ok(i)
         };
         assert_eq!(workers.map(20, slow).unwrap(), (0..20).collect::<Vec<_>>());

@@ -14,7 +14,7 @@ fn exif(orientation: u8) -> Vec<u8> {
 
 #[test]
 fn a_turned_picture_is_upright_and_masked_where_it_is_seen() {
-    let Case { image, mask, out, .. } = case();
+    let Case { scratch: _scratch, image, mask, out, .. } = case();
     let upright =
         RgbaImage::from_fn(64, 64, |x, y| Rgba([(4 * x) as u8, (4 * y) as u8, 77, if x < 32 { 255 } else { 200 }]));
     let mut stored = DynamicImage::ImageRgba8(upright.clone());
@@ -38,7 +38,7 @@ fn a_turned_picture_is_upright_and_masked_where_it_is_seen() {
 
 #[test]
 fn a_wide_gamut_becomes_srgb() {
-    let Case { image, mask, out, .. } = case();
+    let Case { scratch: _scratch, image, mask, out, .. } = case();
     let pixels = RgbImage::from_pixel(64, 64, Rgb([200, 80, 60]));
     let write = |profile: Vec<u8>| {
         let mut bytes = Vec::new();
