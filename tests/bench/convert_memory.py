@@ -22,7 +22,7 @@ layers = next(n for n in range(1, 10_000) if 4 * parameters(n) >= args.gib * 2**
 with tempfile.TemporaryDirectory() as folder:
     source = os.path.join(folder, "model.safetensors")
     write(source, layers)
-    command = [args.binary, "convert", source, "--out", os.path.join(folder, "out"), "--sample-size", "128", "--quiet"]
+    command = [args.binary, "convert", source, "--out", os.path.join(folder, "out"), "--sample-size", "128", "--interpolation-scale", "2", "--quiet"]
     started = time.time()
     subprocess.run([*command, "--encoding", args.encoding], check=True)
     seconds = time.time() - started

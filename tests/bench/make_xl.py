@@ -24,6 +24,6 @@ with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(args.out)))
     write(source, XL_LAYERS, "F16")
     print(f"{parameters(XL_LAYERS) / 1e6:.0f} M parameters, {os.path.getsize(source) / 2**30:.2f} GiB", flush=True)
     # Its probe would run the network in f32 on the CPU.
-    command = [args.binary, "convert", source, "--out", args.out, "--sample-size", "128", "--no-probe", "--force", "--quiet"]
+    command = [args.binary, "convert", source, "--out", args.out, "--sample-size", "128", "--interpolation-scale", "2", "--no-probe", "--force", "--quiet"]
     subprocess.run([*command, "--encoding", args.encoding], check=True, stdout=subprocess.DEVNULL)
 print(f"{sum(e.stat().st_size for e in os.scandir(args.out)) / 2**20:.0f} MiB in {args.out}")

@@ -18,7 +18,8 @@ const bundles = mkdtempSync(join(tmpdir(), 'diffcr-remember-'));
 beforeAll(() => {
   const checkpoint = join(bundles, 'wide.safetensors');
   writeZeros(checkpoint, shapes());
-  cli('convert', checkpoint, '--out', join(bundles, 'wide'), '--heads', '8', '--sample-size', '16', '--encoding', 'q8', '--no-probe');
+  const shape = ['--heads', '8', '--sample-size', '16', '--interpolation-scale', '1'];
+  cli('convert', checkpoint, '--out', join(bundles, 'wide'), ...shape, '--encoding', 'q8', '--no-probe');
 });
 const site = useSite({ '/bundles/': bundles });
 
