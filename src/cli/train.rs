@@ -95,12 +95,12 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
 
 /// A plan in words.
 fn describe(plan: &Plan, config: &TrainConfig) -> String {
-    let Memory { frozen, trained, cores, graphs, total } = plan.memory;
+    let Memory { frozen, trained, cores, graphs, loading, total } = plan.memory;
     let free = plan.available.map_or(String::new(), |bytes| format!(" of {} that are free", size(bytes)));
     let largest = |most: Option<usize>| most.map_or("none".into(), |most| most.to_string());
     format!(
         "parameters   {:.1} M, {:.1} M of them or of adapters are trained\n\
-         memory       {}{free}\n             frozen {}, trained {}, at work on {} cores {}, graphs {}\n\
+         memory       {}{free}\n             frozen {}, trained {}, at work on {} cores {}, graphs {}; {} while it loads\n\
          microBatch   {}; the largest that fits is {}, with recompute = \"block\" {}\n\
          time         {} for {} steps, at {:.0} GFLOP/s in products\n\
          disk         {}",
@@ -111,7 +111,7 @@ fn describe(plan: &Plan, config: &TrainConfig) -> String {
         size(trained),
         plan.cores,
         size(cores),
-        size(graphs),
+        size(graphs), size(loading),
         config.optimizer.micro_batch,
         largest(plan.largest_micro_batch),
         largest(plan.largest_micro_batch_recomputed),

@@ -137,6 +137,7 @@ impl Origin {
             rounding: config.quantize.as_ref().map(Rounding::new),
             encoding,
         };
+        device::memory::give_back();
         Ok(Self { frame, trained: Parameters::new(trained)?, tokenizer })
     }
 }

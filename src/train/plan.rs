@@ -21,6 +21,8 @@ use graph::Graph;
 
 /// The process before it has a model, with its code and threads.
 const PROCESS: u64 = 30 << 20;
+/// What reading a model takes, in units of its numbers in f32.
+const LOADING: f64 = 1.1;
 /// Copies of the trained numbers that a run holds: values, average, two moments.
 const COPIES: u64 = 4;
 /// Those that a core holds of them while it works on a micro-batch: leaves, their gradients, and these as one vector.
@@ -72,6 +74,9 @@ pub struct Memory {
     pub cores: u64,
     /// What the cores keep for their gradients.
     pub graphs: u64,
+    /// What is held while the model is read, before all of this.
+    pub loading: u64,
+    /// The larger of both.
     pub total: u64,
 }
 
@@ -145,6 +150,8 @@ struct Shapes {
     trained: u64,
     /// Bytes that are kept and not trained.
     frozen: u64,
+    /// Of the model, those that are read.
+    loaded: u64,
 }
 
 impl Shapes {
@@ -164,12 +171,13 @@ impl Shapes {
         let states = Header::read(Path::new(&config.source))?.is_some_and(|header| header.text.is_some());
         let count = |shape: &[usize]| shape.iter().map(|&n| n as u64).product::<u64>();
         let text = |name: &str| name.starts_with("text_encoder.");
-        let (mut trained, mut frozen) = (0, 0);
+        let (mut trained, mut frozen, mut loaded) = (0, 0, 0);
         for (name, shape) in &shapes {
             let adapted = config.lora.as_ref().filter(|lora| lora::is_adapted(name, &lora.targets));
             if states && text(name) {
                 continue; // it is not loaded
             }
+            loaded += count(shape);
             if name.starts_with("vae") || config.lora.is_some() || text(name) && !config.train_text_encoder {
                 let half = config.lora.as_ref().is_some_and(|lora| lora.base == Base::Bf16)
                     && shape.len() > 1
@@ -186,7 +194,7 @@ impl Shapes {
         if config.is_routed(kind) && !config.routing.inherit {
             trained += (t.layers * (t.width() + config.routing.regions)) as u64;
         }
-        Ok(Self { parameters: shapes.iter().map(|(_, shape)| count(shape)).sum(), parts, trained, frozen })
+        Ok(Self { parameters: shapes.iter().map(|(_, shape)| count(shape)).sum(), parts, trained, frozen, loaded })
     }
 
     /// At the peak of a stage on so many cores.
@@ -205,13 +213,9 @@ impl Shapes {
         let trained = (COPIES + u64::from(busy > 1)) * 4 * self.trained;
         let of_cores = busy * COPIES_A_CORE * 4 * self.trained;
         let graphs = busy * graph.bytes(micro, recompute);
-        Memory {
-            frozen: self.frozen,
-            trained,
-            cores: of_cores,
-            graphs,
-            total: PROCESS + self.frozen + trained + of_cores + graphs,
-        }
+        let loading = PROCESS + (LOADING * 4.0 * self.loaded as f64) as u64;
+        let total = loading.max(PROCESS + self.frozen + trained + of_cores + graphs);
+        Memory { frozen: self.frozen, trained, cores: of_cores, graphs, loading, total }
     }
 
     /// Operations of a stage.
