@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use self::states::{StatesFile, TextHeader};
 use super::epochs::Epochs;
 use super::random::Random;
-use super::safetensors_file::{read_at, read_header};
+use super::safetensors_file::{open, read_f16};
 use super::{Batch, Source, Split};
 use crate::error::{Error, Result};
 
@@ -184,11 +184,7 @@ impl Part {
     fn open(dir: &Path, header: &Header, index: usize) -> Result<Self> {
         let path = dir.join(file_name(index));
         let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
-        let mut file = File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => damaged("it is missing: `diffcr cache` makes it".into()),
-            _ => Error::io(&path, e),
-        })?;
-        let (metadata, start) = read_header(&mut file, &path)?;
+        let (file, metadata, start) = open(&path)?;
         let captions = metadata.metadata().as_ref().and_then(|m| m.get(CAPTIONS));
         let captions: Vec<String> = captions
             .and_then(|text| serde_json::from_str(text).ok())
@@ -208,9 +204,7 @@ impl Part {
 
     /// Values `start..start + count` behind `place`.
     fn values(&self, place: u64, start: usize, count: usize) -> Result<Vec<f32>> {
-        let mut bytes = vec![0; 2 * count];
-        read_at(&self.file, &mut bytes, place + 2 * start as u64).map_err(|e| Error::io(&self.path, e))?;
-        Ok(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+        read_f16(&self.file, place + 2 * start as u64, count).map_err(|e| Error::io(&self.path, e))
     }
 }
 

@@ -4,9 +4,35 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use half::f16;
 use safetensors::tensor::Metadata;
 
 use crate::error::{Error, Result};
+
+/// A file of a cache, open, with what [`read_header`] tells of it.
+///
+/// # Errors
+/// As [`read_header`]; `Integrity` where it is missing.
+pub fn open(path: &Path) -> Result<(File, Metadata, u64)> {
+    let mut file = File::open(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::integrity(path.display().to_string(), "it is missing: `diffcr cache` makes it")
+        }
+        _ => Error::io(path, e),
+    })?;
+    let (metadata, start) = read_header(&mut file, path)?;
+    Ok((file, metadata, start))
+}
+
+/// `count` f16 values from byte `at` on.
+///
+/// # Errors
+/// As reading the file.
+pub fn read_f16(file: &File, at: u64, count: usize) -> std::io::Result<Vec<f32>> {
+    let mut bytes = vec![0; 2 * count];
+    read_at(file, &mut bytes, at)?;
+    Ok(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+}
 
 /// Names, shapes and places of a file's tensors, its free metadata, and the byte at which values begin.
 ///

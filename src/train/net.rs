@@ -175,7 +175,7 @@ impl Net {
         let output = self.transformer.forward_with(seen, &timesteps(batch), &captions, |i, layer, input| {
             self.layer(frame, batch.region, i, layer, input)
         })?; // [b, out, size, size]
-        self.compare(output, batch, noisy, frame, goal)
+        Ok(self.compare(output, batch, noisy, frame, goal))
     }
 
     pub fn transformer(&self) -> &Transformer {
@@ -206,17 +206,7 @@ impl Net {
     }
 
     /// The losses of the network's `output` `[b, out, size, size]`.
-    ///
-    /// # Errors
-    /// None today; what a loss may say of its input.
-    pub fn compare(
-        &self,
-        output: Tensor<4>,
-        batch: &MicroBatch,
-        noisy: Noisy,
-        frame: &Frame,
-        goal: Goal,
-    ) -> Result<Losses> {
+    pub fn compare(&self, output: Tensor<4>, batch: &MicroBatch, noisy: Noisy, frame: &Frame, goal: Goal) -> Losses {
         let Goal { total, target, bound } = goal;
         let (b, size, drawn) = (batch.timesteps.len(), batch.size, batch.channels);
         let shape = [b, drawn, size, size];
@@ -236,7 +226,7 @@ impl Net {
             error = error * Tensor::from_data(TensorData::new(noisy.emphasis, [b, 1, size, size]), &self.device);
         }
         let denoise = error.sum() / values; // [1]
-        Ok(Losses { denoise, vlb, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) })
+        Losses { denoise, vlb, ratio: self.ratios.as_ref().map(|r| r.loss(target) * share) }
     }
 }
 

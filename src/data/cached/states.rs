@@ -7,7 +7,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
-use crate::data::safetensors_file::{read_at, read_header};
+use crate::data::safetensors_file::{open, read_at, read_f16};
 use crate::error::{Error, Result};
 
 /// The states of the empty caption.
@@ -70,11 +70,7 @@ impl StatesFile {
     /// `Integrity` naming the file where it is missing, damaged, or holds fewer captions.
     pub fn open(path: PathBuf, captions: usize, width: usize) -> Result<Self> {
         let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
-        let mut file = File::open(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => damaged("it is missing: `diffcr cache` makes it".into()),
-            _ => Error::io(&path, e),
-        })?;
-        let (metadata, start) = read_header(&mut file, &path)?;
+        let (file, metadata, start) = open(&path)?;
         let place = |name: &str, dtype: Dtype| metadata.info(name).filter(|info| info.dtype == dtype);
         let (Some(states), Some(lengths)) = (place(STATES, Dtype::F16), place(LENGTHS, Dtype::U32)) else {
             return Err(damaged("it holds no states".into()));
@@ -101,10 +97,8 @@ impl StatesFile {
         let (Some(&from), Some(&to)) = (self.rows.get(caption), self.rows.get(caption + 1)) else {
             return Err(Error::internal(format!("{} has no caption {caption}", self.path.display())));
         };
-        let mut bytes = vec![0; 2 * self.width * (to - from) as usize];
-        let at = self.start + 2 * self.width as u64 * from;
-        read_at(&self.file, &mut bytes, at).map_err(|e| Error::io(&self.path, e))?;
-        Ok(bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect())
+        let (at, count) = (self.start + 2 * self.width as u64 * from, self.width * (to - from) as usize);
+        read_f16(&self.file, at, count).map_err(|e| Error::io(&self.path, e))
     }
 }
 

@@ -27,8 +27,7 @@ pub struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub fn new(parts: &'a Parts, config: &TrainConfig, kind: Kind, stage: &Stage) -> Self {
-        let scale = parts.vae.as_ref().map(|v| v.scale()).or(parts.vae_tiny.as_ref().map(|v| v.scale())).unwrap_or(1);
-        let side = stage.size / scale / parts.transformer.patch_size.max(1);
+        let side = stage.size / parts.pixel_scale() / parts.transformer.patch_size.max(1);
         let keep = match config.routing.variant {
             _ if !config.is_routed(kind) => 1.0,
             Variant::Mod => 1.0 - config.routing.compression,
