@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::device::DeviceArg;
 use super::help;
 use super::shared::Shared;
 use super::tensors::write_file;
+use crate::data::stickers::Pairs;
+use crate::data::stickers::art::INSTALLED;
 use crate::error::{Error, Result};
+use crate::eval::exam::Exam;
 use crate::eval::generation::{EvalOptions, EvalOutcome, EvalRow, HeldOut, report};
+use crate::eval::scenes::SceneExam;
+use crate::eval::stickers::exam::StickerExam;
 use crate::model::ratios::Compression;
 use crate::pipeline::limits::STEPS;
 use crate::pipeline::png;
@@ -20,9 +25,21 @@ const COLUMNS: usize = 4;
 
 #[derive(Debug, Args)]
 pub struct EvalArgs {
-    /// The bundles; each must draw scenes.
+    /// The bundles; each must draw what the prompts ask for.
     #[arg(required = true)]
     bundles: Vec<PathBuf>,
+    /// Whose captions the prompts are, and who judges.
+    #[arg(long, value_enum, default_value_t = Subject::Scenes)]
+    source: Subject,
+    /// With `stickers`: the folder that `train classifier` wrote, which tells whether a thing is what was asked for.
+    #[arg(long)]
+    classifier: Option<PathBuf>,
+    /// With `stickers`: prompts of the pairs of thing and colour that training never sees.
+    #[arg(long)]
+    held_out_pairs: bool,
+    /// With `stickers`: the `node_modules` with the drawings.
+    #[arg(long, default_value = INSTALLED)]
+    art: PathBuf,
     /// Held-out prompts a row.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     prompts: u32,
@@ -43,6 +60,25 @@ pub struct EvalArgs {
     device: DeviceArg,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    Scenes,
+    Stickers,
+}
+
+fn exam(args: &EvalArgs) -> Result<Box<dyn Exam>> {
+    let count = args.prompts as usize;
+    if args.source == Subject::Stickers {
+        let pairs = if args.held_out_pairs { Pairs::HeldOut } else { Pairs::Training };
+        return Ok(Box::new(StickerExam::new(count, pairs, &args.art, args.classifier.as_deref())?));
+    }
+    if args.classifier.is_some() || args.held_out_pairs {
+        let option = if args.held_out_pairs { "heldOutPairs" } else { "classifier" };
+        return Err(Error::input(option, "goes with `--source stickers`"));
+    }
+    Ok(Box::new(SceneExam::new(count)?))
+}
+
 pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
@@ -53,7 +89,8 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
         guidance: args.guidance,
         threads: args.device.threads(args.threads).min(args.prompts as usize),
     };
-    let held_out = HeldOut::new(options.prompts)?;
+    let exam = exam(args)?;
+    let held_out = HeldOut::new(&*exam);
     let mut outcomes = vec![held_out.truth()?];
     for bundle in &args.bundles {
         for compression in applicable(bundle, &args.compression)? {
@@ -75,7 +112,7 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
             let EvalOutcome { row, verdicts, samples, side } = outcome;
             let name = [row.name.as_str(), row.compression.as_str()].join(" ");
             let name = name.trim().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
-            write_file(&out.join(format!("{i}-{name}.csv")), report::verdicts(verdicts).as_bytes())?;
+            write_file(&out.join(format!("{i}-{name}.csv")), report::verdicts(exam.marks(), verdicts).as_bytes())?;
             write_file(&out.join(format!("{i}-{name}.png")), &png::sheet(samples, *side, COLUMNS)?)?;
         }
     }

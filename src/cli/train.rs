@@ -1,4 +1,4 @@
-//! `diffcr train base|diffcr|vae`: the lines of progress and Ctrl-C around the trainer.
+//! `diffcr train base|diffcr|vae|classifier`: the lines of progress and Ctrl-C around the trainer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ enum What {
     Diffcr,
     /// An autoencoder: its folder is `model.autoencoder` of a `base`.
     Vae,
+    /// What names the things of stickers: `diffcr eval --classifier` asks it.
+    Classifier,
 }
 
 pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
@@ -61,6 +63,7 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
         What::Base => Kind::Base,
         What::Diffcr => Kind::Diffcr,
         What::Vae => Kind::Vae,
+        What::Classifier => Kind::Classifier,
     };
     let config = TrainConfig::read(path, kind)?;
     if args.plan {

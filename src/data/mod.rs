@@ -35,6 +35,8 @@ pub struct Batch {
     /// The captions as states `[tokens, width]` each, and those of the empty one; empty where they are texts alone.
     pub states: Vec<Vec<f32>>,
     pub empty_states: Vec<f32>,
+    /// What each picture shows, as numbers in the source's list of things; empty where it has none.
+    pub labels: Vec<Vec<usize>>,
     /// `[B, size, size]`, 1 in a picture's hole; empty unless holes are asked for.
     pub masks: Vec<f32>,
     pub size: usize,
@@ -49,6 +51,7 @@ impl Batch {
             captions: vec![],
             states: vec![],
             empty_states: vec![],
+            labels: vec![],
             masks: vec![],
             size,
         }
@@ -61,6 +64,7 @@ impl Batch {
         self.masks.truncate(count * plane);
         self.captions.truncate(count);
         self.states.truncate(count);
+        self.labels.truncate(count);
     }
 }
 

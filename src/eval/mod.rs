@@ -1,11 +1,15 @@
 //! How well a model does, native only: its pictures are judged against their captions, compared with true ones, and counted with
 //! what they cost.
 //!
-//! [`generation`] draws held-out prompts, [`inpainting`] replaces objects; both ask [`judge`] what a picture shows, and
-//! [`features`] how far two sets of pictures are apart.
+//! [`generation`] draws the held-out prompts of an [`exam`], that of [`scenes`] or of [`stickers`]; [`inpainting`] replaces objects of
+//! scenes. [`judge`] says what a picture of a scene shows, [`features`] how far two sets of pictures are apart, [`edges`] whether
+//! patches leave seams.
 
+pub mod edges;
+pub mod exam;
 pub mod features;
 pub mod generation;
 pub mod inpainting;
 pub mod judge;
+pub mod scenes;
 pub mod stickers;

@@ -1,21 +1,32 @@
 //! What a picture of stickers shows: background and colour read from its pixels, the thing named by a classifier.
 
-pub mod edges;
+pub mod exam;
 mod ground;
+pub mod network;
 mod paint;
 
 use serde::Serialize;
 
-use crate::data::stickers::{Background, Relation, Sticker, Tint, concepts};
+use crate::data::stickers::{Background, Relation, Sticker, Tint};
 use crate::error::{Error, Result};
+use crate::model::classifier::names;
 
 /// Names the things of a picture.
 pub trait Classifier {
-    /// A score for each of [`concepts()`], the largest for what `image` `[3, size, size]` in [-1, 1] shows most likely.
+    /// Looks at `image` `[3, size, size]` in [-1, 1].
     ///
     /// # Errors
     /// What the picture is refused for.
-    fn scores(&self, image: &[f32], size: usize) -> Result<Vec<f32>>;
+    fn look(&self, image: &[f32], size: usize) -> Result<Answer>;
+}
+
+/// What a classifier sees in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Of each of [`concepts()`](crate::data::stickers::concepts), the largest for what is shown most likely.
+    pub scores: Vec<f32>,
+    /// What the scores are made from.
+    pub features: Vec<f32>,
 }
 
 /// What was recognised of what was asked; `None` where it was not asked, or nobody was there to tell.
@@ -41,18 +52,19 @@ pub struct Seen {
 /// The least share of a picture's pixels that stand out where something is drawn.
 const VISIBLE: f32 = 0.01;
 
-/// Judges `image` `[3, size, size]` in [-1, 1] against what `sticker` asks for.
+/// Judges `image` `[3, size, size]` in [-1, 1] against what `sticker` asks for; the things by a classifier's answer to it.
 ///
 /// # Errors
-/// `InvalidInput` on `image`: not of that size, or not finite; what the classifier refuses.
-pub fn judge(image: &[f32], size: usize, sticker: &Sticker, classifier: Option<&dyn Classifier>) -> Result<Verdict> {
+/// `InvalidInput` on `image`: not of that size, or not finite.
+pub fn judge(image: &[f32], size: usize, sticker: &Sticker, answer: Option<&Answer>) -> Result<Verdict> {
     let seen = look(image, size, sticker)?;
     let asked: Vec<Option<Tint>> = sticker.things.iter().map(|t| t.tint).collect();
     let color = asked
         .iter()
         .any(Option::is_some)
         .then(|| asked.iter().zip(&seen.tints).all(|(asked, seen)| asked.is_none() || asked == seen));
-    let concept = classifier.map(|classifier| named(image, size, sticker, classifier)).transpose()?;
+    let things: Vec<usize> = sticker.things.iter().map(|t| t.concept).collect();
+    let concept = answer.map(|answer| names(&answer.scores, &things));
     Ok(Verdict {
         concept,
         color,
@@ -95,16 +107,6 @@ fn side_of(relation: Relation, size: usize) -> Vec<Box<dyn Fn(usize) -> bool>> {
         at(i % size) * x + at(i / size) * y > 0.0
     };
     vec![Box::new(first), Box::new(move |i| !first(i))]
-}
-
-/// Whether the classifier names every thing: of two, those whose scores are the largest two.
-fn named(image: &[f32], size: usize, sticker: &Sticker, classifier: &dyn Classifier) -> Result<bool> {
-    let scores = classifier.scores(image, size)?;
-    if scores.len() != concepts().len() {
-        return Err(Error::internal(format!("{} scores for {} concepts", scores.len(), concepts().len())));
-    }
-    let rank = |concept: usize| scores.iter().filter(|s| **s > scores[concept]).count();
-    Ok(sticker.things.iter().all(|t| rank(t.concept) < sticker.things.len()))
 }
 
 #[cfg(test)]

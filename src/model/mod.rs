@@ -9,6 +9,8 @@ pub mod adapter;
 pub mod attention;
 pub mod block;
 mod charsmap;
+#[cfg(feature = "train")]
+pub mod classifier;
 pub mod conv;
 pub mod embed;
 pub mod layer;

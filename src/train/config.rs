@@ -2,6 +2,7 @@
 
 mod autoencoder;
 mod check;
+mod classifier;
 pub mod init;
 mod lora;
 mod suggest;
@@ -15,6 +16,7 @@ use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
 pub use autoencoder::AutoencoderConfig;
+pub use classifier::ClassifierSettings;
 pub use lora::{Base, LoraConfig};
 use suggest::suggest;
 
@@ -28,6 +30,8 @@ pub enum Kind {
     Diffcr,
     /// An autoencoder, whose latents a model is then trained on.
     Vae,
+    /// What tells the things of drawn stickers apart: their judge.
+    Classifier,
 }
 
 /// What the model learns to do.
@@ -74,7 +78,7 @@ pub struct TrainConfig {
     pub name: Option<String>,
     pub license: Option<String>,
     /// The bundle to start from; its routers stay behind unless `routing.inherit` is set. Without it `train base` starts from nothing.
-    /// `train vae` starts from the folder of an `AutoencoderTiny`.
+    /// `train vae` starts from the folder of an `AutoencoderTiny`, `train classifier` from one that it wrote.
     pub from: Option<PathBuf>,
     /// Whether the text encoder learns too; a pretrained one usually stays as it is.
     #[serde(default = "yes")]
@@ -101,6 +105,9 @@ pub struct TrainConfig {
     /// Of `train vae`: the autoencoder and its loss.
     #[serde(default)]
     pub autoencoder: AutoencoderConfig,
+    /// Of `train classifier`: its shape.
+    #[serde(default)]
+    pub classifier: ClassifierSettings,
     #[serde(default)]
     pub loss: LossConfig,
     #[serde(default)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bundle::config::{TextEncoderConfig, TinyVaeConfig, TransformerConfig};
 use crate::data::random::Random;
+use crate::model::classifier::ClassifierConfig;
 
 /// Shape and values by name.
 pub type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -119,6 +120,29 @@ pub fn autoencoder(config: &TinyVaeConfig) -> Vec<Spec> {
         }
         next += 2;
     }
+    specs
+}
+
+/// A classifier: convolutions Gaussian with variance 2 / inputs (He initialisation), a block's last with zeros.
+pub fn classifier(config: &ClassifierConfig) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    let mut layer = |name: String, shape: &[usize], fill: Fill| {
+        specs.push(Spec { name: format!("{name}.weight"), shape: shape.to_vec(), fill });
+        specs.push(Spec { name: format!("{name}.bias"), shape: vec![shape[0]], fill: Fill::Normal(0.0) });
+    };
+    let he = |input: usize| Fill::Normal((2.0 / (input * 9) as f64).sqrt());
+    let mut from = 3;
+    for (n, (&width, &count)) in config.widths.iter().zip(&config.blocks).enumerate() {
+        layer(format!("classifier.levels.{n}.conv"), &[width, from, 3, 3], he(from));
+        for i in 0..count {
+            let block = format!("classifier.levels.{n}.blocks.{i}");
+            layer(format!("{block}.conv1"), &[width, width, 3, 3], he(width));
+            layer(format!("{block}.conv2"), &[width, width, 3, 3], Fill::Normal(0.0));
+        }
+        from = width;
+    }
+    let features = config.features();
+    layer("classifier.head".into(), &[config.classes.len(), features], Fill::Uniform(1.0 / (features as f64).sqrt()));
     specs
 }
 

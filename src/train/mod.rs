@@ -7,7 +7,7 @@
 //!   │        │                              │     ├─ noise (what is learned from), latents (behind an autoencoder)
 //!   │        │                              │     ├─ vlb (what a learned variance costs)
 //!   │        │                              │     └─ rounding (weights as they will be stored)
-//!   │        │                              └─ autoencoder
+//!   │        │                              └─ autoencoder, classifier
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot, samples (what is left behind)
@@ -18,6 +18,7 @@
 pub mod autoencoder;
 pub mod cache;
 pub mod checkpoint;
+pub mod classifier;
 pub mod config;
 pub mod controller;
 pub mod denoiser;

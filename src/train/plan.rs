@@ -86,7 +86,7 @@ impl Plan {
     /// # Errors
     /// `InvalidInput` naming a setting, and what the files say that the run starts from.
     pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
-        if kind == Kind::Vae {
+        if matches!(kind, Kind::Vae | Kind::Classifier) {
             return Err(Error::input("plan", "goes with `train base` and `train diffcr`"));
         }
         let shapes = Shapes::of(config, kind)?;

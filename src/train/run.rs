@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::autoencoder::Autoencoder;
 use super::checkpoint::{self, RunTensors, State};
+use super::classifier::Judge;
 use super::config::{Kind, TrainConfig};
 use super::controller::Controller;
 use super::denoiser::Denoiser;
@@ -134,6 +135,10 @@ impl<'a> Run<'a> {
             Kind::Vae => {
                 let (autoencoder, trained) = Autoencoder::new(config)?;
                 (Box::new(autoencoder), trained)
+            }
+            Kind::Classifier => {
+                let (judge, trained) = Judge::new(config)?;
+                (Box::new(judge), trained)
             }
         };
         let granularity = objective.granularity();

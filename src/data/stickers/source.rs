@@ -55,6 +55,7 @@ impl Source for StickersSource {
                 let circles: Vec<[f32; 3]> = sticker.things.iter().map(|t| [t.x, t.y, t.radius]).collect();
                 batch.masks.extend(hole(&mut random, &circles, size));
             }
+            batch.labels.push(sticker.things.iter().map(|t| t.concept).collect());
             batch.captions.push(sticker.caption);
         }
         Ok(batch)

@@ -1,61 +1,53 @@
 //! The evaluation's rows as a text table, as CSV, and as a plot of accuracy over cost.
 
-use super::{EvalRow, Share};
-use crate::eval::judge::Verdict;
+use super::EvalRow;
 
-const HEADINGS: [&str; 13] = [
-    "bundle",
-    "compression",
-    "skipped %",
-    "prompt %",
-    "± %",
-    "shape %",
-    "colour %",
-    "place %",
-    "size %",
-    "background %",
-    "Fréchet",
-    "GFLOPs",
-    "latency ms",
-];
-const PEAK: &str = "peak MiB";
+/// Columns in front of the marks, and behind them.
+const BEFORE: [&str; 5] = ["bundle", "compression", "skipped %", "prompt %", "± %"];
+const BEHIND: [&str; 6] = ["Fréchet", "seam", "sharpness", "GFLOPs", "latency ms", "peak MiB"];
 
 /// A row's cells under the headings; empty where there is nothing to tell.
 fn cells(row: &EvalRow) -> Vec<String> {
-    let percent = |share: &Share| format!("{:.1}", share.percent());
     let of_cost = |value: fn(&super::Cost) -> String| row.cost.as_ref().map(value).unwrap_or_default();
-    let a = &row.accuracy;
-    vec![
+    let ratio = |value: Option<f64>| value.map_or(String::new(), |v| format!("{v:.2}"));
+    let prompt = row.accuracy.prompt();
+    let mut cells = vec![
         row.name.clone(),
         row.compression.clone(),
         of_cost(|c| format!("{:.1}", 100.0 * c.skipped)),
-        percent(&a.prompt),
-        format!("{:.1}", a.prompt.error()),
-        percent(&a.shape),
-        percent(&a.color),
-        percent(&a.place),
-        percent(&a.size),
-        percent(&a.background),
+        format!("{:.1}", prompt.percent()),
+        format!("{:.1}", prompt.error()),
+    ];
+    cells.extend(row.accuracy.shares().iter().skip(1).map(|(_, share)| match share.asked {
+        0 => String::new(),
+        _ => format!("{:.1}", share.percent()),
+    }));
+    cells.extend([
         format!("{:.4}", row.frechet),
+        ratio(row.seam),
+        ratio(row.sharpness),
         of_cost(|c| format!("{:.3}", c.gflops_per_image)),
         of_cost(|c| format!("{:.1}", c.latency_ms)),
         of_cost(|c| c.peak_mib.map_or(String::new(), |mib| format!("{mib:.0}"))),
-    ]
+    ]);
+    cells
 }
 
 fn table(rows: &[EvalRow]) -> Vec<Vec<String>> {
-    let headings = HEADINGS.iter().chain([&PEAK]).map(|h| (*h).to_owned()).collect();
+    let marks = rows.first().map_or(&[][..], |row| row.accuracy.shares()).iter().skip(1);
+    let headings = BEFORE.iter().map(|h| (*h).to_owned()).chain(marks.map(|(mark, _)| format!("{mark} %")));
+    let headings = headings.chain(BEHIND.iter().map(|h| (*h).to_owned())).collect();
     std::iter::once(headings).chain(rows.iter().map(cells)).collect()
 }
 
-/// What the judge said of every prompt: 1 for recognised, 0 for not, nothing where it was not asked.
-pub fn verdicts(verdicts: &[(String, Verdict)]) -> String {
-    let digit = |hit: Option<bool>| hit.map_or("", |hit| if hit { "1" } else { "0" });
-    let line = |(prompt, v): &(String, Verdict)| {
-        let asked = [Some(v.accepted()), Some(v.shape), Some(v.color), v.place, v.size, Some(v.background)];
-        format!("{prompt},{}\n", asked.map(digit).join(","))
+/// What the judge said of every prompt, under the names of the marks: 1 for recognised, 0 for not, nothing where it was not asked.
+pub fn verdicts(marks: &[&str], verdicts: &[(String, Vec<Option<bool>>)]) -> String {
+    let digit = |hit: &Option<bool>| hit.map_or("", |hit| if hit { "1" } else { "0" });
+    let line = |(prompt, marks): &(String, Vec<Option<bool>>)| {
+        format!("{prompt},{}\n", marks.iter().map(digit).collect::<Vec<_>>().join(","))
     };
-    format!("prompt,all,shape,colour,place,size,background\n{}", verdicts.iter().map(line).collect::<String>())
+    let names: Vec<&str> = marks.iter().enumerate().map(|(i, mark)| if i == 0 { "all" } else { mark }).collect();
+    format!("prompt,{}\n{}", names.join(","), verdicts.iter().map(line).collect::<String>())
 }
 
 /// Aligned columns; words to the left, numbers to the right.
@@ -109,7 +101,7 @@ pub fn svg(rows: &[EvalRow]) -> String {
         put(format!("<text x=\"{:.1}\" y=\"{at}\" text-anchor=\"middle\">{gflops:.2}</text>", x(gflops)));
     }
     for (row, gflops) in points {
-        let (share, across) = (row.accuracy.prompt, x(gflops));
+        let (share, across) = (row.accuracy.prompt(), x(gflops));
         let (low, high) = (y(share.percent() - share.error()), y(share.percent() + share.error()));
         put(format!("<path d=\"M{across:.1} {low:.1}V{high:.1}\" stroke=\"#2255aa\"/>"));
         put(format!("<circle cx=\"{across:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"#2255aa\"/>", y(share.percent())));
@@ -132,13 +124,16 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<EvalRow> {
-        let accuracy = Accuracy { prompt: Share { hits: 90, asked: 100 }, ..Default::default() };
+        let mut accuracy = Accuracy::new(&["prompt", "color"]);
+        (0..100).for_each(|i| accuracy.add(&[Some(i < 90), None]));
         let cost = Cost { skipped: 0.3, gflops_per_image: 1.5, latency_ms: 20.0, peak_mib: None };
         let row = |name: &str, cost| EvalRow {
             name: name.into(),
             compression: "learned".into(),
-            accuracy,
+            accuracy: accuracy.clone(),
             frechet: 0.5,
+            seam: Some(1.25),
+            sharpness: None,
             cost,
         };
         vec![row("true", None), row("a,\"b\"<c>", Some(cost))]
@@ -149,19 +144,16 @@ mod tests {
         let text = text(&rows());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        assert!(
-            lines[0].ends_with("latency ms  peak MiB") && lines[2].ends_with("0.5000   1.500        20.0"),
-            "{text}"
-        );
+        assert!(lines[0].ends_with("latency ms  peak MiB") && lines[2].ends_with("1.500        20.0"), "{text}");
         let csv = csv(&rows());
         assert!(csv.lines().nth(2).unwrap().starts_with("\"a,\"\"b\"\"<c>\",learned,30.0,90.0,3.0,"), "{csv}");
     }
 
     #[test]
     fn what_was_not_asked_stays_empty() {
-        let verdict = Verdict { shape: true, color: true, place: None, size: Some(false), background: true };
-        let csv = verdicts(&[("a red circle".into(), verdict)]);
-        assert_eq!(csv.lines().nth(1), Some("a red circle,1,1,1,,0,1"));
+        let csv =
+            verdicts(&["prompt", "color", "place"], &[("a red circle".into(), vec![Some(true), Some(false), None])]);
+        assert_eq!(csv, "prompt,all,color,place\na red circle,1,0,\n");
     }
 
     #[test]

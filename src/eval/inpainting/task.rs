@@ -2,7 +2,7 @@
 
 use crate::data::random::Random;
 use crate::data::scenes::{Object, Relation, Request, Scene, Shape, Size, Subject, describe, free_colors, render};
-use crate::eval::generation::HELD_OUT_SEED;
+use crate::eval::scenes::HELD_OUT_SEED;
 
 /// Seed of the tasks; no training uses it.
 const SEED: u64 = HELD_OUT_SEED + 2;

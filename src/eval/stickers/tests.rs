@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::data::random::Random;
 use crate::data::stickers::art::INSTALLED;
-use crate::data::stickers::{Art, Pairs, Style, describe, render};
+use crate::data::stickers::{Art, Pairs, Style, concepts, describe, render};
 
 fn stickers(count: u64) -> Vec<Sticker> {
     (0..count).map(|i| describe(&mut Random::new(77, i), Pairs::Training, None, false)).collect()
@@ -56,15 +56,11 @@ fn other_pictures_are_not_accepted() {
     assert!(look(&[0.0; 7], 64, &all[0]).is_err() && look(&vec![f32::NAN; 3 * 256], 16, &all[0]).is_err());
 }
 
-/// Scores of its own, for a test.
-struct Always(Vec<usize>);
-
-impl Classifier for Always {
-    fn scores(&self, _: &[f32], _: usize) -> Result<Vec<f32>> {
-        let mut scores = vec![0.0; concepts().len()];
-        self.0.iter().enumerate().for_each(|(i, &c)| scores[c] = 9.0 - i as f32);
-        Ok(scores)
-    }
+/// An answer that names those.
+fn naming(things: &[usize]) -> Answer {
+    let mut scores = vec![0.0; concepts().len()];
+    things.iter().enumerate().for_each(|(i, &c)| scores[c] = 9.0 - i as f32);
+    Answer { scores, features: vec![] }
 }
 
 #[test]
@@ -73,8 +69,8 @@ fn things_are_right_where_the_classifier_ranks_them_first() {
     for sticker in stickers(40) {
         let image = render(&sticker, &mut art, 32).unwrap();
         let things: Vec<usize> = sticker.things.iter().map(|t| t.concept).collect();
-        let other = things.iter().map(|c| (c + 7) % concepts().len()).collect();
-        let concept = |scores: Vec<usize>| judge(&image, 32, &sticker, Some(&Always(scores))).unwrap().concept;
+        let other: Vec<usize> = things.iter().map(|c| (c + 7) % concepts().len()).collect();
+        let concept = |named: Vec<usize>| judge(&image, 32, &sticker, Some(&naming(&named))).unwrap().concept;
         assert_eq!(concept(things.clone()), Some(true));
         assert_eq!(concept(things.iter().rev().copied().collect()), Some(true));
         assert_eq!(concept(other), Some(false));

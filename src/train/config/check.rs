@@ -33,7 +33,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let (_, lowest) = limits(&r.bins);
-        let rules: [(bool, &str, &str); 35] = [
+        let rules: [(bool, &str, &str); 38] = [
             (stages.is_empty(), "stage", "there is none"),
             (
                 !is_drawn(&self.source) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
@@ -42,11 +42,30 @@ impl TrainConfig {
             ),
             (kind == Kind::Diffcr && self.from.is_none(), "from", "name the bundle to start from"),
             (self.from.is_some() && model.is_some(), "model", "`from` has its model already"),
-            (kind != Kind::Vae && self.from.is_none() && model.is_none(), "model", "give it, or a bundle in `from`"),
+            (
+                matches!(kind, Kind::Base | Kind::Diffcr) && self.from.is_none() && model.is_none(),
+                "model",
+                "give it, or a bundle in `from`",
+            ),
             (
                 kind == Kind::Vae && model.is_some(),
                 "model",
                 "goes with `train base`: `autoencoder` is the shape of this one",
+            ),
+            (
+                kind == Kind::Classifier && model.is_some(),
+                "model",
+                "goes with `train base`: `classifier` is the shape of this one",
+            ),
+            (
+                kind == Kind::Classifier && self.source != "stickers",
+                "source",
+                "must be `stickers`: no other says what its pictures show",
+            ),
+            (
+                !(self.classifier.noise.is_finite() && self.classifier.noise >= 0.0),
+                "classifier.noise",
+                "must not be negative",
             ),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
             (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),

@@ -12,7 +12,8 @@ pub struct Template {
 }
 
 /// All there are.
-pub const TEMPLATES: [Template; 5] = [
+pub const TEMPLATES: [Template; 6] = [
+    Template { name: "classifier", text: include_str!("init/classifier.toml"), kind: Kind::Classifier },
     Template { name: "dense", text: include_str!("init/dense.toml"), kind: Kind::Base },
     Template { name: "diffcr-full", text: include_str!("init/diffcr-full.toml"), kind: Kind::Diffcr },
     Template { name: "diffcr-lora", text: include_str!("init/diffcr-lora.toml"), kind: Kind::Diffcr },
@@ -38,6 +39,7 @@ mod tests {
                 Kind::Base => "base",
                 Kind::Diffcr => "diffcr",
                 Kind::Vae => "vae",
+                Kind::Classifier => "classifier",
             };
             assert!(text.starts_with(&format!("# diffcr train {command} ")), "{name}");
         }

@@ -46,6 +46,14 @@ impl Edges {
         Ok(())
     }
 
+    /// Adds what another set was measured to have, of the same patches.
+    pub fn merge(&mut self, other: &Self) {
+        for (part, more) in [(&mut self.border, other.border), (&mut self.elsewhere, other.elsewhere)] {
+            part.0 += more.0;
+            part.1 += more.1;
+        }
+    }
+
     /// Mean energy at borders over that elsewhere.
     pub fn seam(&self) -> f64 {
         mean(self.border) / mean(self.elsewhere).max(f64::MIN_POSITIVE)
