@@ -23,7 +23,8 @@ suite() {
 }
 
 lint() { bash scripts/lint.sh; }
-native() { need cc gcc libc6-dev; cargo test --release --no-fail-fast; }
+art() { [ -d tools/stickers-art/node_modules ] || npm --prefix tools/stickers-art ci --no-audit --no-fund --loglevel=error; }
+native() { need cc gcc libc6-dev; art && cargo test --release --no-fail-fast; }
 www() { make --no-print-directory www/node_modules/.package-lock.json && npm --prefix www run --silent test; }
 browser() { need chromium chromium && make --no-print-directory app cli && npm --prefix www run --silent test:browser; }
 

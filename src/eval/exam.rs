@@ -16,11 +16,12 @@ pub struct Judged {
     pub features: Vec<f32>,
 }
 
-/// True pictures that sets of pictures are compared with; none of them is of a prompt.
+/// True pictures that sets of pictures are compared with.
 #[derive(Debug)]
 pub struct Reference {
+    /// Of pictures of other prompts.
     pub features: Statistics,
-    /// Of pictures of [`Self::side`].
+    /// Of the prompts' own, of [`Self::side`].
     pub edges: Edges,
     pub side: usize,
 }

@@ -48,11 +48,11 @@ pub struct EvalRow {
     pub accuracy: Accuracy,
     /// From as many true pictures of other scenes.
     pub frechet: f64,
-    /// Energy of the differences between neighbours along the borders of patches, over that elsewhere; of true pictures it is 1. None
+    /// Energy of the differences between neighbours along the borders of patches, over that elsewhere; of the prompts' true pictures it is 1. None
     /// where the pictures have another size than the true ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seam: Option<f64>,
-    /// That energy, over that of true pictures.
+    /// That energy of all neighbours, over that of the true pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sharpness: Option<f64>,
     /// Of the drawing network, without text encoder and decoder.

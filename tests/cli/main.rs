@@ -16,6 +16,8 @@ mod scenes;
 #[cfg(feature = "train")]
 mod six_commands;
 mod sources;
+#[cfg(feature = "train")]
+mod stickers;
 mod support;
 #[cfg(feature = "train")]
 mod train;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { pageOptions } from './address.ts';
+import { formOf, linkOf, pageOptions } from './address.ts';
 
 test('the demo draws scenes unless told otherwise', () => {
   expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto' });
@@ -8,4 +8,18 @@ test('the demo draws scenes unless told otherwise', () => {
 
 test('a device that does not exist is refused', () => {
   expect(() => pageOptions('?device=tpu')).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', details: { field: 'device' } }));
+});
+
+test('a link has the settings of a run, and gives them back', () => {
+  const form = { prompt: 'a & b?', negativePrompt: '', seed: 4294967295, steps: 12, guidance: 3.5, compression: 'learned' };
+  const link = linkOf('https://x.org/demo/?device=cpu&negative=old#top', form);
+  expect(link).toContain('device=cpu');
+  const { negativePrompt, ...given } = form;
+  expect(formOf(new URL(link).search)).toEqual(given);
+  expect(negativePrompt).toBe('');
+  expect(formOf(new URL(linkOf(link, { ...form, negativePrompt: 'dark' })).search).negativePrompt).toBe('dark');
+});
+
+test('numbers in an address that are none are left out', () => {
+  expect(formOf('?seed=x&steps=&guidance=NaN&prompt=')).toEqual({ prompt: '' });
 });

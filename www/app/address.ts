@@ -1,6 +1,7 @@
-/** What the page's own address asks for: `?model=URL&device=cpu`. */
+/** What the page's own address asks for, `?model=URL&device=cpu`, and the settings of a run in it, `?prompt=…&seed=7`. */
 
 import { DiffCRError, type DeviceChoice } from 'diffcr-web';
+import type { Form } from './state.ts';
 
 export interface PageOptions {
   /** Address of the bundle; the demo's own when absent. */
@@ -27,4 +28,41 @@ export function pageOptions(search: string): PageOptions {
     });
   }
   return { model: model ?? DEFAULT_MODEL, scenes: model === null, device };
+}
+
+/** The settings' names in an address. */
+const NAMES = {
+  prompt: 'prompt',
+  negativePrompt: 'negative',
+  seed: 'seed',
+  steps: 'steps',
+  guidance: 'guidance',
+  compression: 'compression',
+} as const;
+
+/** The settings that an address gives. */
+export function formOf(search: string): Partial<Form> {
+  const query = new URLSearchParams(search);
+  const text = (key: keyof typeof NAMES): string | undefined => query.get(NAMES[key]) ?? undefined;
+  const number = (key: keyof typeof NAMES): number | undefined => {
+    const value = text(key);
+    return value === undefined || value.trim() === '' || !Number.isFinite(Number(value)) ? undefined : Number(value);
+  };
+  const given = {
+    prompt: text('prompt'),
+    negativePrompt: text('negativePrompt'),
+    seed: number('seed'),
+    steps: number('steps'),
+    guidance: number('guidance'),
+    compression: text('compression'),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** The address `page` with those settings in it; what else it asks for stays. */
+export function linkOf(page: string, form: Form): string {
+  const link = new URL(page);
+  for (const [key, name] of Object.entries(NAMES)) link.searchParams.set(name, String(form[key as keyof Form]));
+  if (form.negativePrompt === '') link.searchParams.delete(NAMES.negativePrompt);
+  return link.href;
 }

@@ -1,12 +1,18 @@
 /** The demo page: wires state, views and the package. */
 
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
-import { DEFAULT_MODEL, pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
+import { openHistory, type Drawn, type History } from './history.ts';
+import { openPicture } from './opening.ts';
+import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { busy, initial, LIMITS, reduce, type Action, type State } from './state.ts';
-import { find, limit } from './views/dom.ts';
+import { createCode } from './views/code.ts';
+import { createCost } from './views/cost.ts';
+import { find, limit, say } from './views/dom.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
+import { createHistory } from './views/history.ts';
 import { createNotices } from './views/notices.ts';
 import { createPicture } from './views/picture.ts';
 import { createRouting } from './views/routing.ts';
@@ -31,9 +37,13 @@ let state = initial({
   guidance: 3,
   compression: 'learned',
 });
+state = reduce(state, { type: 'edit', change: formOf(location.search) });
 let device: DeviceChoice = page.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
+/** The picture that is shown, where it is one of ours. */
+let shown: Shared | undefined;
+let history: History | undefined;
 /** What a change starts from: the reader's file itself, so that nothing of it is lost, or the last picture. */
 let source: Picture | undefined;
 /** Of whatever is under way; there is one thing at a time. */
@@ -44,7 +54,10 @@ const picture = createPicture({
   load: () => void load(),
   cancel,
   look: (step) => dispatch({ type: 'look', step }),
-  download: () => void download(),
+  download: () => shown !== undefined && save(shown.png, fileName(shown.params)),
+  copy: () => void attempt(async () => shown !== undefined && (await copyPicture(shown))),
+  share: () => void attempt(async () => shown !== undefined && (await share(shown))),
+  link: () => void attempt(() => copyText(linkOf(location.href, state.form))),
 });
 const editor = createEditor({
   open: (file) => void open(file),
@@ -53,7 +66,17 @@ const editor = createEditor({
   tool: (change) => dispatch({ type: 'tool', change }),
   compare: (before) => dispatch({ type: 'compare', before }),
 });
-const routing = createRouting({ edit: (change) => dispatch({ type: 'edit', change }), toggle: () => dispatch({ type: 'heat' }) });
+const routing = createRouting({
+  edit: (change) => dispatch({ type: 'edit', change }),
+  toggle: () => dispatch({ type: 'heat' }),
+  layer: (layer) => dispatch({ type: 'layer', layer }),
+});
+const code = createCode({ copy: (text) => void attempt(() => copyText(text)) });
+const showHistory = createHistory({
+  open: (drawn) => void open(drawn.png, false),
+  remove: ({ id }) => void changeHistory((kept) => kept.remove(id)),
+  clear: () => void changeHistory((kept) => kept.clear()),
+});
 const views = [
   createForm({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, page.scenes),
   createNotices({
@@ -66,6 +89,7 @@ const views = [
   (state: State) => picture.render(state),
   (state: State) => editor.render(state),
   (state: State) => routing.render(state),
+  createCost({ dense: () => void drawDense() }),
   createStorage({ remove: () => void removeWeights() }),
 ];
 
@@ -147,42 +171,71 @@ async function draw(model: Pipeline): Promise<void> {
     } else {
       throw new DiffCRError('INVALID_INPUT', 'image: there is no picture to change', { field: 'image' });
     }
-    const { image, timings } = output;
+    const { image, timings, flops, params } = output;
     source = image;
     picture.finish(image);
     routing.keep(output.routing);
+    code.show(new URL(page.model, location.href).href, params);
+    shown = { png: await output.toBlob(), params };
+    const { totalMs } = timings;
     const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
-    dispatch({ type: 'done', total: timings.stepMs.length, totalMs: timings.totalMs, stepMs });
+    const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
+    dispatch({ type: 'done', total: timings.stepMs.length, totalMs, stepMs, cost });
+    globalThis.history.replaceState(null, '', linkOf(location.href, form));
+    const { prompt, seed } = params;
+    const entry = { png: shown.png, prompt, seed, at: Date.now() };
+    await changeHistory((kept) => kept.add(entry));
+  } catch (error) {
+    ended(error);
+  }
+}
+
+/** The picture that is shown once more, with every token in every layer, to compare the two. */
+async function drawDense(): Promise<void> {
+  const [model, routed] = [pipeline, output];
+  if (model === undefined || routed === undefined || busy(state)) return;
+  work = new AbortController();
+  dispatch({ type: 'ask' });
+  dispatch({ type: 'start' });
+  const { prompt, negativePrompt, seed, steps, guidance } = routed.params;
+  const onStep = ({ step, total, etaMs }: Step): void => dispatch({ type: 'step', step, total, etaMs });
+  try {
+    const options = { prompt, negativePrompt, seed, steps, guidance, compression: 'off', signal: work.signal, onStep };
+    const { image, timings } = await model.generate(options);
+    editor.keep(image);
+    dispatch({ type: 'compared', denseMs: timings.totalMs });
   } catch (error) {
     ended(error);
   }
 }
 
 function ended(error: unknown): void {
+  picture.restore();
   if (work.signal.aborted) dispatch({ type: 'cancelled' });
   else dispatch({ type: 'failed', fault: faultOf(error) });
 }
 
-/** The reader's picture takes the place of the last one, ready to be changed. */
-async function open(file: Blob): Promise<void> {
-  if (state.run.kind === 'running' || state.run.kind === 'waiting') return;
+/** A picture of the reader's takes the place of the last one: one of ours with its settings, another ready to be changed. */
+async function open(file: Blob, change = true): Promise<void> {
+  if (state.run.kind === 'running' || state.run.kind === 'waiting') {
+    dispatch({ type: 'failed', fault: { code: 'INVALID_INPUT', message: 'image: a picture is being drawn; open the file after it' } });
+    return;
+  }
   try {
-    const bitmap = await createImageBitmap(file).catch((cause: unknown) => {
-      throw new DiffCRError('INVALID_INPUT', 'image: the file is no image that this browser can read', { field: 'image' }, cause);
-    });
-    const { width, height } = bitmap;
-    if (width * height > 4096 * 4096)
-      throw new DiffCRError('INVALID_INPUT', `image: ${width} x ${height} pixels are more than 4096 x 4096`, { field: 'image' });
-    const context = new OffscreenCanvas(width, height).getContext('2d');
-    context?.drawImage(bitmap, 0, 0);
-    bitmap.close();
-    const image = context?.getImageData(0, 0, width, height);
-    if (image === undefined) return;
+    const { image, params } = await openPicture(file);
     source = file;
     output = undefined;
+    shown = params === undefined ? undefined : { png: file, params };
     picture.finish(image);
-    dispatch({ type: 'opened' });
-    retouch();
+    if (params !== undefined) {
+      const { prompt, negativePrompt, seed, steps, guidance, compression } = params;
+      const known = typeof compression === 'string' ? { compression } : {};
+      dispatch({ type: 'edit', change: { prompt, negativePrompt, seed, steps, guidance, ...known } });
+      code.show(new URL(page.model, location.href).href, params);
+    }
+    dispatch({ type: 'leave' });
+    dispatch({ type: 'opened', ours: params !== undefined });
+    if (params === undefined && change) retouch();
   } catch (error) {
     dispatch({ type: 'failed', fault: faultOf(error) });
   }
@@ -196,20 +249,39 @@ function retouch(): void {
   dispatch({ type: 'retouch' });
 }
 
-async function download(): Promise<void> {
-  if (output === undefined) return;
-  const { prompt, seed } = output.params;
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(await output.toBlob());
-  link.download = `${
-    prompt
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, '-')
-      .slice(0, 60) || 'picture'
-  }-${seed}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+async function copyText(text: string): Promise<void> {
+  await navigator.clipboard.writeText(text);
+  say(find('copied', HTMLElement), 'Copied');
 }
 
+/** What the browser or the reader may refuse: a refusal is shown. */
+async function attempt(what: () => Promise<unknown>): Promise<void> {
+  try {
+    await what();
+  } catch (error) {
+    if (!(error instanceof DOMException && error.name === 'AbortError')) dispatch({ type: 'failed', fault: faultOf(error) });
+  }
+}
+
+/** Where the browser keeps nothing, pictures are shown until the page is left. */
+async function changeHistory(change: (history: History) => Promise<unknown>): Promise<void> {
+  if (history === undefined) return;
+  try {
+    await change(history);
+    showHistory(await history.all());
+  } catch (error) {
+    // Full or closed storage: the picture itself is there, and said once.
+    console.info('the picture is not kept:', error);
+  }
+}
+
+code.show(new URL(page.model, location.href).href, state.form);
+void openHistory().then(
+  async (opened) => {
+    history = opened;
+    showHistory(await opened.all().catch((): Drawn[] => []));
+  },
+  (error: unknown) => console.info('this browser keeps no pictures:', error),
+);
 if (refused === undefined) void load();
 else dispatch({ type: 'failed', fault: faultOf(refused) });

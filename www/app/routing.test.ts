@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { layersRun, meanKeep, skipped } from './routing.ts';
+import { layerMask, layersRun, meanKeep, skipped } from './routing.ts';
 
 const record = {
   grid: [1, 4] as const,
@@ -31,4 +31,10 @@ test('the mean of a table', () => {
       denseSteps: 0,
     }),
   ).toBeCloseTo(0.7);
+});
+
+test('the tokens of one layer', () => {
+  expect([...(layerMask(record, 1, 1) ?? [])]).toEqual([1, 0, 0, 1]);
+  expect([...(layerMask(record, 1, 2) ?? [])]).toEqual([1, 1, 1, 1]);
+  expect(layerMask(record, 2, 1)).toBeUndefined();
 });

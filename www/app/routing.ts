@@ -14,6 +14,15 @@ export function layersRun({ grid: [rows, columns], steps }: RoutingRecord, step:
   return share;
 }
 
+/** 1 for each token that layer `layer` (from 1) ran at a step (from 1), 0 for those that it skipped; undefined without a record. */
+export function layerMask({ grid: [rows, columns], steps }: RoutingRecord, step: number, layer: number): Float32Array | undefined {
+  const kept = steps[step - 1]?.layers[layer - 1];
+  if (kept === undefined) return undefined;
+  const mask = new Float32Array(rows * columns).fill(kept === null ? 1 : 0);
+  for (const token of kept ?? []) mask[token] = 1;
+  return mask;
+}
+
 /** Share of all tokens that the layers of a run did not run. */
 export function skipped({ grid: [rows, columns], steps }: RoutingRecord): number {
   const tokens = rows * columns;

@@ -7,7 +7,8 @@ const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, gui
 const info: ModelInfo = { ...INFO, name: 'scenes', width: 64, height: 64, layers: 8, tokens: 64 };
 const loaded: Action = { type: 'loaded', backend: 'webgpu', note: undefined, info };
 const step: Action = { type: 'step', step: 1, total: 12, etaMs: 500 };
-const done: Action = { type: 'done', total: 12, totalMs: 900, stepMs: 70 };
+const cost = { flops: 3, denseFlops: 4, totalMs: 900, denseMs: undefined };
+const done: Action = { type: 'done', total: 12, totalMs: 900, stepMs: 70, cost };
 
 function after(...actions: Action[]): State {
   return actions.reduce(reduce, initial(form));
@@ -117,7 +118,7 @@ test('busy is what can be cancelled', () => {
 test("a finished picture or one of the reader's can be retouched, nothing else", () => {
   expect(after({ type: 'retouch' }).retouch).toBeUndefined();
   expect(after({ type: 'load' }, loaded, { type: 'start' }, { type: 'retouch' }).retouch).toBeUndefined();
-  for (const ready of [after({ type: 'load' }, loaded, { type: 'start' }, done), after({ type: 'opened' })]) {
+  for (const ready of [after({ type: 'load' }, loaded, { type: 'start' }, done), after({ type: 'opened', ours: false })]) {
     const state = reduce(ready, { type: 'retouch' });
     expect(state.retouch).toMatchObject({ tool: 'brush', painted: false });
     expect(reduce(state, { type: 'leave' }).retouch).toBeUndefined();
@@ -125,9 +126,16 @@ test("a finished picture or one of the reader's can be retouched, nothing else",
 });
 
 test('a change that is cancelled or fails leaves the picture as it was; one that is done can be compared', () => {
-  const changing = after({ type: 'load' }, loaded, { type: 'opened' }, { type: 'retouch' }, { type: 'ask' }, { type: 'start' });
-  expect(reduce(changing, { type: 'cancelled' })).toMatchObject({ run: { kind: 'opened' }, retouch: { tool: 'brush' } });
-  expect(reduce(changing, { type: 'failed', fault: { code: 'INVALID_INPUT', message: '' } }).run).toEqual({ kind: 'opened' });
+  const changing = after(
+    { type: 'load' },
+    loaded,
+    { type: 'opened', ours: false },
+    { type: 'retouch' },
+    { type: 'ask' },
+    { type: 'start' },
+  );
+  expect(reduce(changing, { type: 'cancelled' })).toMatchObject({ run: { kind: 'opened', ours: false }, retouch: { tool: 'brush' } });
+  expect(reduce(changing, { type: 'failed', fault: { code: 'INVALID_INPUT', message: '' } }).run).toEqual({ kind: 'opened', ours: false });
   const changed = reduce(changing, done);
   expect(changed).toMatchObject({ run: { kind: 'done' }, before: 0 });
   expect(reduce(changed, { type: 'compare', before: 140 }).before).toBe(100);
@@ -144,8 +152,26 @@ test('what the browser keeps of the model does not depend on loading and drawing
 });
 
 test('brushes stay within their limits', () => {
-  const tool = (change: Partial<Retouch>) => after({ type: 'opened' }, { type: 'retouch' }, { type: 'tool', change }).retouch;
+  const tool = (change: Partial<Retouch>) => after({ type: 'opened', ours: false }, { type: 'retouch' }, { type: 'tool', change }).retouch;
   expect(tool({ size: 0 })?.size).toBe(2);
   expect(tool({ strength: Number.NaN })?.strength).toBe(5);
   expect(tool({ feather: 1000 })?.feather).toBe(64);
+});
+
+test('a run that ends without a picture leaves the one before, with what it cost', () => {
+  const drawn = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, done);
+  for (const end of [{ type: 'cancelled' }, { type: 'failed', fault: { code: 'INVALID_INPUT', message: '' } }] as const) {
+    const left = [{ type: 'ask' }, { type: 'start' }, end].reduce((state, action) => reduce(state, action as Action), drawn);
+    expect(left).toMatchObject({ run: drawn.run, cost, last: undefined });
+  }
+});
+
+test('the dense run is compared with the picture that is there', () => {
+  const drawn = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' }, done, { type: 'ask' }, { type: 'start' });
+  expect(reduce(drawn, { type: 'compared', denseMs: 1200 })).toMatchObject({
+    run: { kind: 'done', total: 12 },
+    cost: { flops: 3, denseMs: 1200 },
+    before: 50,
+    against: 'dense',
+  });
 });

@@ -25,12 +25,22 @@ export type Model =
 
 export type Run =
   | { readonly kind: 'none' }
-  /** A picture of the reader's is shown, or one that was about to be changed. */
-  | { readonly kind: 'opened' }
+  /** A picture that no run of this visit drew is shown, of the reader's or, with its parameters inside, of ours. */
+  | { readonly kind: 'opened'; readonly ours: boolean }
   /** Asked for before the model is there. */
   | { readonly kind: 'waiting' }
   | { readonly kind: 'running'; readonly step: number; readonly total: number; readonly etaMs: number | undefined }
   | { readonly kind: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number };
+
+/** What the last finished run cost. */
+export interface Cost {
+  /** Operations, and those of the same run through every token of every layer. */
+  readonly flops: number;
+  readonly denseFlops: number;
+  readonly totalMs: number;
+  /** What the dense run took, once it was made. */
+  readonly denseMs: number | undefined;
+}
 
 /** Weights that stay in the browser between visits. */
 export interface Kept {
@@ -61,17 +71,25 @@ export interface State {
   readonly form: Form;
   readonly model: Model;
   readonly run: Run;
+  /** The picture that is shown again where a run ends without one. */
+  readonly last: Run | undefined;
+  /** Of the picture that is shown; undefined where no run of this visit drew it. */
+  readonly cost: Cost | undefined;
   readonly fault: Fault | undefined;
   /** The step that the picture shows, from 1; undefined for the latest. */
   readonly looking: number | undefined;
   /** Present while a part of the picture is chosen and drawn anew. */
   readonly retouch: Retouch | undefined;
-  /** Percent of the picture that shows what was there before the last change; undefined where nothing was changed. */
+  /** Percent of the picture that shows what it is compared with; undefined where there is nothing to compare. */
   readonly before: number | undefined;
+  /** What that is: the picture before the last change, or the same one drawn by the dense model. */
+  readonly against: 'before' | 'dense';
   /** What this browser keeps of the model; undefined for nothing, as far as is known. */
   readonly kept: Kept | undefined;
   /** Whether the picture shows which of its parts ran how many layers. */
   readonly heat: boolean;
+  /** The layer, from 1, whose tokens the picture shows; undefined for all of them. */
+  readonly layer: number | undefined;
 }
 
 export type Action =
@@ -83,19 +101,22 @@ export type Action =
   | { readonly type: 'ask' }
   | { readonly type: 'start' }
   | { readonly type: 'step'; readonly step: number; readonly total: number; readonly etaMs: number }
-  | { readonly type: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number }
+  | { readonly type: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number; readonly cost: Cost }
+  /** The dense run is there, to compare with. */
+  | { readonly type: 'compared'; readonly denseMs: number }
   | { readonly type: 'look'; readonly step: number }
   | { readonly type: 'cancelled' }
   | { readonly type: 'failed'; readonly fault: Fault }
   | { readonly type: 'dismiss' }
   /** The reader's picture is there. */
-  | { readonly type: 'opened' }
+  | { readonly type: 'opened'; readonly ours: boolean }
   | { readonly type: 'retouch' }
   | { readonly type: 'leave' }
   | { readonly type: 'tool'; readonly change: Partial<Retouch> }
   | { readonly type: 'compare'; readonly before: number }
   | { readonly type: 'kept'; readonly kept: Kept | undefined }
-  | { readonly type: 'heat' };
+  | { readonly type: 'heat' }
+  | { readonly type: 'layer'; readonly layer: number | undefined };
 
 /** What the controls offer: the options' ranges, or the part of them that is worth a slider. */
 export const LIMITS = {
@@ -118,12 +139,16 @@ export function initial(form: Form): State {
     form,
     model: { kind: 'idle' },
     run: { kind: 'none' },
+    last: undefined,
+    cost: undefined,
     fault: undefined,
     looking: undefined,
     retouch: undefined,
     before: undefined,
+    against: 'before',
     kept: undefined,
     heat: false,
+    layer: undefined,
   };
 }
 
@@ -158,16 +183,27 @@ export function reduce(state: State, action: Action): State {
       return { ...state, model: { kind: 'ready', backend, note, info }, form: { ...state.form, compression } };
     }
     case 'ask':
-      return { ...state, run: { kind: 'waiting' }, fault: undefined, looking: undefined };
+      return { ...state, run: { kind: 'waiting' }, last: lastOf(state), fault: undefined, looking: undefined };
     case 'start':
-      return { ...state, run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined }, before: undefined };
+      return {
+        ...state,
+        run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined },
+        last: lastOf(state),
+        before: undefined,
+      };
     case 'step': {
       const { step, total, etaMs } = action;
       return state.run.kind === 'running' ? { ...state, run: { kind: 'running', step, total, etaMs } } : state;
     }
     case 'done': {
-      const { total, totalMs, stepMs } = action;
-      return { ...state, run: { kind: 'done', total, totalMs, stepMs }, before: state.retouch === undefined ? undefined : 0 };
+      const { total, totalMs, stepMs, cost } = action;
+      const before = state.retouch === undefined ? undefined : 0;
+      return { ...state, run: { kind: 'done', total, totalMs, stepMs }, last: undefined, cost, before, against: 'before' };
+    }
+    case 'compared': {
+      const { denseMs } = action;
+      const cost = state.cost === undefined ? undefined : { ...state.cost, denseMs };
+      return { ...state, run: state.last ?? { kind: 'none' }, last: undefined, cost, before: 50, against: 'dense' };
     }
     case 'look':
       return state.run.kind === 'done' ? { ...state, looking: action.step < state.run.total ? action.step : undefined } : state;
@@ -175,13 +211,21 @@ export function reduce(state: State, action: Action): State {
       return { ...state, ...stopped(state) };
     case 'failed': {
       const dead = FATAL.includes(action.fault.code);
-      const { model, run } = stopped(state);
-      return { ...state, model: dead ? { kind: 'idle' } : model, run, fault: action.fault };
+      const { model, run, last } = stopped(state);
+      return { ...state, model: dead ? { kind: 'idle' } : model, run, last, fault: action.fault };
     }
     case 'dismiss':
       return { ...state, fault: undefined };
     case 'opened':
-      return { ...state, run: { kind: 'opened' }, fault: undefined, looking: undefined, before: undefined };
+      return {
+        ...state,
+        run: { kind: 'opened', ours: action.ours },
+        last: undefined,
+        cost: undefined,
+        fault: undefined,
+        looking: undefined,
+        before: undefined,
+      };
     case 'retouch':
       return hasPicture(state) ? { ...state, retouch: RETOUCH, looking: undefined } : state;
     case 'leave':
@@ -194,6 +238,8 @@ export function reduce(state: State, action: Action): State {
       return { ...state, kept: action.kept };
     case 'heat':
       return { ...state, heat: !state.heat };
+    case 'layer':
+      return { ...state, layer: action.layer };
   }
 }
 
@@ -202,13 +248,18 @@ export function busy({ model, run }: State): boolean {
   return model.kind === 'loading' || run.kind === 'waiting' || run.kind === 'running';
 }
 
+/** The picture that a run that begins takes the place of. */
+function lastOf(state: State): Run | undefined {
+  return hasPicture(state) ? state.run : state.last;
+}
+
 /** What loading and running become when they end without a result. */
-function stopped(state: State): Pick<State, 'model' | 'run'> {
-  const { model, run, retouch } = state;
+function stopped(state: State): Pick<State, 'model' | 'run' | 'last'> {
+  const { model, run, last } = state;
   return {
     model: model.kind === 'loading' ? { kind: 'idle' } : model,
-    // What was about to be changed is still there.
-    run: hasPicture(state) ? run : { kind: retouch === undefined ? 'none' : 'opened' },
+    run: hasPicture(state) ? run : (last ?? { kind: 'none' }),
+    last: undefined,
   };
 }
 

@@ -167,18 +167,25 @@ export function createEditor(events: EditorEvents): Editor {
     if (image !== undefined) events.open(image);
     return image !== undefined;
   };
+  /** The first image, or else whatever it is: who opens it says why it cannot be read. */
+  const takeAny = (list: FileList | undefined): void => {
+    const [first] = list ?? [];
+    if (!take(list) && first !== undefined) events.open(first);
+  };
   file.addEventListener('change', () => {
-    take(file.files);
+    takeAny(file.files ?? undefined);
     file.value = '';
   });
   document.addEventListener('paste', (event) => {
     if (take(event.clipboardData?.files)) event.preventDefault();
   });
+  // Anywhere on the page: a file that is dropped beside the picture would otherwise take the page's place.
   for (const type of ['dragenter', 'dragover', 'dragleave', 'drop'] as const) {
-    sheet.addEventListener(type, (event) => {
+    document.addEventListener(type, (event) => {
+      if (!(event.dataTransfer?.types.includes('Files') ?? false)) return;
       event.preventDefault();
       sheet.dataset['drop'] = String(type === 'dragenter' || type === 'dragover');
-      if (type === 'drop') take(event.dataTransfer?.files);
+      if (type === 'drop') takeAny(event.dataTransfer?.files);
     });
   }
 
@@ -197,10 +204,11 @@ export function createEditor(events: EditorEvents): Editor {
       before.hidden = !comparing;
       before.style.clipPath = `inset(0 ${100 - (state.before ?? 0)}% 0 0)`;
       compare.value = String(state.before ?? 0);
-      say(
-        find('compare-value', HTMLOutputElement),
-        state.before === undefined || state.before === 0 ? 'after' : state.before === 100 ? 'before' : `${state.before} % before`,
-      );
+      const [name, left, right] =
+        state.against === 'dense' ? ['Dense and routed', 'dense', 'routed'] : ['Before and after', 'before', 'after'];
+      say(find('compare-name', HTMLElement), name);
+      const all = state.before === undefined || state.before === 0 ? right : state.before === 100 ? left : undefined;
+      say(find('compare-value', HTMLOutputElement), all ?? `${state.before} % ${left}`);
       if (tool === undefined) return;
       brush.setAttribute('aria-pressed', String(tool.tool === 'brush'));
       eraser.setAttribute('aria-pressed', String(tool.tool === 'eraser'));

@@ -2,6 +2,7 @@
 
 import type { Progress } from 'diffcr-web';
 import { bytes, duration } from '../format.ts';
+import { canShare } from '../share.ts';
 import { hasPicture, type Run, type State } from '../state.ts';
 import { find, say } from './dom.ts';
 
@@ -10,6 +11,9 @@ export interface PictureEvents {
   readonly cancel: () => void;
   readonly look: (step: number) => void;
   readonly download: () => void;
+  readonly copy: () => void;
+  readonly share: () => void;
+  readonly link: () => void;
 }
 
 export interface Plate {
@@ -19,6 +23,8 @@ export interface Plate {
   /** Shows a step's estimate; takes the bitmap over. */
   step(step: number, preview: ImageBitmap): void;
   finish(image: ImageData): void;
+  /** The strip as it was before the last {@link begin}: the run ended without a picture. */
+  restore(): void;
   /** The finished picture, or the reader's. */
   image(): ImageData | undefined;
 }
@@ -38,6 +44,9 @@ export function createPicture(events: PictureEvents): Plate {
   const frames = find('frames', HTMLElement);
   const scrub = find('scrub', HTMLInputElement);
   const download = find('download', HTMLButtonElement);
+  const copy = find('copy', HTMLButtonElement);
+  const pass = find('share', HTMLButtonElement);
+  const link = find('link', HTMLButtonElement);
   const status = find('status', HTMLElement);
   const empty = find('empty', HTMLElement);
   const invitation = find('invitation', HTMLElement);
@@ -45,11 +54,16 @@ export function createPicture(events: PictureEvents): Plate {
   const renderLoading = createLoading();
   const news = find('news', HTMLElement);
   let canvases: HTMLCanvasElement[] = [];
+  /** The steps of the picture that is shown again where a run is cut short. */
+  let previous: HTMLCanvasElement[] = [];
   let final: ImageData | undefined;
 
   load.addEventListener('click', events.load);
   find('cancel-load', HTMLButtonElement).addEventListener('click', events.cancel);
   download.addEventListener('click', events.download);
+  copy.addEventListener('click', events.copy);
+  pass.addEventListener('click', events.share);
+  link.addEventListener('click', events.link);
   scrub.addEventListener('input', () => events.look(scrub.valueAsNumber));
 
   const show = (state: State): void => {
@@ -76,14 +90,18 @@ export function createPicture(events: PictureEvents): Plate {
       sheet.dataset['over'] = String(model.kind === 'loading');
       strip.hidden = blank || run.kind === 'opened';
       scrub.disabled = run.kind !== 'done';
-      download.hidden = run.kind !== 'done';
+      const ours = run.kind === 'done' || (run.kind === 'opened' && run.ours);
+      download.hidden = link.hidden = copy.hidden = !ours;
+      pass.hidden = !ours || !canShare();
       say(status, statusOf(run, looking));
       say(news, newsOf(state));
-      if (run.kind === 'opened') picture.setAttribute('aria-label', 'Your picture');
+      if (run.kind === 'opened')
+        picture.setAttribute('aria-label', run.ours ? `Picture of ${JSON.stringify(form.prompt)}` : 'Your picture');
       if (run.kind === 'done') picture.setAttribute('aria-label', `Picture of ${JSON.stringify(form.prompt)}`);
       show(state);
     },
     begin(total) {
+      previous = canvases;
       canvases = Array.from({ length: total }, () => document.createElement('canvas'));
       for (const canvas of canvases) canvas.width = canvas.height = 1;
       frames.replaceChildren(...canvases);
@@ -97,7 +115,13 @@ export function createPicture(events: PictureEvents): Plate {
       preview.close();
     },
     finish(image) {
+      previous = canvases;
       final = image;
+    },
+    restore() {
+      canvases = previous;
+      frames.replaceChildren(...canvases);
+      scrub.max = String(Math.max(canvases.length, 1));
     },
     image: () => final,
   };
@@ -125,7 +149,7 @@ function statusOf(run: Run, looking: number | undefined): string {
     case 'none':
       return '';
     case 'opened':
-      return 'A picture of yours';
+      return run.ours ? 'A picture drawn before' : 'A picture of yours';
     case 'waiting':
       return 'Waiting for the model';
     case 'running': {

@@ -1,13 +1,15 @@
 /** Routing, seen: how much of the model to run, which parts of the picture ran it, and the learned table. */
 
 import type { RoutingPreset, RoutingRecord } from 'diffcr-web';
-import { layersRun, meanKeep, skipped } from '../routing.ts';
+import { layerMask, layersRun, meanKeep, skipped } from '../routing.ts';
 import type { Form, State } from '../state.ts';
 import { find, say } from './dom.ts';
+import { fillRatios } from './ratios.ts';
 
 export interface RoutingEvents {
   readonly edit: (change: Partial<Form>) => void;
   readonly toggle: () => void;
+  readonly layer: (layer: number | undefined) => void;
 }
 
 export interface RoutingView {
@@ -16,54 +18,75 @@ export interface RoutingView {
   keep(record: RoutingRecord | undefined): void;
 }
 
-/** Pixels of a table's cell. */
-const CELL = 14;
-
 export function createRouting(events: RoutingEvents): RoutingView {
   const field = find('compression-field', HTMLElement);
   const select = find('compression', HTMLSelectElement);
-  const table = find('keep', HTMLCanvasElement);
+  const table = find('keep', HTMLTableElement);
+  const details = find('keep-details', HTMLDetailsElement);
   const tableText = find('keep-text', HTMLElement);
   const toggle = find('routing', HTMLButtonElement);
   const heat = find('heat', HTMLCanvasElement);
   const text = find('heat-text', HTMLElement);
+  const layerField = find('layer-field', HTMLElement);
+  const layer = find('layer', HTMLInputElement);
+  const layerValue = find('layer-value', HTMLOutputElement);
+  const save = find('routing-json', HTMLButtonElement);
   let record: RoutingRecord | undefined;
   let filled: readonly RoutingPreset[] | undefined;
+  let tabled: RoutingPreset | undefined;
 
   select.addEventListener('change', () => events.edit({ compression: select.value }));
   toggle.addEventListener('click', events.toggle);
+  layer.addEventListener('input', () => events.layer(layer.valueAsNumber > 0 ? layer.valueAsNumber : undefined));
+  save.addEventListener('click', () => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(record)], { type: 'application/json' }));
+    link.download = 'routing.json';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
 
   return {
     keep(next) {
       record = next;
     },
-    render({ model, run, form, looking, heat: shown }) {
+    render({ model, run, form, looking, heat: shown, layer: chosen }) {
       const presets = model.kind === 'ready' ? model.info.routing?.presets : undefined;
       field.hidden = presets === undefined;
       if (presets !== undefined && presets !== filled) fill(select, presets);
       filled = presets;
       if (select.value !== form.compression) select.value = form.compression;
       const preset = presets?.find(({ name }) => name === form.compression);
-      table.hidden = tableText.hidden = preset === undefined;
-      if (preset !== undefined) {
-        drawTable(table, preset.keep);
-        say(tableText, `Share of the tokens that each layer runs, from noise (top) to picture: ${percent(meanKeep(preset))} on average.`);
-      }
+      details.hidden = tableText.hidden = preset === undefined;
+      if (preset !== undefined && preset !== tabled) fillRatios(table, preset);
+      tabled = preset;
+      if (preset !== undefined) say(tableText, `The layers run ${percent(meanKeep(preset))} of the tokens on average.`);
 
-      const there = run.kind === 'done' && record !== undefined && record.steps.some(({ layers }) => layers.some((kept) => kept !== null));
+      const routed = record?.steps.find(({ layers }) => layers.some((kept) => kept !== null));
+      const there = run.kind === 'done' && routed !== undefined;
       toggle.hidden = !there;
       toggle.setAttribute('aria-pressed', String(shown));
       const step = looking ?? (run.kind === 'done' ? run.total : 0);
-      const shares = there && shown && record !== undefined ? layersRun(record, step) : undefined;
-      heat.hidden = text.hidden = shares === undefined;
+      const shares = !there || !shown || record === undefined ? undefined : sharesOf(record, step, chosen);
+      heat.hidden = text.hidden = layerField.hidden = save.hidden = shares === undefined;
       if (shares === undefined || record === undefined) return;
+      layer.max = String(routed?.layers.length ?? 0);
+      layer.value = String(chosen ?? 0);
+      say(layerValue, chosen === undefined ? 'all' : String(chosen));
+      layer.setAttribute('aria-valuetext', chosen === undefined ? 'all layers' : `layer ${chosen}`);
       drawHeat(heat, record.grid, shares);
-      say(
-        text,
-        `Bright parts ran through all layers at step ${step}, dark ones skipped most. Over the run ${percent(skipped(record))} of the work was skipped.`,
-      );
+      const ran = Math.round(shares.reduce((sum, share) => sum + share, 0));
+      const seen =
+        chosen === undefined
+          ? `Bright parts ran through all layers at step ${step}, dark ones skipped most.`
+          : `Layer ${chosen} ran the bright parts at step ${step}: ${ran} of ${shares.length} tokens.`;
+      say(text, `${seen} Over the run ${percent(skipped(record))} of the work was skipped.`);
     },
   };
+}
+
+function sharesOf(record: RoutingRecord, step: number, layer: number | undefined): Float32Array | undefined {
+  return layer === undefined ? layersRun(record, step) : layerMask(record, step, layer);
 }
 
 function fill(select: HTMLSelectElement, presets: readonly RoutingPreset[]): void {
@@ -77,19 +100,6 @@ function fill(select: HTMLSelectElement, presets: readonly RoutingPreset[]): voi
 
 function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
-}
-
-/** A row for each region of the timesteps, the noisiest at the top; a column for each layer. */
-function drawTable(canvas: HTMLCanvasElement, keep: readonly (readonly number[])[]): void {
-  canvas.width = CELL * (keep[0]?.length ?? 1);
-  canvas.height = CELL * keep.length;
-  const context = canvas.getContext('2d');
-  for (const [row, ratios] of [...keep].reverse().entries()) {
-    for (const [column, ratio] of ratios.entries()) {
-      if (context !== null) context.fillStyle = `hsl(226 70% ${Math.round(20 + 70 * ratio)}%)`;
-      context?.fillRect(column * CELL, row * CELL, CELL - 1, CELL - 1);
-    }
-  }
 }
 
 function drawHeat(canvas: HTMLCanvasElement, [rows, columns]: readonly [number, number], shares: Float32Array): void {

@@ -1,0 +1,33 @@
+/** The code that draws a picture of the page in another page. */
+
+import type { RunParams } from 'diffcr-web';
+
+/** How the package is had. */
+export const INSTALL = 'npm install diffcr-web';
+
+/** A module that draws what `params` describe with the bundle at `model`. */
+export function codeOf(
+  model: string,
+  params: Pick<RunParams, 'prompt' | 'negativePrompt' | 'seed' | 'steps' | 'guidance' | 'compression'>,
+): string {
+  const { prompt, negativePrompt, seed, steps, guidance, compression } = params;
+  const options = [
+    `prompt: ${JSON.stringify(prompt)},`,
+    ...(negativePrompt === '' ? [] : [`negativePrompt: ${JSON.stringify(negativePrompt)},`]),
+    `seed: ${seed},`,
+    `steps: ${steps},`,
+    `guidance: ${guidance},`,
+    ...(compression === undefined ? [] : [`compression: ${JSON.stringify(compression)},`]),
+  ];
+  return [
+    "import { loadModel } from 'diffcr-web';",
+    '',
+    `const pipe = await loadModel(${JSON.stringify(model)});`,
+    'const out = await pipe.generate({',
+    ...options.map((line) => `  ${line}`),
+    '});',
+    'document.body.append(Object.assign(new Image(), {',
+    '  src: URL.createObjectURL(await out.toBlob()),',
+    '}));',
+  ].join('\n');
+}

@@ -1,0 +1,21 @@
+/** The code of the picture that is shown, to be copied into another page. */
+
+import type { RunParams } from 'diffcr-web';
+import { codeOf, INSTALL } from '../code.ts';
+import { find, say } from './dom.ts';
+
+export interface CodeView {
+  /** Shows the code of a run with the bundle at `model`, a full address. */
+  show(model: string, params: Parameters<typeof codeOf>[1] & Partial<RunParams>): void;
+}
+
+export function createCode(events: { readonly copy: (text: string) => void }): CodeView {
+  const code = find('code', HTMLElement);
+  say(find('install', HTMLElement), INSTALL);
+  find('copy-code', HTMLButtonElement).addEventListener('click', () => events.copy(code.textContent));
+  return {
+    show(model, params) {
+      say(code, codeOf(model, params));
+    },
+  };
+}
