@@ -10,6 +10,8 @@
 
 pub mod error;
 
+pub mod files;
+
 pub mod device;
 
 pub mod kernels;

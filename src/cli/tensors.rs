@@ -8,12 +8,13 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::bundle::chunk::floats;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::pipeline::options::Values;
 use crate::pipeline::probe::ProbeOutput;
 
 /// The f32, f16, bf16, i32 and i64 tensors of a file, widened to f32; others are left out.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bytes = files::read(&path)?;
     let fault = |reason: String| Error::input(path.display().to_string(), reason);
     let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
     let own = |(name, view): (String, TensorView)| {
@@ -33,7 +34,7 @@ fn widen(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     }
 }
 
-/// Writes tensors under a temporary name, then renames.
+/// Writes tensors as a file.
 pub fn write(path: &Path, tensors: &[(String, ProbeOutput)]) -> Result<()> {
     let views: Vec<(&String, TensorView)> = tensors
         .iter()
@@ -48,14 +49,5 @@ pub fn write(path: &Path, tensors: &[(String, ProbeOutput)]) -> Result<()> {
         })
         .collect::<Result<_>>()?;
     let bytes = safetensors::serialize(views, None).map_err(|e| Error::internal(e.to_string()))?;
-    write_file(path, &bytes)
-}
-
-/// Writes a file under a temporary name, then renames.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().ok_or_else(|| Error::input("out", "it names no file"))?.to_os_string();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    std::fs::write(&temporary, bytes).map_err(|e| Error::io(&temporary, e))?;
-    std::fs::rename(&temporary, path).map_err(|e| Error::io(path, e))
+    files::replace(path, &bytes)
 }

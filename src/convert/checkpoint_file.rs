@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// An open checkpoint file.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct CheckpointFile {
 
 impl CheckpointFile {
     pub fn open(path: &Path) -> Result<Rc<Self>> {
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let file = files::open(path)?;
         let meta = file.metadata().map_err(|e| Error::io(path, e))?;
         if !meta.is_file() {
             return Err(Error::input("SRC", format!("{} is not a file", path.display())));

@@ -11,19 +11,20 @@ use super::safetensors_file::open_safetensors;
 use crate::bundle::folder::verify_folder;
 use crate::bundle::manifest::Part;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Opens the bundle in `src`, every file of it verified.
 ///
 /// # Errors
 /// `Integrity` and `ManifestInvalid` as the loader's; `ModelInvalid` naming a tensor that is quantized already.
 pub fn open(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
-    let manifest = verify_folder(src, |_| ())?;
+    let manifest = verify_folder(src, |_, _| Ok(()))?;
     let mut files: BTreeMap<&str, Tensors> = BTreeMap::new();
     let mut tokenizer = None;
     for entry in &manifest.files {
         let path = src.join(&entry.path);
         if entry.part == Part::Tokenizer {
-            tokenizer = Some(std::fs::read(&path).map_err(|e| Error::io(&path, e))?);
+            tokenizer = Some(files::read(&path)?);
         } else {
             files.insert(&entry.path, open_safetensors(&CheckpointFile::open(&path)?)?);
         }

@@ -5,10 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Reads and parses `path`.
 pub fn read(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let text = files::read_text(&path)?;
     parse(text.trim_start_matches('\u{feff}'))
         .map_err(|e| Error::integrity(path.display().to_string(), format!("not JSON: {e}")))
 }

@@ -15,6 +15,7 @@ use crate::bundle::chunk::floats;
 use crate::bundle::folder::verify_folder;
 use crate::bundle::manifest::{MANIFEST_FILE, Manifest, Part, Piece, TensorEntry};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Whether `options` ask for nothing but other chunks of a bundle that is quantized.
 ///
@@ -25,7 +26,7 @@ pub fn is_wanted(options: &ConvertOptions) -> Result<bool> {
     if options.encoded || !path.is_file() {
         return Ok(false);
     }
-    let json = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+    let json = files::read_text(&path)?;
     let quantized = Manifest::parse(&json)?.tensors.values().any(|entry| entry.encoding.is_quantized());
     if quantized
         && (options.routers.is_some()
@@ -47,7 +48,7 @@ pub fn is_wanted(options: &ConvertOptions) -> Result<bool> {
 /// # Errors
 /// As the loader's, `CANCELLED` when `progress` says so.
 pub fn rechunk(options: &ConvertOptions, dir: &Path, progress: &mut dyn Progress) -> Result<Manifest> {
-    let source = verify_folder(&options.src, |_| ())?;
+    let source = verify_folder(&options.src, |_, _| Ok(()))?;
     let mut files = BTreeMap::new();
     for entry in source.files.iter().filter(|entry| entry.part != Part::Tokenizer) {
         let tensors = open_safetensors(&CheckpointFile::open(&options.src.join(&entry.path))?)?;
@@ -90,7 +91,7 @@ pub fn rechunk(options: &ConvertOptions, dir: &Path, progress: &mut dyn Progress
     }
     for entry in source.files.iter().filter(|entry| entry.part == Part::Tokenizer && !is_left_out(entry.part)) {
         let path = options.src.join(&entry.path);
-        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let bytes = files::read(&path)?;
         manifest.files.push(write_file(dir, &entry.path, entry.part, &bytes)?);
     }
     Ok(manifest)

@@ -15,6 +15,7 @@ use super::stage::Stage;
 use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
+use crate::files;
 pub use autoencoder::AutoencoderConfig;
 pub use classifier::ClassifierSettings;
 pub use lora::{Base, LoraConfig};
@@ -323,7 +324,7 @@ impl TrainConfig {
     /// # Errors
     /// `InvalidInput` naming the setting; `Io` where the file cannot be read.
     pub fn read(path: &Path, kind: Kind) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let text = files::read_text(&path)?;
         Self::parse(&text, kind)
     }
 

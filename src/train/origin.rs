@@ -23,6 +23,7 @@ use crate::data::Header;
 use crate::data::random::Random;
 use crate::device;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::ratios::limits;
 
 /// Channels of a picture, and of one with a mask and without its hole.
@@ -251,7 +252,7 @@ pub struct Fresh {
 pub fn fresh(config: &TrainConfig) -> Result<Fresh> {
     let m = config.model.as_ref().ok_or_else(|| Error::input("model", "give it, or a bundle in `from`"))?;
     let stage = config.stages()?.first().copied().ok_or_else(|| Error::input("stage", "there is none"))?;
-    let bytes = std::fs::read(&m.tokenizer).map_err(|e| Error::io(&m.tokenizer, e))?;
+    let bytes = files::read(&m.tokenizer)?;
     let fault = |reason: String| Error::input("model.tokenizer", reason);
     let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| fault(e.to_string()))?;
     let special = |content: &str| {

@@ -9,26 +9,30 @@ use std::path::Path;
 use imports::{Crate, circles};
 
 /// The rooms in the order of the flow, each with those that it may import from.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("error", &[]),
+    ("files", &["error"]),
     ("device", &["error"]),
     ("kernels", &["error", "device"]),
-    ("bundle", &["error", "device", "kernels"]),
+    ("bundle", &["error", "files", "device", "kernels"]),
     ("model", &["error", "device", "bundle", "kernels"]),
     ("flops", &["bundle", "model"]),
     ("sampler", &["error", "device", "bundle"]),
-    ("pipeline", &["error", "device", "bundle", "kernels", "model", "flops", "sampler"]),
+    ("pipeline", &["error", "files", "device", "bundle", "kernels", "model", "flops", "sampler"]),
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("contract", &["error", "device", "bundle", "model", "pipeline"]),
-    ("convert", &["error", "device", "bundle", "model", "sampler"]),
-    ("data", &["error"]),
-    ("train", &["error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data"]),
+    ("convert", &["error", "files", "device", "bundle", "model", "sampler"]),
+    ("data", &["error", "files"]),
+    (
+        "train",
+        &["error", "files", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data"],
+    ),
     ("eval", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
     (
         "cli",
         &[
-            "error", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data",
-            "train", "eval",
+            "error", "files", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert",
+            "data", "train", "eval",
         ],
     ),
 ];

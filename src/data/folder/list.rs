@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::tar::{Member, members};
 use crate::data::decode::ENDINGS;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The list of captions, one JSON object a line.
 pub const METADATA: &str = "metadata.jsonl";
@@ -57,7 +58,7 @@ impl Place {
     /// `Io` naming the file.
     pub fn read(&self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) => std::fs::read(path).map_err(|e| Error::io(path, e)),
+            Self::File(path) => files::read(&path),
             Self::Member { archive, offset, length, .. } => {
                 read_part(archive, *offset, *length).map_err(|e| Error::io(archive, e))
             }
@@ -141,7 +142,7 @@ fn walk(dir: &Path, repeats: usize, depth: usize, found: &mut Found) -> Result<(
             let texts = ["txt", "caption"].map(|ending| path.with_extension(ending));
             match texts.iter().find(|text| text.is_file()) {
                 Some(text) => {
-                    let caption = std::fs::read_to_string(text).map_err(|e| Error::io(text, e))?;
+                    let caption = files::read_text(&text)?;
                     let captions = vec![(caption.trim().to_owned(), 1.0)];
                     found.0.push(Item { place: Place::File(path), captions, repeats });
                 }
@@ -175,7 +176,7 @@ fn listed(dir: &Path, metadata: &Path, repeats: usize, found: &mut Found) -> Res
         #[serde(alias = "caption", alias = "captions")]
         text: Value,
     }
-    let text = std::fs::read_to_string(metadata).map_err(|e| Error::io(metadata, e))?;
+    let text = files::read_text(&metadata)?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = |reason: String| fault(metadata, &format!("line {}: {reason}", number + 1));
         let line: Line = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
@@ -263,7 +264,7 @@ fn pixart(dir: &Path, info: &Path, found: &mut Found) -> Result<()> {
         prompt: Option<String>,
         sharegpt4v: Option<String>,
     }
-    let bytes = std::fs::read(info).map_err(|e| Error::io(info, e))?;
+    let bytes = files::read(&info)?;
     let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|e| fault(info, &e.to_string()))?;
     for entry in entries {
         let path = inside(&dir.join("InternImgs"), &entry.path)

@@ -1,11 +1,11 @@
 //! Members of tar archives, found by their headers alone: where each one's bytes lie.
 
-use std::fs::File;
 use std::path::Path;
 
 use tar::Archive;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// What headers and bodies are padded to.
 const BLOCK: u64 = 512;
@@ -25,7 +25,7 @@ pub struct Member {
 pub fn members(path: &Path) -> Result<Vec<Member>> {
     let io = |e| Error::io(path, e);
     let fault = |reason: String| Error::input(path.display().to_string(), reason);
-    let file = File::open(path).map_err(io)?;
+    let file = files::open(path)?;
     let total = file.metadata().map_err(io)?.len();
     let mut archive = Archive::new(file);
     let (mut members, mut at) = (Vec::new(), 0);
