@@ -48,8 +48,8 @@ impl HostTable {
         let [rows, width] = self.shape;
         let mut out = Vec::with_capacity(ids.len() * width);
         for &id in ids {
-            let start = id as usize * width;
-            let row = self.data.get(start..start + width).ok_or_else(|| {
+            let start = (id as usize).checked_mul(width).filter(|_| (id as usize) < rows);
+            let row = start.and_then(|start| self.data.get(start..start + width)).ok_or_else(|| {
                 Error::input("input_ids", format!("token id {id} is outside the vocabulary of {rows}"))
             })?;
             out.extend_from_slice(row);

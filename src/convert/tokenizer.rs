@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::json::Config;
 use super::spiece;
-use crate::bundle::config::TokenizerConfig;
+use crate::bundle::config::{ANY_VOCABULARY, TokenizerConfig};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::tokenizer::Tokenizer;
 
 /// The tokenizer's path in a bundle.
@@ -22,10 +23,10 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
     let settings = settings.is_file().then(|| Config::read(&settings)).transpose()?;
     let (json, model) = (dir.join("tokenizer.json"), dir.join("spiece.model"));
     let (path, bytes) = if json.is_file() {
-        let bytes = std::fs::read(&json).map_err(|e| Error::io(&json, e))?;
+        let bytes = files::read(&json)?;
         (json, bytes)
     } else if model.is_file() {
-        let bytes = std::fs::read(&model).map_err(|e| Error::io(&model, e))?;
+        let bytes = files::read(&model)?;
         let extra_ids = settings.as_ref().map_or(Ok(None), |s| s.count("extra_ids"))?.unwrap_or(EXTRA_IDS);
         let value = spiece::tokenizer_json(&model.display().to_string(), &bytes, extra_ids)?;
         (model, value.to_string().into_bytes())
@@ -51,7 +52,8 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
         pad_id: id("pad_token", "<pad>")?,
         eos_id: id("eos_token", "</s>")?,
     };
-    Tokenizer::from_json(&bytes, &config).map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
+    Tokenizer::from_json(&bytes, &config, ANY_VOCABULARY)
+        .map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
     Ok((bytes, config))
 }
 

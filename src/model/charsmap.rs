@@ -3,6 +3,13 @@
 //! The map is a byte trie (a double array, as in Darts) whose leaves point into a string of replacements: the trie's length in
 //! bytes, its units, then the string, every number a little-endian `u32`.
 
+use std::collections::VecDeque;
+
+/// Where a reader would leave the map.
+const OUTSIDE: &str = "its character map points outside itself";
+/// Bytes that a byte becomes, at most: in the map of T5, U+FDFA becomes eleven times as many.
+const MAX_GROWTH: usize = 12;
+
 /// Walks all that a prompt could reach.
 ///
 /// # Errors
@@ -15,18 +22,18 @@ pub(super) fn check(base64: &str) -> Result<(), &'static str> {
     let units: Vec<usize> =
         units.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize).collect();
     let replacements = std::str::from_utf8(replacements).map_err(|_| "its character map is not UTF-8")?;
-    check_trie(&units, replacements).ok_or("its character map points outside itself")
+    check_trie(&units, replacements)
 }
 
 /// From a base, byte `c` leads to the unit at `base ^ c`, which exists if its low byte says `c` (and its top bit is clear).
 /// That unit holds the next base, relative to itself, and says whether the base holds the place of a replacement.
-fn check_trie(units: &[usize], replacements: &str) -> Option<()> {
+fn check_trie(units: &[usize], replacements: &str) -> Result<(), &'static str> {
     let offset = |unit: usize| (unit >> 10) << ((unit & (1 << 9)) >> 6);
     let mut seen = vec![false; units.len()];
-    let mut bases = vec![offset(*units.first()?)];
-    while let Some(base) = bases.pop() {
+    let mut bases = VecDeque::from([(1, offset(*units.first().ok_or(OUTSIDE)?))]);
+    while let Some((length, base)) = bases.pop_front() {
         if base | 0xff >= units.len() {
-            return None;
+            return Err(OUTSIDE);
         }
         if std::mem::replace(&mut seen[base], true) {
             continue;
@@ -38,13 +45,17 @@ fn check_trie(units: &[usize], replacements: &str) -> Option<()> {
                 continue;
             }
             let next = at ^ offset(unit);
-            if unit & (1 << 8) != 0 && !replacements.is_char_boundary(units.get(next)? & !(1 << 31)) {
-                return None;
+            if unit & (1 << 8) != 0 {
+                let replacement = units.get(next).and_then(|at| replacements.get(at & !(1 << 31)..)).ok_or(OUTSIDE)?;
+                let written = replacement.split('\0').next().unwrap_or_default().len();
+                if written > length * MAX_GROWTH {
+                    return Err("its character map makes a text over 12 times longer");
+                }
             }
-            bases.push(next);
+            bases.push_back((length + 1, next));
         }
     }
-    Some(())
+    Ok(())
 }
 
 /// The standard alphabet, with or without padding.
@@ -133,6 +144,14 @@ pub(super) mod tests {
         for text in ["", "A", "/////w", "AAAAAA", "!"] {
             assert!(check(text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_map_that_makes_much_of_little_is_refused() {
+        let (units, _) = map();
+        let made = |length: usize| check(&encode((&units, format!("x\0{}\0", "e".repeat(length)).leak())));
+        assert_eq!(made(12), Ok(()));
+        assert_eq!(made(13), Err("its character map makes a text over 12 times longer"));
     }
 
     #[test]

@@ -20,5 +20,6 @@ pub mod ratios;
 pub mod router;
 pub mod text_encoder;
 pub mod tokenizer;
+mod tokenizer_check;
 pub mod transformer;
 pub mod vae;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
 
-use super::charsmap;
+use super::tokenizer_check;
 use crate::bundle::config::TokenizerConfig;
 use crate::{Error, Result};
 
@@ -20,20 +20,29 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`, of the present format or of the versions before it.
+    /// Reads a `tokenizer.json`, of the present format or of the versions before it, for a text encoder of `vocab_size` tokens.
     ///
     /// # Errors
     /// `INTEGRITY` naming the file where it is no tokenizer; `MODEL_INVALID` where it needs what this build cannot do, or
     /// contradicts `config`.
-    pub fn from_json(bytes: &[u8], config: &TokenizerConfig) -> Result<Self> {
+    pub fn from_json(bytes: &[u8], config: &TokenizerConfig, vocab_size: usize) -> Result<Self> {
         if config.max_length == 0 {
             return Err(Error::model("tokenizer.maxLength", "0 leaves no room for the closing token"));
+        }
+        for (name, id) in [("tokenizer.padId", config.pad_id), ("tokenizer.eosId", config.eos_id)] {
+            if id as usize >= vocab_size {
+                return Err(Error::model(
+                    name,
+                    format!("the id {id} is not below the encoder's vocabSize, {vocab_size}"),
+                ));
+            }
         }
         let mut json: Value =
             serde_json::from_slice(bytes).map_err(|e| Error::integrity(&config.file, e.to_string()))?;
         let refused = |reason: String| Error::model(&config.file, reason);
+        tokenizer_check::check(&config.file, bytes.len(), &json, vocab_size)?;
         if let Some(normalizer) = json.get_mut("normalizer") {
-            prepare(normalizer).map_err(|e| refused(e.into()))?;
+            prepare(normalizer);
         }
         tokenizers::canonicalize_value(&mut json).map_err(|e| refused(e.to_string()))?;
         let inner = tokenizers::from_json(&json.to_string()).map_err(|e| refused(e.to_string()))?;
@@ -93,30 +102,26 @@ fn clean(prompt: &str) -> String {
     prompt.to_lowercase().trim_matches(is_space).to_string()
 }
 
-/// Checks the character maps among the normalizers, and rewrites the one regular expression of T5 files, `Replace " {2,}"`,
-/// in plain strings, so that no regex engine is built in.
+/// Rewrites the one regular expression of T5 files, `Replace " {2,}"`, in plain strings, so that no regex engine is built in.
 ///
 /// Replacing two spaces by one halves a run; 32 times, it leaves one space of any run there is. Where the file asks for `▁`
 /// instead of a space, its `Metaspace` makes that of every space that is left.
-fn prepare(normalizer: &mut Value) -> Result<(), &'static str> {
+fn prepare(normalizer: &mut Value) {
     if let Some(members) = normalizer.get_mut("normalizers").and_then(Value::as_array_mut) {
-        return members.iter_mut().try_for_each(prepare);
+        return members.iter_mut().for_each(prepare);
     }
     let is = |pointer: &str, text: &str| normalizer.pointer(pointer).is_some_and(|v| v == text);
-    if is("/type", "Precompiled") {
-        let map = normalizer.pointer("/precompiled_charsmap").and_then(Value::as_str);
-        charsmap::check(map.ok_or("it has no character map")?)?;
-    } else if is("/type", "Replace") && is("/pattern/Regex", " {2,}") && (is("/content", " ") || is("/content", "▁"))
-    {
+    if is("/type", "Replace") && is("/pattern/Regex", " {2,}") && (is("/content", " ") || is("/content", "▁")) {
         let halve = json!({ "type": "Replace", "pattern": { "String": "  " }, "content": " " });
         *normalizer = json!({ "type": "Sequence", "normalizers": vec![halve; 32] });
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::charsmap;
     use super::*;
+    use crate::bundle::config::ANY_VOCABULARY;
 
     const FILE: &str = include_str!("../../tests/fixtures/sigma/pipeline/tokenizer/tokenizer.json");
 
@@ -133,9 +138,12 @@ mod tests {
     #[test]
     fn a_long_prompt_keeps_its_closing_token() {
         let prompt = "a large red circle on a blue background";
-        let whole = Tokenizer::from_json(FILE.as_bytes(), &config(64)).unwrap().encode(prompt).unwrap();
+        let whole = Tokenizer::from_json(FILE.as_bytes(), &config(64), ANY_VOCABULARY).unwrap().encode(prompt).unwrap();
         for max_length in 1..=whole.len() + 1 {
-            let ids = Tokenizer::from_json(FILE.as_bytes(), &config(max_length)).unwrap().encode(prompt).unwrap();
+            let ids = Tokenizer::from_json(FILE.as_bytes(), &config(max_length), ANY_VOCABULARY)
+                .unwrap()
+                .encode(prompt)
+                .unwrap();
             assert_eq!(ids.len(), whole.len().min(max_length));
             assert_eq!(ids[..ids.len() - 1], whole[..ids.len() - 1]);
             assert_eq!(ids.last(), Some(&1));
@@ -144,7 +152,7 @@ mod tests {
 
     #[test]
     fn case_and_outer_space_do_not_matter() {
-        let tokenizer = Tokenizer::from_json(FILE.as_bytes(), &config(64)).unwrap();
+        let tokenizer = Tokenizer::from_json(FILE.as_bytes(), &config(64), ANY_VOCABULARY).unwrap();
         assert_eq!(tokenizer.encode("\x1c\t A  Red\u{a0}MOON \n").unwrap(), tokenizer.encode("a red moon").unwrap());
         for blank in ["", " ", "\n\t\u{3000}"] {
             assert_eq!(tokenizer.encode(blank).unwrap(), [1]);
@@ -154,7 +162,8 @@ mod tests {
     /// The normalizer that transformers 4 writes for T5.
     #[test]
     fn runs_of_spaces_collapse_without_a_regex_engine() {
-        let plain = Tokenizer::from_json(FILE.as_bytes(), &config(64)).unwrap().encode("red moon").unwrap();
+        let plain =
+            Tokenizer::from_json(FILE.as_bytes(), &config(64), ANY_VOCABULARY).unwrap().encode("red moon").unwrap();
         for content in [" ", "▁"] {
             let file = edited(|json| {
                 json["normalizer"] = json!({ "type": "Sequence", "normalizers": [
@@ -163,7 +172,7 @@ mod tests {
                     { "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": content },
                 ] });
             });
-            let tokenizer = Tokenizer::from_json(&file, &config(64)).unwrap();
+            let tokenizer = Tokenizer::from_json(&file, &config(64), ANY_VOCABULARY).unwrap();
             for spaces in [1, 2, 3, 5, 64, 1_000_003] {
                 let prompt = format!("red{}moon", " ".repeat(spaces));
                 assert_eq!(tokenizer.encode(&prompt).unwrap(), plain, "{spaces} spaces to {content:?}");
@@ -178,12 +187,12 @@ mod tests {
             let map = charsmap::tests::encode((units, replacements));
             edited(|json| json["normalizer"] = json!({ "type": "Precompiled", "precompiled_charsmap": map }))
         };
-        let plain = Tokenizer::from_json(FILE.as_bytes(), &config(64)).unwrap();
-        let tokenizer = Tokenizer::from_json(&mapped(&units), &config(64)).unwrap();
+        let plain = Tokenizer::from_json(FILE.as_bytes(), &config(64), ANY_VOCABULARY).unwrap();
+        let tokenizer = Tokenizer::from_json(&mapped(&units), &config(64), ANY_VOCABULARY).unwrap();
         assert_eq!(tokenizer.encode("cafa").unwrap(), plain.encode("céfé").unwrap());
         units[0] = 1 << 20;
-        let error = Tokenizer::from_json(&mapped(&units), &config(64)).expect_err("refused");
-        assert_eq!(error.to_string(), "tokenizer.json: its character map points outside itself");
+        let error = Tokenizer::from_json(&mapped(&units), &config(64), ANY_VOCABULARY).expect_err("refused");
+        assert_eq!(error.to_string(), "tokenizer.json: normalizer: its character map points outside itself");
     }
 
     #[test]
@@ -202,7 +211,7 @@ mod tests {
             (edited(|json| json["model"]["unk_id"] = 100_000.into()), "MODEL_INVALID"),
             (regex, "MODEL_INVALID"),
         ] {
-            let error = Tokenizer::from_json(&bytes, &config(64)).expect_err("refused");
+            let error = Tokenizer::from_json(&bytes, &config(64), ANY_VOCABULARY).expect_err("refused");
             assert_eq!(error.code(), code, "{error}");
             assert!(error.to_string().starts_with("tokenizer.json: "), "{error}");
         }
@@ -213,7 +222,7 @@ mod tests {
         for (config, name) in
             [(config(0), "tokenizer.maxLength"), (TokenizerConfig { eos_id: 2, ..config(64) }, "tokenizer.eosId")]
         {
-            match Tokenizer::from_json(FILE.as_bytes(), &config).err() {
+            match Tokenizer::from_json(FILE.as_bytes(), &config, ANY_VOCABULARY).err() {
                 Some(Error::ModelInvalid { name: found, .. }) => assert_eq!(found, name),
                 other => panic!("{name}: {other:?}"),
             }

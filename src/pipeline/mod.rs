@@ -86,7 +86,7 @@ impl Pipeline {
             None => None,
         };
         let tokenizer = match (&parts.tokenizer, tokenizer) {
-            (Some(config), Some(bytes)) => Some(Tokenizer::from_json(&bytes, config)?),
+            (Some(config), Some(bytes)) => Some(Tokenizer::from_json(&bytes, config, parts.vocab_size())?),
             _ => None,
         };
         weights.finish()?;

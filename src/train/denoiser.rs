@@ -55,7 +55,7 @@ impl<'a> Denoiser<'a> {
     pub fn new(config: &'a TrainConfig, kind: Kind) -> Result<(Self, Parameters)> {
         let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind)?;
         let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
-        let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer)?;
+        let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer, frame.parts.vocab_size())?;
         let schedule = Schedule::new(&frame.parts.scheduler)?;
         let bound = (config.loss.sigma == Sigma::Vlb).then(|| Bound::new(&schedule));
         let held_out = OnceLock::new();

@@ -30,7 +30,7 @@ impl TextStates {
         let mut loaded = load_folder(dir, &device::cpu(), Some(&[Part::TextEncoder, Part::Tokenizer]))?;
         let parts = &loaded.manifest.parts;
         let (config, tokenizer) = parts.text_encoder.as_ref().zip(parts.tokenizer.as_ref()).ok_or_else(none)?;
-        let tokenizer = Tokenizer::from_json(&loaded.tokenizer.ok_or_else(none)?, tokenizer)?;
+        let tokenizer = Tokenizer::from_json(&loaded.tokenizer.ok_or_else(none)?, tokenizer, config.vocab_size)?;
         let encoder = TextEncoder::load(&mut loaded.weights.scope("text_encoder"), config)?;
         let header = TextHeader { encoder: fingerprint(&loaded.manifest), width: config.d_model };
         Ok(Self { encoder, tokenizer, header })

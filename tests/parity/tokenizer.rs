@@ -6,7 +6,7 @@ use safetensors::SafeTensors;
 
 fn tokenizer(bytes: &[u8], max_length: usize) -> Tokenizer {
     let config = TokenizerConfig { file: "tokenizer.json".into(), max_length, pad_id: 0, eos_id: 1 };
-    Tokenizer::from_json(bytes, &config).unwrap()
+    Tokenizer::from_json(bytes, &config, 1 << 20).unwrap()
 }
 
 #[derive(serde::Deserialize)]

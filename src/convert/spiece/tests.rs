@@ -57,7 +57,7 @@ fn it_splits_as_the_scores_say() {
     assert_eq!(json["model"]["vocab"][8], json!(["<extra_id_99>", 0.0]));
     assert_eq!(json["added_tokens"].as_array().unwrap().len(), 3 + 100);
     let config = TokenizerConfig { file: "tokenizer.json".into(), max_length: 16, pad_id: 0, eos_id: 1 };
-    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), &config).unwrap();
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), &config, usize::MAX).unwrap();
     let ids = |text: &str| tokenizer.encode(text).unwrap();
     // "▁ab" is ▁ + ab (-5.5), not ▁a + b (-6); `!` falls to the rules; an unknown sign is id 2.
     assert_eq!(ids("a"), [6, 1]);
