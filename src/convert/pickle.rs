@@ -30,8 +30,8 @@ pub enum Value {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Storage {
     /// `FloatStorage`, `HalfStorage`, …
-    pub kind: String,
-    pub key: String,
+    pub kind: Rc<str>,
+    pub key: Rc<str>,
     pub elements: usize,
 }
 
@@ -54,6 +54,13 @@ const ALLOWED: [&str; 6] = [
     "torch.device",
 ];
 
+/// Values that a pickle makes, at most: ten times those of the largest state dicts, optimizer included.
+const MAX_VALUES: usize = 1 << 20;
+/// Bytes of a text that is kept: no tensor's name is longer.
+const MAX_TEXT: usize = 1 << 10;
+/// Dimensions of a tensor.
+const MAX_RANK: usize = 8;
+
 /// A pickle that was read.
 #[derive(Debug)]
 pub struct Pickle {
@@ -70,7 +77,7 @@ type Fault = String;
 /// Reads the pickle at the start of `bytes`. `file` names it in errors.
 pub fn read(file: &str, bytes: &[u8]) -> Result<Pickle> {
     let mut machine =
-        Machine { input: bytes, at: 0, stack: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] };
+        Machine { input: bytes, at: 0, made: 0, stack: vec![], memo: HashMap::new(), lists: vec![], dicts: vec![] };
     let fault = |at: usize, fault: Fault| Error::model(file, format!("pickle: {fault} (byte {at})"));
     loop {
         let at = machine.at;
@@ -87,6 +94,8 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Pickle> {
 struct Machine<'a> {
     input: &'a [u8],
     at: usize,
+    /// Values made so far, on the stack or gone.
+    made: usize,
     stack: Vec<Value>,
     memo: HashMap<usize, Value>,
     lists: Vec<Vec<Value>>,
@@ -98,42 +107,42 @@ impl Machine<'_> {
         match opcode {
             0x80 => self.skip(1)?, // PROTO
             0x95 => self.skip(8)?, // FRAME
-            b'(' => self.stack.push(Value::Mark),
-            b'N' => self.stack.push(Value::None),
-            0x88 | 0x89 => self.stack.push(Value::Other), // NEWTRUE, NEWFALSE
-            b'G' => self.skip(8).map(|()| self.stack.push(Value::Other))?, // BINFLOAT
+            b'(' => self.push(Value::Mark)?,
+            b'N' => self.push(Value::None)?,
+            0x88 | 0x89 => self.push(Value::Other)?, // NEWTRUE, NEWFALSE
+            b'G' => self.skip(8).and_then(|()| self.push(Value::Other))?, // BINFLOAT
             b'J' => {
                 let value = self.array().map(i32::from_le_bytes)?;
-                self.stack.push(Value::Int(value.into()));
+                self.push(Value::Int(value.into()))?;
             }
             b'K' => {
                 let value = self.byte()?;
-                self.stack.push(Value::Int(value.into()));
+                self.push(Value::Int(value.into()))?;
             }
             b'M' => {
                 let value = self.array().map(u16::from_le_bytes)?;
-                self.stack.push(Value::Int(value.into()));
+                self.push(Value::Int(value.into()))?;
             }
             0x8A => self.long()?,
             b'U' | 0x8C => self.byte().map(usize::from).and_then(|n| self.text(n))?,
             b'T' | b'X' => self.length().and_then(|n| self.text(n))?,
-            b'C' => self.byte().map(usize::from).and_then(|n| self.skip(n)).map(|()| self.stack.push(Value::Other))?,
-            b'B' => self.length().and_then(|n| self.skip(n)).map(|()| self.stack.push(Value::Other))?,
+            b'C' => self.byte().map(usize::from).and_then(|n| self.skip(n)).and_then(|()| self.push(Value::Other))?,
+            b'B' => self.length().and_then(|n| self.skip(n)).and_then(|()| self.push(Value::Other))?,
             b'q' => self.byte().map(usize::from).and_then(|i| self.put(i))?,
             b'r' => self.length().and_then(|i| self.put(i))?,
             0x94 => self.put(self.memo.len())?, // MEMOIZE
             b'h' => self.byte().map(usize::from).and_then(|i| self.get(i))?,
             b'j' => self.length().and_then(|i| self.get(i))?,
-            b'}' => self.dict(),
-            b']' | b')' => self.list(vec![]),
+            b'}' => self.dict()?,
+            b']' | b')' => self.list(vec![])?,
             0x85..=0x87 => {
                 let mut items = (0x85..=opcode).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?; // TUPLE1..3
                 items.reverse();
-                self.list(items);
+                self.list(items)?;
             }
             b't' => {
                 let items = self.pop_to_mark()?;
-                self.list(items);
+                self.list(items)?;
             }
             b'a' => {
                 let item = self.pop()?;
@@ -149,7 +158,7 @@ impl Machine<'_> {
             b'1' => drop(self.pop_to_mark()?),
             b'2' => {
                 let top = self.top()?.clone();
-                self.stack.push(top);
+                self.push(top)?;
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
@@ -174,15 +183,14 @@ impl Machine<'_> {
         if !storage && !ALLOWED.contains(&full.as_str()) {
             return Err(format!("the global {full:?} is refused: a checkpoint is read as data, never executed"));
         }
-        self.stack.push(Value::Global(full.into()));
-        Ok(())
+        self.push(Value::Global(full.into()))
     }
 
     /// `('storage', type, key, location, elements)` becomes a storage.
     fn persistent(&mut self) -> Result<(), Fault> {
-        let items = self.pop_list()?;
+        let at = self.pop_list()?;
         let [Value::Text(tag), Value::Global(kind), Value::Text(key), _, Value::Int(elements), rest @ ..] =
-            items.as_slice()
+            self.items(at)
         else {
             return Err("a persistent id is not a storage".into());
         };
@@ -191,16 +199,16 @@ impl Machine<'_> {
         }
         let kind = kind.strip_prefix("torch.").filter(|k| k.ends_with("Storage")).ok_or("a storage has no type")?;
         let elements = size(&Value::Int(*elements))?;
-        self.stack.push(Value::Storage(Rc::new(Storage { kind: kind.into(), key: key.to_string(), elements })));
-        Ok(())
+        let storage = Storage { kind: kind.into(), key: key.clone(), elements };
+        self.push(Value::Storage(Rc::new(storage)))
     }
 
     fn reduce(&mut self) -> Result<(), Fault> {
-        let args = self.pop_list()?;
+        let at = self.pop_list()?;
         let Value::Global(function) = self.pop()? else { return Err("something that is no function is called".into()) };
-        match (&*function, args.as_slice()) {
-            ("collections.OrderedDict", []) => self.dict(),
-            ("torch._utils._rebuild_parameter", [tensor @ Value::Tensor(_), ..]) => self.stack.push(tensor.clone()),
+        let made = match (&*function, self.items(at)) {
+            ("collections.OrderedDict", []) => return self.dict(),
+            ("torch._utils._rebuild_parameter", [tensor @ Value::Tensor(_), ..]) => tensor.clone(),
             (
                 "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
                 [Value::Storage(storage), offset, shape, strides, ..],
@@ -211,30 +219,52 @@ impl Machine<'_> {
                     shape: self.sizes(shape)?,
                     strides: self.sizes(strides)?,
                 };
-                self.stack.push(Value::Tensor(Rc::new(tensor)));
+                Value::Tensor(Rc::new(tensor))
             }
-            ("torch.Size", [sizes @ Value::List(_)]) => self.stack.push(sizes.clone()),
-            ("torch.device", _) => self.stack.push(Value::Other),
+            ("torch.Size", [sizes @ Value::List(_)]) => sizes.clone(),
+            ("torch.device", _) => Value::Other,
             _ => return Err(format!("{function} is called with arguments it does not take")),
-        }
-        Ok(())
+        };
+        self.push(made)
     }
 
     fn sizes(&self, value: &Value) -> Result<Vec<usize>, Fault> {
         match value {
-            Value::List(i) => self.lists.get(*i).into_iter().flatten().map(size).collect(),
+            Value::List(i) => match self.items(*i) {
+                sizes if sizes.len() > MAX_RANK => {
+                    Err(format!("a tensor has {} dimensions, at most {MAX_RANK} are read", sizes.len()))
+                }
+                sizes => sizes.iter().map(size).collect(),
+            },
             _ => Err("a shape is not a tuple".into()),
         }
     }
 
-    fn dict(&mut self) {
-        self.stack.push(Value::Dict(self.dicts.len()));
+    fn dict(&mut self) -> Result<(), Fault> {
+        self.push(Value::Dict(self.dicts.len()))?;
         self.dicts.push(vec![]);
+        Ok(())
     }
 
-    fn list(&mut self, items: Vec<Value>) {
-        self.stack.push(Value::List(self.lists.len()));
+    fn list(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        self.push(Value::List(self.lists.len()))?;
         self.lists.push(items);
+        Ok(())
+    }
+
+    /// The items of a list.
+    fn items(&self, at: usize) -> &[Value] {
+        self.lists.get(at).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every value passes here, and is counted.
+    fn push(&mut self, value: Value) -> Result<(), Fault> {
+        if self.made == MAX_VALUES {
+            return Err(format!("it makes more than {MAX_VALUES} values, which no state dict needs"));
+        }
+        self.made += 1;
+        self.stack.push(value);
+        Ok(())
     }
 
     fn append(&mut self, items: Vec<Value>) -> Result<(), Fault> {
@@ -261,8 +291,7 @@ impl Machine<'_> {
 
     fn get(&mut self, index: usize) -> Result<(), Fault> {
         let value = self.memo.get(&index).cloned().ok_or("it refers to something it does not hold")?;
-        self.stack.push(value);
-        Ok(())
+        self.push(value)
     }
 
     fn top(&self) -> Result<&Value, Fault> {
@@ -273,9 +302,10 @@ impl Machine<'_> {
         self.stack.pop().ok_or_else(|| "its stack is empty".into())
     }
 
-    fn pop_list(&mut self) -> Result<Vec<Value>, Fault> {
+    /// The place of a tuple's items.
+    fn pop_list(&mut self) -> Result<usize, Fault> {
         match self.pop()? {
-            Value::List(i) => Ok(self.lists.get(i).cloned().unwrap_or_default()),
+            Value::List(at) => Ok(at),
             _ => Err("arguments are not a tuple".into()),
         }
     }
@@ -294,14 +324,15 @@ impl Machine<'_> {
         let negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
         let mut value = [if negative { 0xFF } else { 0 }; 8];
         let value = value.get_mut(..bytes.len()).map(|v| v.copy_from_slice(bytes)).map(|()| i64::from_le_bytes(value));
-        self.stack.push(value.map_or(Value::Other, Value::Int));
-        Ok(())
+        self.push(value.map_or(Value::Other, Value::Int))
     }
 
+    /// A text; one that is long, or not UTF-8, names nothing and is kept as [`Value::Other`].
     fn text(&mut self, length: usize) -> Result<(), Fault> {
-        let text = std::str::from_utf8(self.take(length)?).map(|t| Value::Text(t.into()));
-        self.stack.push(text.unwrap_or(Value::Other));
-        Ok(())
+        let bytes = self.take(length)?;
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_TEXT);
+        let value = text.map_or(Value::Other, |text| Value::Text(text.into()));
+        self.push(value)
     }
 
     fn line(&mut self) -> Result<String, Fault> {

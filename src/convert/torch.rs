@@ -12,8 +12,10 @@ use super::checkpoint_tensor::{CheckpointTensor, TensorLayout, Tensors};
 use super::pickle::{self, Pickle, Storage, Value};
 use crate::error::{Error, Result};
 
-/// Longest pickle that is taken into memory.
-const MAX_PICKLE: u64 = 256 << 20;
+/// Longest pickle that is taken into memory: a state dict takes some hundreds of bytes a tensor.
+const MAX_PICKLE: u64 = 16 << 20;
+/// Tensors of a state dict, and storages of a file.
+const MAX_TENSORS: usize = 1 << 16;
 /// How a file of the older format begins: protocol 2 and torch's magic number.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// The keys under which training scripts put the weights, by preference.
@@ -50,7 +52,10 @@ fn open_zip(file: &Rc<CheckpointFile>) -> Result<Tensors> {
     }
     let mut bytes = Vec::new();
     let entry = zip.by_name(&pickle).map_err(fault)?;
-    entry.take(MAX_PICKLE).read_to_end(&mut bytes).map_err(|e| Error::io(&file.path, e))?;
+    entry.take(MAX_PICKLE + 1).read_to_end(&mut bytes).map_err(|e| Error::io(&file.path, e))?;
+    if bytes.len() as u64 > MAX_PICKLE {
+        return Err(file.fault(format!("its pickle has over {MAX_PICKLE} bytes, which no state dict needs")));
+    }
     let pickle = pickle::read(&file.path.display().to_string(), &bytes)?;
 
     tensors(file, &pickle, |storage, size| {
@@ -85,14 +90,16 @@ fn open_legacy(file: &Rc<CheckpointFile>) -> Result<Tensors> {
     let mut starts = BTreeMap::new();
     let mut start = at as u64;
     let Value::List(keys_at) = keys.root else { return Err(file.fault("its storages are not listed")) };
-    for key in keys.lists.get(keys_at).into_iter().flatten() {
+    let listed = keys.lists.get(keys_at).map(Vec::as_slice).unwrap_or_default();
+    few(file, listed.len())?;
+    for key in listed {
         let Value::Text(key) = key else { return Err(file.fault("a storage's key is not text")) };
         let count = file.read_at(start, 8)?.try_into().map_or(0, u64::from_le_bytes);
-        let storage = sizes.get(&**key).ok_or_else(|| file.fault(format!("no tensor uses storage {key:?}")))?;
+        let storage = sizes.get(key).ok_or_else(|| file.fault(format!("no tensor uses storage {key:?}")))?;
         if count != storage.elements as u64 {
             return Err(file.fault(format!("storage {key:?} has {count} elements, not {}", storage.elements)));
         }
-        starts.insert(key.to_string(), start + 8);
+        starts.insert(key.clone(), start + 8);
         start = bytes_of(storage).and_then(|n| n.checked_add(start + 8)).unwrap_or(u64::MAX);
     }
     tensors(file, &object, |storage, _| {
@@ -115,6 +122,7 @@ fn tensors(
         |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
     let entries = WRAPPERS.iter().find_map(|key| under(key)).unwrap_or(root);
 
+    few(file, entries.iter().filter(|(_, value)| matches!(value, Value::Tensor(_))).count())?;
     let mut found = Tensors::new();
     for (key, value) in entries {
         let (Value::Text(name), Value::Tensor(tensor)) = (key, value) else { continue };
@@ -142,6 +150,14 @@ fn tensors(
     Ok(found)
 }
 
+/// No more tensors or storages than any model has.
+fn few(file: &CheckpointFile, count: usize) -> Result<()> {
+    if count <= MAX_TENSORS {
+        return Ok(());
+    }
+    Err(file.fault(format!("it holds {count} tensors, at most {MAX_TENSORS} are read")))
+}
+
 fn all_tensors(pickle: &Pickle) -> impl Iterator<Item = &Rc<pickle::Tensor>> {
     let in_lists = pickle.lists.iter().flatten();
     let in_dicts = pickle.dicts.iter().flatten().map(|(_, value)| value);
@@ -153,7 +169,7 @@ fn all_tensors(pickle: &Pickle) -> impl Iterator<Item = &Rc<pickle::Tensor>> {
 
 /// The type of a storage's elements and their bytes.
 fn dtype_of(storage: &Storage) -> Option<(Dtype, usize)> {
-    Some(match storage.kind.as_str() {
+    Some(match &*storage.kind {
         "FloatStorage" => (Dtype::F32, 4),
         "HalfStorage" => (Dtype::F16, 2),
         "BFloat16Storage" => (Dtype::BF16, 2),

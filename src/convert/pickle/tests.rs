@@ -64,3 +64,27 @@ fn damage_is_an_error_and_not_a_panic() {
     let deep = [b"N".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat();
     assert_eq!(read("f.pth", &deep).unwrap().lists.len(), 1 << 20);
 }
+
+/// Small inputs that ask for much: each ends at a limit, at once.
+#[test]
+fn what_asks_for_much_is_refused_at_once() {
+    let started = std::time::Instant::now();
+    for opcodes in [&b"("[..], b"]", b"}", b"N", b"]q\x00h\x00", b"]2", b")\x94"] {
+        assert!(fault(&opcodes.repeat(MAX_VALUES + 1)).contains("more than 1048576 values"), "{opcodes:?}");
+    }
+    // A tuple of half a million items is called with, again and again: none of them is copied.
+    let wide = [b"ctorch\ndevice\nq\x00(".to_vec(), b"N".repeat(MAX_VALUES / 2), b"tq\x01".to_vec()].concat();
+    assert!(fault(&[wide, b"h\x00h\x01R".repeat(MAX_VALUES)].concat()).contains("values"));
+    let mut shape = state_dict();
+    let (at, old) = (shape.windows(6).position(|w| w == b"K\x02K\x03K\x02").unwrap() + 2, b"K\x03K\x02\x86");
+    shape.splice(at..at + old.len(), [b"(".to_vec(), b"K\x01".repeat(9), b"t".to_vec()].concat());
+    assert!(fault(&shape).contains("a tensor has 9 dimensions, at most 8 are read"));
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+}
+
+#[test]
+fn long_texts_name_nothing() {
+    let text = |length: u32| [&b"X"[..], &length.to_le_bytes(), &vec![b'a'; length as usize], b"."].concat();
+    assert!(matches!(read("f.pth", &text(1024)).unwrap().root, Value::Text(_)));
+    assert!(matches!(read("f.pth", &text(1025)).unwrap().root, Value::Other));
+}
