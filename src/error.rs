@@ -9,7 +9,10 @@ pub const BROWSER_CODES: [(&str, &str); 18] = [
     ("NO_ADAPTER", "WebGPU is there but gives no adapter or device."),
     ("WORKER", "The worker could not be started: `url`, `remedy`."),
     ("LIMIT_TOO_SMALL", "The adapter's limit is below what the run needs: `limit`, `needed`, `available`."),
-    ("OUT_OF_MEMORY", "The run needs more memory than there is: `needed`, `available`. The pipeline goes on."),
+    (
+        "OUT_OF_MEMORY",
+        "The run needs more memory than there is: `needed`, `available`, and of a picture `width`, `height`. The pipeline goes on.",
+    ),
     ("DEVICE_LOST", "The device was lost while working; the next call loads the model again."),
     ("INTEGRITY", "A file is missing, truncated or altered: `file`."),
     ("NETWORK", "Nothing, or a status that is none, came back: `url`, `status`."),
@@ -58,8 +61,8 @@ pub enum Error {
     #[error("the adapter's {limit} is {available}, the model needs {needed}")]
     LimitTooSmall { limit: String, needed: u64, available: u64 },
     /// The run needs more memory than there is.
-    #[error("out of memory: the run needs {needed} bytes, there are {available}")]
-    OutOfMemory { needed: u64, available: u64 },
+    #[error("out of memory: a picture of {width} x {height} pixels needs {needed} bytes, there are {available}")]
+    OutOfMemory { needed: u64, available: u64, width: usize, height: usize },
     /// The device was lost while working.
     #[error("the device failed: {reason}")]
     DeviceLost { reason: String },
@@ -115,7 +118,9 @@ impl Error {
                 json!({ "limit": limit, "needed": needed, "available": available })
             }
             Self::NotFinite { what, step, total } => json!({ "what": what, "step": step, "total": total }),
-            Self::OutOfMemory { needed, available } => json!({ "needed": needed, "available": available }),
+            Self::OutOfMemory { needed, available, width, height } => {
+                json!({ "needed": needed, "available": available, "width": width, "height": height })
+            }
             Self::Io { path, .. } => json!({ "path": path }),
         }
     }

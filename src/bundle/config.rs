@@ -77,6 +77,9 @@ pub enum FeedForward {
     Relu,
 }
 
+/// No vocabulary is larger.
+pub const ANY_VOCABULARY: usize = 1 << 20;
+
 /// Where the token ids come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -124,7 +127,9 @@ impl VaeConfig {
         let channels = &self.block_out_channels;
         // A level's first resnet still has the width of the level inside it.
         let entering = channels.iter().skip(1).chain(channels.last());
-        let level = |(i, (&own, &inner)): (usize, (&usize, &usize))| own.max(inner) * (self.scale() >> i).pow(2);
+        let level = |(i, (&own, &inner)): (usize, (&usize, &usize))| {
+            own.max(inner).saturating_mul((self.scale() >> i).saturating_pow(2))
+        };
         channels.iter().zip(entering).enumerate().map(level).max().unwrap_or(0)
     }
 }
@@ -160,11 +165,11 @@ impl TinyVaeConfig {
 
     /// Values of the decoder's largest feature map for one cell of the latents.
     pub fn peak_values_per_cell(&self) -> usize {
-        let area = |level: usize| self.upsampling_factor.pow(2 * level as u32);
+        let area = |level: usize| self.upsampling_factor.saturating_pow(2 * level as u32);
         // What a convolution enlarges still has the channels of the level before.
         let levels = self.decoder_block_channels.iter().enumerate();
         levels
-            .map(|(level, channels)| channels * area((level + 1).min(self.decoder_blocks.len() - 1)))
+            .map(|(level, channels)| channels.saturating_mul(area((level + 1).min(self.decoder_blocks.len() - 1))))
             .max()
             .unwrap_or(0)
     }

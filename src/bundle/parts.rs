@@ -1,20 +1,35 @@
 //! The checks of the configurations a manifest carries: counts and factors within what any model can have.
 
 use super::manifest::Parts;
-use crate::bundle::config::{SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig};
+use crate::bundle::config::{
+    ANY_VOCABULARY, SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig,
+};
 use crate::error::{Error, Result};
 
 /// No width, count or length of a model is above this.
-const MAX_COUNT: usize = 1 << 20;
+const MAX_COUNT: usize = ANY_VOCABULARY;
+/// Of what is multiplied by others: channels of latents and pictures, and tokens of a prompt.
+const MAX_CHANNELS: usize = 1 << 12;
+/// Latent cells along a side of a picture, or of a patch.
+const MAX_SIDE: usize = 1 << 12;
+const MAX_PATCH: usize = 1 << 8;
 /// Levels of an autoencoder, at most.
 const MAX_LEVELS: usize = 8;
 
 impl Parts {
+    /// Tokens of the text encoder's table, or what any could have.
+    pub fn vocab_size(&self) -> usize {
+        self.text_encoder.as_ref().map_or(ANY_VOCABULARY, |text| text.vocab_size)
+    }
+
     /// Checks every part, so that sizes can be multiplied and divided without thought afterwards.
     pub(super) fn check(&self) -> Result<()> {
         transformer(&self.transformer)?;
         self.text_encoder.as_ref().map_or(Ok(()), text_encoder)?;
-        self.tokenizer.as_ref().map_or(Ok(()), |t| counts("tokenizer", &[("maxLength", t.max_length)]))?;
+        self.tokenizer.as_ref().map_or(Ok(()), |t| {
+            counts("tokenizer", &[("maxLength", t.max_length)])?;
+            below("tokenizer", "maxLength", t.max_length, MAX_CHANNELS)
+        })?;
         self.vae.as_ref().map_or(Ok(()), vae)?;
         self.vae_tiny.as_ref().map_or(Ok(()), vae_tiny)?;
         scheduler(&self.scheduler)
@@ -37,6 +52,10 @@ fn transformer(c: &TransformerConfig) -> Result<()> {
             ("sampleSize", c.sample_size),
         ],
     )?;
+    below(part, "inChannels", c.in_channels, MAX_CHANNELS)?;
+    below(part, "outChannels", c.out_channels, MAX_CHANNELS)?;
+    below(part, "patchSize", c.patch_size, MAX_PATCH)?;
+    below(part, "sampleSize", c.sample_size, MAX_SIDE)?;
     positive(part, "interpolationScale", c.interpolation_scale)?;
     if c.sample_size < c.patch_size {
         return fault(part, "sampleSize", "is below patchSize");
@@ -134,6 +153,10 @@ fn counts(part: &str, fields: &[(&str, usize)]) -> Result<()> {
         None => Ok(()),
         Some((field, value)) => fault(part, field, &format!("is {value}, outside 1..{MAX_COUNT}")),
     }
+}
+
+fn below(part: &str, field: &str, value: usize, most: usize) -> Result<()> {
+    if value <= most { Ok(()) } else { fault(part, field, &format!("is {value}, outside 1..{most}")) }
 }
 
 fn levels(part: &str, field: &str, list: &[usize]) -> Result<()> {

@@ -9,8 +9,9 @@ use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
 use crate::bundle::manifest::TensorEntry;
 use crate::bundle::weights::is_packable;
-use crate::device::{Backend, DeviceProfile};
+use crate::device::{Backend, DeviceProfile, memory};
 use crate::error::{Error, Result};
+use crate::kernels::attention::MAX_SCORES_BYTES;
 use crate::model::vae::tiled::TileConfig;
 
 /// What a wasm module can address.
@@ -26,6 +27,8 @@ const LIVE_TOKENS: u64 = 12;
 const LIVE_LATENTS: u64 = 12;
 /// Feature maps of a decoder alive at once: input, shortcut, normalized, output.
 const LIVE_MAPS: u64 = 4;
+/// Scores of attention that the CPU holds at once, in as many copies: logits, scaled, and their softmax.
+const LIVE_SCORES: u64 = 3;
 /// Keys of attention that the CPU scores at a time, and bytes of a score.
 const SCORE_TILE_BYTES: u64 = 4 * 64;
 
@@ -53,6 +56,14 @@ pub struct Budget {
     /// The largest single allocation of the heap.
     #[serde(skip)]
     pub max_heap_allocation: u64,
+    /// Of main memory, what the picture takes beside the loaded model.
+    #[serde(skip)]
+    pub run_heap_bytes: u64,
+    /// Pixels.
+    #[serde(skip)]
+    pub width: usize,
+    #[serde(skip)]
+    pub height: usize,
 }
 
 impl BudgetRequest {
@@ -72,11 +83,19 @@ impl Budget {
         let picture = area(request).saturating_mul(2 * (3 * 4 + 4));
         let on_device = weights.device.saturating_add(activations.peak);
         let host = weights.host.saturating_add(picture).saturating_add(WASM_OWN);
+        let BudgetRequest { width, height, .. } = request;
         if backend == Backend::Cpu {
+            let scores = scores(manifest, request);
             let loading = weights.device.saturating_add(weights.host).saturating_add(largest_file.saturating_mul(3));
             return Self {
-                peak_heap_bytes: host.saturating_add(on_device).max(loading.saturating_add(WASM_OWN)),
+                peak_heap_bytes: host
+                    .saturating_add(on_device)
+                    .saturating_add(scores)
+                    .max(loading.saturating_add(WASM_OWN)),
                 max_heap_allocation: weights.largest.max(activations.largest).max(picture / 2),
+                run_heap_bytes: activations.peak.saturating_add(scores).saturating_add(picture),
+                width,
+                height,
                 ..Self::default()
             };
         }
@@ -85,6 +104,9 @@ impl Budget {
             peak_gpu_bytes: on_device,
             max_binding_bytes: weights.largest.max(activations.largest),
             max_heap_allocation: picture / 2,
+            run_heap_bytes: picture,
+            width,
+            height,
         }
     }
 
@@ -93,9 +115,11 @@ impl Budget {
     /// # Errors
     /// `OutOfMemory` where the module's memory cannot, `LimitTooSmall` where a binding is larger than the device's.
     pub fn check(&self, profile: &DeviceProfile) -> Result<()> {
-        let (heap, allocation) =
-            if cfg!(target_arch = "wasm32") { (WASM_HEAP, WASM_ALLOCATION) } else { (u64::MAX, u64::MAX) };
-        self.check_heap(heap, allocation)?;
+        if cfg!(target_arch = "wasm32") {
+            self.check_heap(WASM_HEAP, WASM_ALLOCATION)?;
+        } else {
+            self.fits(self.run_heap_bytes, memory::available().unwrap_or(u64::MAX))?;
+        }
         let Some(limits) = profile.limits else { return Ok(()) };
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         if self.max_binding_bytes <= available {
@@ -107,11 +131,14 @@ impl Budget {
 
     fn check_heap(&self, heap: u64, allocation: u64) -> Result<()> {
         for (needed, available) in [(self.peak_heap_bytes, heap), (self.max_heap_allocation, allocation)] {
-            if needed > available {
-                return Err(Error::OutOfMemory { needed, available });
-            }
+            self.fits(needed, available)?;
         }
         Ok(())
+    }
+
+    fn fits(&self, needed: u64, available: u64) -> Result<()> {
+        let Self { width, height, .. } = *self;
+        if needed > available { Err(Error::OutOfMemory { needed, available, width, height }) } else { Ok(()) }
     }
 }
 
@@ -151,10 +178,8 @@ struct ActivationBytes {
 
 fn activations(manifest: &Manifest, request: BudgetRequest) -> ActivationBytes {
     let config = &manifest.parts.transformer;
-    let scale = (manifest.parts.pixel_scale() as u64).pow(2).max(1);
     let batch = request.batch as u64;
-    let cells = area(request) / scale;
-    let tokens = cells / (config.patch_size as u64).pow(2).max(1);
+    let (cells, tokens) = (cells(manifest, request), tokens(manifest, request));
     let map = batch.saturating_mul(tokens).saturating_mul(4 * config.width() as u64); // [B, N, D]
     let latents = batch.saturating_mul(cells).saturating_mul(4 * config.in_channels.max(config.out_channels) as u64);
     let network = map
@@ -167,6 +192,22 @@ fn activations(manifest: &Manifest, request: BudgetRequest) -> ActivationBytes {
     });
     let decoding = vae.saturating_mul(LIVE_MAPS).saturating_add(latents.saturating_mul(2));
     ActivationBytes { peak: network.max(decoding), largest: map.saturating_mul(4).max(latents).max(vae) }
+}
+
+/// Bytes of attention's scores on the CPU.
+fn scores(manifest: &Manifest, request: BudgetRequest) -> u64 {
+    let config = &manifest.parts.transformer;
+    let tokens = tokens(manifest, request);
+    let rows = (request.batch as u64).saturating_mul(config.heads as u64).saturating_mul(tokens);
+    LIVE_SCORES * rows.saturating_mul(tokens).saturating_mul(4).min(MAX_SCORES_BYTES)
+}
+
+fn cells(manifest: &Manifest, request: BudgetRequest) -> u64 {
+    area(request) / (manifest.parts.pixel_scale() as u64).pow(2).max(1)
+}
+
+fn tokens(manifest: &Manifest, request: BudgetRequest) -> u64 {
+    cells(manifest, request) / (manifest.parts.transformer.patch_size as u64).pow(2).max(1)
 }
 
 /// Pixels.
@@ -215,13 +256,16 @@ mod tests {
     fn what_does_not_fit_says_how_much_there_is() {
         let large = budget(4096, Backend::Cpu);
         match large.check_heap(1 << 20, u64::MAX).unwrap_err() {
-            Error::OutOfMemory { needed, available } => {
-                assert_eq!((needed, available), (large.peak_heap_bytes, 1 << 20))
+            Error::OutOfMemory { needed, available, width, height } => {
+                assert_eq!((needed, available), (large.peak_heap_bytes, 1 << 20));
+                assert_eq!((width, height), (4096, 4096));
             }
             other => panic!("{other}"),
         }
         assert_eq!(large.check_heap(u64::MAX, 1 << 10).unwrap_err().code(), "OUT_OF_MEMORY");
-        assert!(large.check(&DeviceProfile::cpu()).is_ok(), "main memory is not counted natively");
+        let huge = budget(1 << 24, Backend::Cpu).check(&DeviceProfile::cpu()).unwrap_err();
+        assert_eq!(huge.code(), "OUT_OF_MEMORY", "of main memory, what is there");
+        assert!(budget(32, Backend::Cpu).check(&DeviceProfile::cpu()).is_ok());
         let limits = DeviceLimits {
             max_buffer_size: 1 << 28,
             max_storage_buffer_binding_size: 1 << 20,

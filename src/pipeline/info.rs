@@ -111,7 +111,7 @@ impl Pipeline {
             default_guidance,
             needs: Budget::new(manifest, BudgetRequest::usual(manifest), crate::device::profile(self.device()).backend),
             layers: transformer.layers,
-            tokens: (transformer.sample_size / transformer.patch_size).pow(2),
+            tokens: (transformer.sample_size / transformer.patch_size).saturating_pow(2),
             parts: manifest.parts.clone(),
             routing: manifest.routing.clone(),
         }

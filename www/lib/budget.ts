@@ -31,6 +31,8 @@ const LIVE_TOKENS = 12;
 const LIVE_LATENTS = 12;
 const LIVE_MAPS = 4;
 const SCORE_TILE_BYTES = 4 * 64;
+const LIVE_SCORES = 3;
+const MAX_SCORES_BYTES = 64 * 2 ** 20;
 const MAX_MAP_BYTES = 128 * 2 ** 20;
 const BITS = { f32: 32, f16: 16, q8: 8, q4: 4 } as const;
 
@@ -49,13 +51,20 @@ export function budgetOf(manifest: Listed, request: BudgetRequest, backend: Back
   const host = weights.host + picture + WASM_OWN;
   if (backend === 'cpu') {
     const loading = weights.device + weights.host + 3 * largestFile + WASM_OWN;
-    return { peakHeapBytes: Math.max(host + onDevice, loading), peakGpuBytes: 0, maxBindingBytes: 0 };
+    return { peakHeapBytes: Math.max(host + onDevice + scoreBytes(manifest, request), loading), peakGpuBytes: 0, maxBindingBytes: 0 };
   }
   return {
     peakHeapBytes: host + 3 * largestFile,
     peakGpuBytes: onDevice,
     maxBindingBytes: Math.max(weights.largest, activations.largest),
   };
+}
+
+/** Scores of attention that the CPU holds at once. */
+function scoreBytes({ parts }: Listed, { width, height, batch }: BudgetRequest): number {
+  const cells = Math.floor((width * height) / pixelScale(parts) ** 2);
+  const tokens = Math.floor(cells / parts.transformer.patchSize ** 2);
+  return LIVE_SCORES * Math.min(batch * parts.transformer.heads * 4 * tokens ** 2, MAX_SCORES_BYTES);
 }
 
 function weightBytes({ tensors }: Listed, backend: Backend) {

@@ -13,7 +13,7 @@ export interface DetailsOf {
   readonly NO_ADAPTER: { readonly reason?: string };
   readonly WORKER: { readonly url: string; readonly remedy: string };
   readonly LIMIT_TOO_SMALL: { readonly limit: string; readonly needed: number; readonly available: number };
-  readonly OUT_OF_MEMORY: { readonly needed: number; readonly available: number };
+  readonly OUT_OF_MEMORY: { readonly needed: number; readonly available: number; readonly width?: number; readonly height?: number };
   readonly DEVICE_LOST: { readonly reason?: string };
   /** `reason`: what of the file is wrong; `pinned`: the hash that `integrity` asked for. */
   readonly INTEGRITY: { readonly file: string; readonly reason?: string; readonly url?: string; readonly pinned?: string };
