@@ -66,6 +66,28 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Every value of `piece` that is stored as a float is a number.
+    ///
+    /// # Errors
+    /// `MODEL_INVALID` naming the tensor.
+    pub fn check_values(&self, piece: &Piece) -> Result<()> {
+        for (name, dtype, shape) in stored(piece) {
+            let bytes = self.bytes(&name, dtype, &shape)?;
+            let found = match dtype {
+                Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).find(|v| !v.is_finite()),
+                Dtype::F16 => {
+                    let values = bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b));
+                    values.map(f16::to_f32).find(|v| !v.is_finite())
+                }
+                _ => None,
+            };
+            if let Some(value) = found {
+                return Err(Error::model(&piece.tensor, format!("it holds {value}, which is no number to draw with")));
+            }
+        }
+        Ok(())
+    }
+
     /// The values of `piece` as they are stored, for a device that reads them so.
     pub fn words(&self, piece: &Piece) -> Result<Words> {
         let parts = stored(piece);

@@ -9,11 +9,12 @@ use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Part};
 use super::whole;
 use crate::bundle::chunk::Chunk;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The manifest of the bundle in `dir`.
 pub fn read_manifest(dir: &Path) -> Result<Manifest> {
     let path = dir.join(MANIFEST_FILE);
-    Manifest::parse(&std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?)
+    Manifest::parse(&files::read_text(&path)?)
 }
 
 /// Loads the bundle in `dir` on `device`: every part, or only `parts`.
@@ -28,9 +29,9 @@ pub fn load_folder(dir: &Path, device: &Device, parts: Option<&[Part]>) -> Resul
     loader.finish()
 }
 
-/// Checks every file of the bundle in `dir`: presence, length, hash, and the names, types and shapes of its tensors, which make a model.
-/// `progress` is told the bytes of each file that passed.
-pub fn verify_folder(dir: &Path, mut progress: impl FnMut(u64)) -> Result<Manifest> {
+/// Checks every file of the bundle in `dir`: presence, length, hash, and the names, types, shapes and values of its tensors, which make a
+/// model; then the bundle's version. `visit` is given each file that passed.
+pub fn verify_folder(dir: &Path, mut visit: impl FnMut(&FileEntry, &[u8]) -> Result<()>) -> Result<Manifest> {
     let manifest = read_manifest(dir)?;
     whole::check(&manifest)?;
     let pieces = pieces_by_file(&manifest, |_| true);
@@ -38,9 +39,18 @@ pub fn verify_folder(dir: &Path, mut progress: impl FnMut(u64)) -> Result<Manife
         let bytes = read_file(dir, entry)?;
         check_bytes(entry, &bytes)?;
         if entry.part != Part::Tokenizer {
-            Chunk::parse(&entry.path, &bytes)?.check(pieces.get(&entry.path).into_iter().flatten())?;
+            let (chunk, pieces) = (Chunk::parse(&entry.path, &bytes)?, pieces.get(&entry.path));
+            chunk.check(pieces.into_iter().flatten())?;
+            pieces.into_iter().flatten().try_for_each(|piece| chunk.check_values(piece))?;
         }
-        progress(entry.bytes);
+        visit(entry, &bytes)?;
+    }
+    let version = manifest.content_version();
+    if manifest.version != version {
+        return Err(Error::manifest(format!(
+            "version: it is {:?}, that of the files is {version:?}",
+            manifest.version
+        )));
     }
     Ok(manifest)
 }

@@ -105,6 +105,7 @@ impl Loader {
             for piece in pieces {
                 let entry = self.manifest.tensors.get(&piece.tensor);
                 let entry = entry.ok_or_else(|| Error::internal(format!("{} has no entry", piece.tensor)))?;
+                chunk.check_values(piece)?;
                 let packed = piece.tensor != HOST_TABLE && self.weights.keeps_packed(entry);
                 let values =
                     if packed { Values::Packed(chunk.words(piece)?) } else { Values::Numbers(chunk.decode(piece)?) };

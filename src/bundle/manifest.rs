@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::routing::Routing;
+use super::unique;
 use crate::bundle::config::{
     SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
@@ -22,7 +23,7 @@ pub const MAX_ELEMENTS: usize = 1 << 31;
 pub const MAX_FILE_BYTES: u64 = 1 << 31;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Manifest {
     pub format: String,
     pub format_version: u64,
@@ -35,6 +36,7 @@ pub struct Manifest {
     pub provenance: Provenance,
     pub files: Vec<FileEntry>,
     pub parts: Parts,
+    #[serde(deserialize_with = "unique::map")]
     pub tensors: BTreeMap<String, TensorEntry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
@@ -42,7 +44,7 @@ pub struct Manifest {
 
 /// Where the weights came from.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Provenance {
     /// The kind of source: `diffusers`, `pixart-pth`, `diffcr-train`.
     pub source: String,
@@ -52,7 +54,7 @@ pub struct Provenance {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FileEntry {
     /// Relative to the manifest, with `/`.
     pub path: String,
@@ -119,7 +121,7 @@ impl Parts {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TensorEntry {
     pub shape: Vec<usize>,
     pub encoding: Encoding,
@@ -135,7 +137,7 @@ pub struct TensorEntry {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RowsEntry {
     pub start: usize,
     pub count: usize,
@@ -207,7 +209,8 @@ impl Manifest {
         if found != FORMAT_VERSION {
             return Err(Error::ManifestVersion { found, supported: FORMAT_VERSION });
         }
-        let manifest: Self = serde_json::from_str(json).map_err(|e| Error::manifest(e.to_string()))?;
+        let manifest: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json))
+            .map_err(|e| Error::manifest(e.to_string()))?;
         manifest.check()?;
         Ok(manifest)
     }
@@ -237,6 +240,9 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<()> {
+        if self.files.is_empty() {
+            return Err(Error::manifest("files: it lists none"));
+        }
         let mut files = BTreeMap::new();
         for file in &self.files {
             check_path(&file.path)?;
@@ -338,37 +344,6 @@ impl TensorEntry {
             if entry.part == Part::Tokenizer || name.split('.').next() != Some(entry.part.prefix()) {
                 return fault(format!("its file {file:?} belongs to part {:?}", entry.part));
             }
-        }
-        Ok(())
-    }
-}
-
-impl Routing {
-    fn check(&self, layers: usize) -> Result<()> {
-        let fault = |reason: String| Err(Error::manifest(format!("routing: {reason}")));
-        let in_range = |r: &f64| *r > 0.0 && *r <= 1.0;
-        if self.bins.is_empty() || !self.bins.iter().all(in_range) || !self.bins.is_sorted_by(|a, b| a > b) {
-            return fault("`bins` must be ratios in (0, 1], descending".into());
-        }
-        if self.regions == 0 {
-            return fault("`regions` is 0".into());
-        }
-        if !(self.score_gain.is_finite() && self.score_gain > 0.0) {
-            return fault("`scoreGain` must be positive".into());
-        }
-        for preset in &self.presets {
-            if preset.keep.len() != self.regions || preset.keep.iter().any(|row| row.len() != layers) {
-                return fault(format!("preset {:?}: `keep` must be {} x {layers}", preset.name, self.regions));
-            }
-            if !preset.keep.iter().flatten().all(in_range) {
-                return fault(format!("preset {:?}: a keep ratio is outside (0, 1]", preset.name));
-            }
-            if !(0.0..=1.0).contains(&preset.dense_steps) {
-                return fault(format!("preset {:?}: `denseSteps` is outside 0..1", preset.name));
-            }
-        }
-        if !self.presets.iter().any(|p| p.name == self.default) {
-            return fault(format!("the default preset {:?} is not listed", self.default));
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub mod manifest;
 mod parts;
 pub mod routing;
 mod shapes;
+mod unique;
 pub mod weights;
 pub mod whole;
 

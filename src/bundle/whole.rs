@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest, Sha256};
+
 use super::config::TransformerConfig;
 use super::manifest::{Manifest, Part, Parts};
 use super::shapes::{self, Shapes};
@@ -14,6 +16,18 @@ use crate::error::{Error, Result};
 const PICTURE: usize = 3;
 /// How a router's tensor is called in its layer.
 const ROUTER: &str = ".router.weight";
+
+impl Manifest {
+    /// What `version` must be: 16 hex digits that change with any file.
+    pub fn content_version(&self) -> String {
+        let mut hash = Sha256::new();
+        for file in &self.files {
+            hash.update(file.path.as_bytes());
+            hash.update(file.sha256.as_bytes());
+        }
+        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
 
 /// Checks the parts of `manifest` and its tensors' names and shapes.
 ///

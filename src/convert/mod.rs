@@ -23,7 +23,7 @@ pub mod lora;
 mod low_rank;
 mod model;
 mod options;
-mod output;
+pub mod output;
 mod packing;
 mod pickle;
 pub mod policy;
@@ -47,9 +47,6 @@ pub mod vae;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use crate::bundle::load::hex;
 use crate::bundle::manifest::{FORMAT, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, Provenance};
 use crate::bundle::whole;
 use crate::error::{Error, Result};
@@ -187,7 +184,7 @@ fn write(
 
 /// Writes the manifest, which comes last.
 fn finish(mut manifest: Manifest, output: &OutputFolder) -> Result<Manifest> {
-    manifest.version = version(&manifest);
+    manifest.version = manifest.content_version();
     let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::internal(e.to_string()))?;
     // What is written must be what is read: the manifest's own checks run on it before anyone sees it.
     let manifest = Manifest::parse(&json)?;
@@ -195,16 +192,6 @@ fn finish(mut manifest: Manifest, output: &OutputFolder) -> Result<Manifest> {
     let path = output.dir().join(MANIFEST_FILE);
     std::fs::write(&path, json + "\n").map_err(|e| Error::io(&path, e))?;
     Ok(manifest)
-}
-
-/// 16 hex digits that change with any file.
-fn version(manifest: &Manifest) -> String {
-    let mut hash = Sha256::new();
-    for file in &manifest.files {
-        hash.update(file.path.as_bytes());
-        hash.update(file.sha256.as_bytes());
-    }
-    hex(&hash.finalize()).chars().take(16).collect()
 }
 
 fn stem(options: &ConvertOptions) -> String {
