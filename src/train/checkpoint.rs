@@ -2,13 +2,12 @@
 //! header. It is written and read a tensor at a time, and takes its name when it is complete, so a crash leaves the one before.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::config::TrainConfig;
 use super::controller::Controller;
@@ -16,6 +15,7 @@ use super::exact;
 use super::files;
 use super::optimizer::AdamW;
 use super::parameters::Parameters;
+use super::stage::Stage;
 use crate::data::safetensors_file::read_header;
 use crate::error::{Error, Result};
 
@@ -49,6 +49,29 @@ pub struct State {
     /// The same of each region of the timesteps.
     #[serde(with = "exact::list", default)]
     pub region_losses: Vec<f64>,
+}
+
+impl State {
+    /// The first field that no run of these stages has.
+    fn check(&self, stages: &[Stage], regions: usize) -> std::result::Result<(), &'static str> {
+        let before: u64 = stages.iter().take(self.stage).map(|stage| stage.steps).sum();
+        let length = stages.get(self.stage).map_or(0, |stage| stage.steps);
+        let rules = [
+            (self.stage <= stages.len(), "stage"),
+            (self.stage_step <= length, "stageStep"),
+            (before.checked_add(self.stage_step) == Some(self.step), "step"),
+            (self.images <= u64::MAX / 2, "images"),
+            (self.updates <= self.stage_step.max(self.step), "updates"),
+            (self.seconds.is_finite() && self.seconds >= 0.0, "seconds"),
+            (!self.loss.is_infinite(), "loss"),
+            (self.controller.is_sound(), "controller"),
+            (
+                self.region_losses.len() <= regions.max(1) && !self.region_losses.iter().any(|v| v.is_infinite()),
+                "regionLosses",
+            ),
+        ];
+        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, field)| Err(*field))
+    }
 }
 
 /// The tensors of a run.
@@ -116,7 +139,7 @@ pub fn save(dir: &Path, tensors: &RunTensors, state: &State, keep: usize) -> Res
 pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunTensors, State)> {
     let path = dir.join(FILE);
     let io = |e: std::io::Error| Error::io(&path, e);
-    let mut file = File::open(&path).map_err(io)?;
+    let mut file = crate::files::open(&path)?;
     let damaged = |reason: String| Error::integrity(path.display().to_string(), reason);
     let (header, start) = read_header(&mut file, &path)?;
     let state =
@@ -126,6 +149,9 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunT
     if let Some(field) = first_difference(&parse(&state.config)?, &parse(&fingerprint(config)?)?) {
         return Err(Error::input("resume", format!("{} was made with another `{field}`", path.display())));
     }
+    state
+        .check(&config.stages()?, config.routing.regions)
+        .map_err(|field| damaged(format!("its state has an impossible `{field}`")))?;
     let mut read = |kind: &str| {
         let mut tensors = BTreeMap::new();
         for view in like.views() {
@@ -137,6 +163,9 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunT
             let mut values = vec![0f32; view.values.len()];
             file.seek(SeekFrom::Start(start + info.data_offsets.0 as u64)).map_err(io)?;
             file.read_exact(bytemuck::cast_slice_mut(&mut values)).map_err(io)?;
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(damaged(format!("{name} holds {value}")));
+            }
             tensors.insert(view.name.to_owned(), (view.shape.to_vec(), values));
         }
         Parameters::new(tensors)
@@ -151,7 +180,8 @@ pub fn load(dir: &Path, config: &TrainConfig, like: &Parameters) -> Result<(RunT
 fn first_difference(a: &Value, b: &Value) -> Option<String> {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys()).find_map(|key| {
-            let inner = first_difference(a.get(key)?, b.get(key)?)?;
+            let of = |object: &Map<String, Value>| object.get(key).cloned().unwrap_or_default();
+            let inner = first_difference(&of(a), &of(b))?;
             Some(if inner.is_empty() { key.clone() } else { format!("{key}.{inner}") })
         }),
         _ => (a != b).then(String::new),
@@ -169,6 +199,44 @@ mod tests {
         assert_eq!(first_difference(&a, &a), None);
         let b = json!({ "seed": 1, "optimizer": { "clip": 2.0 } });
         assert_eq!(first_difference(&a, &b).as_deref(), Some("optimizer.clip"));
-        assert_eq!(first_difference(&a, &json!({ "seed": 2, "optimizer": {} })).as_deref(), Some("seed"));
+        assert_eq!(first_difference(&a, &json!({ "seed": 2, "optimizer": {} })).as_deref(), Some("optimizer.clip"));
+        let nothing = json!({});
+        assert_eq!(first_difference(&a, &nothing).as_deref(), Some("optimizer"));
+        assert_eq!(first_difference(&nothing, &a).as_deref(), Some("optimizer"));
+        assert_eq!(first_difference(&json!({ "lora": null }), &nothing), None, "nothing is what is not there");
+    }
+
+    #[test]
+    fn a_state_that_no_run_has_is_named() {
+        let stage = |steps| Stage { size: 8, scale: 1.0, batch: 1, steps, rate: 1e-3, plain: 0.0, pairs: 0.0 };
+        let stages = [stage(10), stage(20)];
+        let good = State {
+            config: String::new(),
+            stage: 1,
+            stage_step: 5,
+            step: 15,
+            images: 15,
+            seconds: 1.0,
+            updates: 5,
+            controller: Controller::new(1.0),
+            loss: f64::NAN,
+            region_losses: vec![],
+        };
+        assert_eq!(good.check(&stages, 1), Ok(()));
+        assert_eq!(State { stage: 2, stage_step: 0, step: 30, ..good.clone() }.check(&stages, 1), Ok(()));
+        for (state, field) in [
+            (State { stage: 3, ..good.clone() }, "stage"),
+            (State { stage: usize::MAX, ..good.clone() }, "stage"),
+            (State { stage_step: 21, ..good.clone() }, "stageStep"),
+            (State { step: u64::MAX, ..good.clone() }, "step"),
+            (State { images: u64::MAX, ..good.clone() }, "images"),
+            (State { updates: 1 << 60, ..good.clone() }, "updates"),
+            (State { seconds: f64::INFINITY, ..good.clone() }, "seconds"),
+            (State { loss: f64::INFINITY, ..good.clone() }, "loss"),
+            (State { controller: Controller::new(f64::NAN), ..good.clone() }, "controller"),
+            (State { region_losses: vec![0.0; 2], ..good.clone() }, "regionLosses"),
+        ] {
+            assert_eq!(state.check(&stages, 1), Err(field));
+        }
     }
 }

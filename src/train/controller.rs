@@ -36,6 +36,11 @@ impl Controller {
         Self { lambda, first: lambda, error: 0.0 }
     }
 
+    /// Whether its numbers are some that a run can have.
+    pub fn is_sound(&self) -> bool {
+        [self.lambda, self.first].iter().all(|v| v.is_finite() && *v > 0.0) && self.error.is_finite()
+    }
+
     /// Takes the mean keep ratio after a step and the target it had.
     pub fn update(&mut self, mean: f64, target: f64) {
         self.error += NEWEST * (mean - target - self.error);

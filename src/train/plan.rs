@@ -89,6 +89,7 @@ impl Plan {
         if matches!(kind, Kind::Vae | Kind::Classifier) {
             return Err(Error::input("plan", "goes with `train base` and `train diffcr`"));
         }
+        config.fits()?;
         let shapes = Shapes::of(config, kind)?;
         let stages = config.stages()?;
         let cores = match config.optimizer.threads {

@@ -1,5 +1,7 @@
 //! The loop: stage by stage, step by step, with a checkpoint at intervals and what was learned at the end.
 
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::time::Instant;
 
 use super::autoencoder::Autoencoder;
@@ -17,11 +19,14 @@ use super::progress::{Event, Log, Metrics};
 use super::stage::Stage;
 use super::step::Workers;
 use super::{ema, reach, source};
+use crate::convert::output;
 use crate::convert::progress::Progress;
 use crate::data::{Batch, Prefetch};
 use crate::device::{self, memory};
 use crate::error::{Error, Result};
 
+/// Name of the file in a run's folder that the process at work holds.
+const LOCK: &str = "lock";
 /// Batches that wait for the loop.
 const AHEAD: usize = 2;
 /// Share of the newest loss in the smoothed one.
@@ -101,6 +106,11 @@ pub enum Begin {
 /// # Errors
 /// `InvalidInput` naming a setting, `Cancelled` when the monitor says so (after a checkpoint), and what files and models say.
 pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Monitor) -> Result<Summary> {
+    config.fits()?;
+    // A run of days is not to end at a place that cannot be written.
+    output::check(&config.out, true)?;
+    std::fs::create_dir_all(&config.work).map_err(|e| Error::io(&config.work, e))?;
+    let _lock = lock(&config.work)?;
     let mut run = Run::new(config, kind, begin != Begin::New)?;
     if begin != Begin::Export
         && let Some(warning) = run.warning()
@@ -114,6 +124,10 @@ pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Mon
         run.objective.enter(&last);
     }
     let average = &run.tensors.average;
+    if !average.values().iter().all(|value| value.is_finite()) {
+        let (step, total) = (run.state.step as usize, run.stages.iter().map(|s| s.steps as usize).sum());
+        return Err(Error::NotFinite { what: "averaged weights", step, total });
+    }
     Ok(Summary {
         exported: run.objective.export(average, monitor)?,
         steps: run.state.step,
@@ -122,6 +136,22 @@ pub fn run(config: &TrainConfig, kind: Kind, begin: Begin, monitor: &mut dyn Mon
         loss: run.state.loss,
         mean_keep: run.objective.mean_keep(average),
     })
+}
+
+/// Holds the folder of a run: two at once would write over each other.
+///
+/// # Errors
+/// `InvalidInput` on `work` where another process holds it.
+fn lock(work: &Path) -> Result<File> {
+    let path = work.join(LOCK);
+    let file = File::options().create(true).append(true).open(&path).map_err(|e| Error::io(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::input("work", format!("another process is training in {}", work.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(Error::io(&path, e)),
+    }
 }
 
 impl<'a> Run<'a> {
@@ -146,7 +176,6 @@ impl<'a> Run<'a> {
             let reason = format!("{} pixels are no multiple of {granularity}", stages[i].size);
             return Err(Error::input(format!("stage[{i}]"), reason));
         }
-        std::fs::create_dir_all(&config.work).map_err(|e| Error::io(&config.work, e))?;
         let there = config.work.join(checkpoint::FILE).is_file();
         let (tensors, state) = match (resume, there) {
             (true, true) => checkpoint::load(&config.work, config, &trained)?,

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// Steps of a stage, at most: those of all stages can be added up.
+const MAX_STEPS: u64 = 1_000_000_000;
+
 /// A stage of the curriculum: a `[[stage]]` of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +44,7 @@ impl Stage {
         let rules = [
             ((1..=4096).contains(&self.size), "size", "is outside 1..4096"),
             ((1..=65536).contains(&self.batch), "batch", "is outside 1..65536"),
-            (self.steps >= 1, "steps", "must be at least 1"),
+            ((1..=MAX_STEPS).contains(&self.steps), "steps", "is outside 1..1000000000"),
             (positive(self.scale), "scale", "must be positive"),
             (positive(self.rate), "lr", "must be positive"),
             (unit(self.plain), "plain", "is outside 0..1"),

@@ -1,12 +1,42 @@
 //! What settings of a run must be, each and together.
 
+use super::Stage;
 use super::{Kind, TrainConfig};
 use crate::convert::policy::GROUPS;
+use crate::device::memory;
 use crate::error::{Error, Result};
 use crate::model::ratios::limits;
 use crate::train::source::is_drawn;
 
+/// Copies of a parameter in f32 that training holds at the least: values, average, two moments.
+const COPIES: u64 = 4;
+
 impl TrainConfig {
+    /// Whether the parameters of the model that `model` describes, and the pictures of a batch, fit into memory at all: the rest of what a run
+    /// takes is on top.
+    ///
+    /// # Errors
+    /// `InvalidInput` naming the setting, with what is needed and what there is.
+    pub fn fits(&self) -> Result<()> {
+        let available = memory::available().unwrap_or(u64::MAX);
+        let parameters = self.model.as_ref().map_or(0, |m| {
+            let square = |n: usize| (n as u64).saturating_mul(n as u64);
+            let width = m.heads.saturating_mul(m.head_dim);
+            let text = square(m.text_width).saturating_mul(4);
+            let mlp = (m.text_width as u64).saturating_mul(m.text_mlp as u64).saturating_mul(3);
+            let block = square(width).saturating_mul(16).saturating_mul(m.layers as u64);
+            block.saturating_add(text.saturating_add(mlp).saturating_mul(m.text_layers as u64))
+        });
+        let batch =
+            |stage: &Stage| (stage.batch as u64).saturating_mul((stage.size as u64).pow(2)).saturating_mul(3 * 4);
+        let model = ("model".to_owned(), parameters.saturating_mul(4 * COPIES));
+        let batches = self.stages.iter().enumerate().map(|(i, stage)| (format!("stage[{i}].batch"), batch(stage)));
+        match std::iter::once(model).chain(batches).find(|(_, needed)| *needed > available) {
+            Some((field, needed)) => Err(Error::input(field, format!("it needs {needed} bytes, {available} are free"))),
+            None => Ok(()),
+        }
+    }
+
     /// # Errors
     /// `InvalidInput` naming the first setting that is wrong.
     pub(super) fn check(&self, kind: Kind) -> Result<()> {
