@@ -4,12 +4,18 @@ use std::io::{BufReader, Cursor};
 use std::path::Path;
 
 use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, RgbaImage};
+use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, Limits, RgbaImage};
 use moxcms::{ColorProfile, Layout, TransformOptions};
 
 use super::image::Image;
 use super::picture::check_size;
 use crate::error::{Error, Result};
+use crate::files;
+
+/// How a PNG begins.
+const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Bytes of a colour profile, unpacked, beside those of the picture.
+const MAX_PROFILE: u64 = 4 << 20;
 
 /// PNG of `[3, height, width]`.
 pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
@@ -46,11 +52,19 @@ fn write(data: &[u8], width: usize, height: usize, color: ExtendedColorType) -> 
 /// is not understood.
 pub fn read(path: &Path, field: &str) -> Result<(Image, bool)> {
     let fault = |e: &dyn std::fmt::Display| Error::input(field, format!("{}: {e}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bytes = files::read(&path)?;
     if let Some(kind) = other_format(&bytes) {
         return Err(fault(&format_args!("it is a {kind}, and a PNG is read: convert it")));
     }
-    let mut decoder = PngDecoder::new(BufReader::new(Cursor::new(bytes))).map_err(|e| fault(&e))?;
+    // What unpacks, profile and texts included, is held to what a picture of the size in the header may take.
+    let side = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let (width, height) = (u64::from(side(16)), u64::from(side(20)));
+    if bytes.starts_with(SIGNATURE) {
+        check_size(field, width, height)?;
+    }
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(8u64.saturating_mul(width).saturating_mul(height).saturating_add(MAX_PROFILE));
+    let mut decoder = PngDecoder::with_limits(BufReader::new(Cursor::new(bytes)), limits).map_err(|e| fault(&e))?;
     let (width, height) = decoder.dimensions();
     check_size(field, width.into(), height.into())?;
     let color = decoder.color_type();
