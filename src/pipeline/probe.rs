@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor};
 use serde::Deserialize;
 
 use super::Pipeline;
+use super::budget::{Budget, BudgetRequest};
 use super::image::read_back;
 use super::options::Values;
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ pub enum Part {
     /// `latents` (unscaled) to `image`.
     VaeDecode,
 }
+
+/// Integers from here on are not exact in f32.
+const EXACT: f32 = 16_777_216.0;
 
 /// Tensors by name; integers are exact in f32 up to 2²⁴.
 pub type Inputs = BTreeMap<String, Values>;
@@ -62,12 +66,20 @@ impl Pipeline {
             }
             Part::TextEncoder => self.probe_text_encoder(&input_ids(inputs)?).await,
             Part::VaeEncode => {
-                let image = get(inputs, "image")?.tensor("image", self.device())?;
+                let image = self.sized("image", get(inputs, "image")?, 1)?;
                 named("latents", floats(self.vae(tiny)?.encode_unscaled(image)?).await?)
             }
             Part::VaeDecode => {
-                let latents = get(inputs, "latents")?.tensor("latents", self.device())?;
-                named("image", floats(self.vae(tiny)?.decode_unscaled(latents)).await?)
+                let vae = self.vae(tiny)?;
+                let latents = self.sized("latents", get(inputs, "latents")?, vae.scale())?;
+                let (found, wanted) = (latents.dims()[1], self.latent_channels());
+                if found != wanted {
+                    return Err(Error::input(
+                        "latents",
+                        format!("they have {found} channels, the model's have {wanted}"),
+                    ));
+                }
+                named("image", floats(vae.decode_unscaled(latents)).await?)
             }
         }
     }
@@ -75,9 +87,12 @@ impl Pipeline {
     async fn probe_transformer(&self, inputs: &Inputs, prefix: &str, compression: &Compression) -> Result<Outputs> {
         let device = self.device();
         let input = |name: &str| get(inputs, &format!("{prefix}{name}"));
-        let latents = input("latents")?.tensor::<4>("latents", device)?;
+        let latents = self.sized("latents", input("latents")?, self.pixel_scale())?;
         let states = input("context")?.tensor::<3>("context", device)?;
         let timesteps = &input("timestep")?.data;
+        if let Some(value) = timesteps.iter().find(|value| !value.is_finite()) {
+            return Err(Error::input("timestep", format!("it holds {value}")));
+        }
         let lengths = match inputs.get(&format!("{prefix}mask")) {
             Some(mask) => lengths("mask", mask)?,
             None => vec![states.dims()[1]; states.dims()[0]],
@@ -93,6 +108,18 @@ impl Pipeline {
             }
         }
         Ok(outputs)
+    }
+
+    /// `values` `[B, C, H, W]`, which must fit into memory: a cell of it is `scale` pixels wide.
+    fn sized(&self, field: &str, values: &Values, scale: usize) -> Result<Tensor<4>> {
+        let &[batch, _, height, width] = &values.shape[..] else {
+            return Err(Error::input(field, format!("the shape is {:?}, it must have 4 dimensions", values.shape)));
+        };
+        let (width, height) = (width.saturating_mul(scale), height.saturating_mul(scale));
+        let profile = crate::device::profile(self.device());
+        let request = BudgetRequest { width, height, batch };
+        Budget::new(self.manifest(), request, profile.backend).check(&profile)?;
+        values.tensor(field, self.device())
     }
 
     /// The routing of one batch, whose timesteps must share their keep ratios.
@@ -152,6 +179,12 @@ fn input_ids(inputs: &Inputs) -> Result<Vec<Vec<u32>>> {
     if ids.shape != mask.shape || ids.data.len() != mask.data.len() {
         return Err(Error::input("input_ids", format!("{:?} does not fit the mask {:?}", ids.shape, mask.shape)));
     }
+    if let Some(id) = ids.data.iter().find(|id| !(0.0..EXACT).contains(*id) || id.fract() != 0.0) {
+        return Err(Error::input("input_ids", format!("{id} is no token's id")));
+    }
+    if lengths.contains(&0) {
+        return Err(Error::input("attention_mask", "a row has no token"));
+    }
     let rows = ids.data.chunks(ids.shape[1].max(1));
     Ok(rows.zip(lengths).map(|(row, n)| row[..n].iter().map(|&v| v as u32).collect()).collect())
 }
@@ -186,4 +219,24 @@ async fn ints<const D: usize>(tensor: Tensor<D, Int>) -> Result<ProbeOutput> {
     let shape = tensor.dims().to_vec();
     let values = read_back(tensor.float()).await?;
     Ok(ProbeOutput::Int { shape, data: values.into_iter().map(|v| v as i32).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(shape: [usize; 2], ids: &[f32], mask: &[f32]) -> Result<Vec<Vec<u32>>> {
+        let values = |data: &[f32]| Values { shape: shape.to_vec(), data: data.to_vec() };
+        input_ids(&Inputs::from([("input_ids".into(), values(ids)), ("attention_mask".into(), values(mask))]))
+    }
+
+    #[test]
+    fn ids_are_whole_numbers_of_some_token() {
+        assert_eq!(ids([2, 2], &[3.0, 1.0, 1.0, 0.0], &[1.0, 1.0, 1.0, 0.0]).unwrap(), [vec![3, 1], vec![1]]);
+        for id in [-1.0, 0.5, 16_777_216.0, f32::NAN, f32::INFINITY] {
+            let error = ids([1, 2], &[id, 1.0], &[1.0, 1.0]).unwrap_err();
+            assert_eq!(error.to_string(), format!("input_ids: {id} is no token's id"));
+        }
+        assert!(ids([1, 1], &[1.0], &[0.0]).unwrap_err().to_string().starts_with("attention_mask: "));
+    }
 }
