@@ -122,8 +122,7 @@ pub fn run(args: &BenchArgs, shared: &Shared) -> Result<()> {
     shared.result(
         &json!({ "name": name, "routed": learned.is_some(), "steps": args.steps, "caption": args.caption, "rows": rows }),
         &format!("{name}, {} steps, a caption of {} tokens{untrained}\n{}", args.steps, args.caption, table(&rows)),
-    );
-    Ok(())
+    )
 }
 
 /// A table of ratios with that share of the tokens skipped.

@@ -77,6 +77,5 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
             "{}: {} pictures in {} files, {} of them written now{missing}",
             args.out.display(), done.count, done.files, done.written
         ),
-    );
-    Ok(())
+    )
 }

@@ -155,6 +155,5 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         .flatten()
         .collect::<Vec<_>>()
         .join("\n"),
-    );
-    Ok(())
+    )
 }

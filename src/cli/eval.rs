@@ -8,7 +8,6 @@ use serde_json::json;
 use super::device::DeviceArg;
 use super::help;
 use super::shared::Shared;
-use super::tensors::write_file;
 use crate::data::stickers::Pairs;
 use crate::data::stickers::art::INSTALLED;
 use crate::error::{Error, Result};
@@ -16,6 +15,7 @@ use crate::eval::exam::Exam;
 use crate::eval::generation::{EvalOptions, EvalOutcome, EvalRow, HeldOut, report};
 use crate::eval::scenes::SceneExam;
 use crate::eval::stickers::exam::StickerExam;
+use crate::files;
 use crate::model::ratios::Compression;
 use crate::pipeline::limits::STEPS;
 use crate::pipeline::png;
@@ -105,19 +105,18 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     let settings = json!({ "prompts": args.prompts, "steps": args.steps, "guidance": args.guidance });
     let value = json!({ "settings": settings, "rows": rows });
     if let Some(out) = &args.out {
-        write_file(&out.join("eval.csv"), report::csv(&rows).as_bytes())?;
-        write_file(&out.join("eval.json"), format!("{value:#}\n").as_bytes())?;
-        write_file(&out.join("eval.svg"), report::svg(&rows).as_bytes())?;
+        files::replace(&out.join("eval.csv"), report::csv(&rows).as_bytes())?;
+        files::replace(&out.join("eval.json"), format!("{value:#}\n").as_bytes())?;
+        files::replace(&out.join("eval.svg"), report::svg(&rows).as_bytes())?;
         for (i, outcome) in outcomes.iter().enumerate() {
             let EvalOutcome { row, verdicts, samples, side } = outcome;
             let name = [row.name.as_str(), row.compression.as_str()].join(" ");
             let name = name.trim().replace(|c: char| !c.is_alphanumeric() && c != '.', "-");
-            write_file(&out.join(format!("{i}-{name}.csv")), report::verdicts(exam.marks(), verdicts).as_bytes())?;
-            write_file(&out.join(format!("{i}-{name}.png")), &png::sheet(samples, *side, COLUMNS)?)?;
+            files::replace(&out.join(format!("{i}-{name}.csv")), report::verdicts(exam.marks(), verdicts).as_bytes())?;
+            files::replace(&out.join(format!("{i}-{name}.png")), &png::sheet(samples, *side, COLUMNS)?)?;
         }
     }
-    shared.result(&value, &report::text(&rows));
-    Ok(())
+    shared.result(&value, &report::text(&rows))
 }
 
 /// The compressions that mean something to a bundle: for a dense one, running dense, once.

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::device::DeviceArg;
 use super::help;
 use super::shared::Shared;
-use super::tensors::write_file;
 use crate::error::{Error, Result};
 use crate::eval::inpainting::{InpaintEvalOptions, Mode, evaluate, report};
+use crate::files;
 use crate::model::ratios::Compression;
 use crate::pipeline::limits::STEPS;
 use crate::pipeline::png;
@@ -67,7 +67,7 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
         if let Some(out) = &args.out {
             for (hole, pictures) in &outcome.samples {
                 let sheet = png::sheet(pictures, outcome.side, options.modes.len() + 1)?;
-                write_file(&out.join(format!("{i}-{hole}.png")), &sheet)?;
+                files::replace(&out.join(format!("{i}-{hole}.png")), &sheet)?;
             }
         }
         rows.extend(outcome.rows);
@@ -75,9 +75,8 @@ pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
     let settings = json!({ "scenes": args.scenes, "steps": args.steps, "guidance": args.guidance });
     let value = json!({ "settings": settings, "rows": rows });
     if let Some(out) = &args.out {
-        write_file(&out.join("inpaint.csv"), report::csv(&rows).as_bytes())?;
-        write_file(&out.join("inpaint.json"), format!("{value:#}\n").as_bytes())?;
+        files::replace(&out.join("inpaint.csv"), report::csv(&rows).as_bytes())?;
+        files::replace(&out.join("inpaint.json"), format!("{value:#}\n").as_bytes())?;
     }
-    shared.result(&value, &report::text(&rows));
-    Ok(())
+    shared.result(&value, &report::text(&rows))
 }

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::device::DeviceArg;
 use super::help;
 use super::shared::Shared;
-use super::tensors::{self, write_file};
+use super::tensors;
 use crate::bundle::config::SolverKind;
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
+use crate::files::{self, check_target};
 use crate::model::ratios::Compression;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::options::Values;
@@ -128,6 +129,8 @@ impl DrawingArgs {
 
     /// Loads the bundle and takes every step of the run that `start` makes with it.
     pub fn draw(&self, shared: &Shared, start: impl FnOnce(Rc<Pipeline>) -> Result<Run>) -> Result<Drawn> {
+        check_target("out", &self.out)?;
+        self.save_latents.as_deref().map_or(Ok(()), |path| check_target("save-latents", path))?;
         let started = Instant::now();
         let pipeline = Rc::new(Pipeline::new(load_folder(&self.dir, &self.device.init()?, None)?)?);
         let load = started.elapsed();
@@ -143,7 +146,10 @@ impl DrawingArgs {
     }
 
     /// Says what was written.
-    pub fn report(&self, shared: &Shared, drawn: &Drawn, more: &[(&str, Value)]) {
+    ///
+    /// # Errors
+    /// `Io` where it cannot be said.
+    pub fn report(&self, shared: &Shared, drawn: &Drawn, more: &[(&str, Value)]) -> Result<()> {
         let (settings, image) = (drawn.run.settings(), &drawn.output.image);
         let mut value = json!({
             "out": self.out, "width": image.width, "height": image.height, "seed": settings.seed,
@@ -154,25 +160,25 @@ impl DrawingArgs {
             value[*key] = more.clone();
         }
         let (steps, seconds) = (drawn.run.total(), drawn.total.as_secs_f64());
-        shared.result(&value, &format!("{} ({steps} steps, {seconds:.1} s)", self.out.display()));
+        shared.result(&value, &format!("{} ({steps} steps, {seconds:.1} s)", self.out.display()))
     }
 }
 
 pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
+    args.save_routing.as_deref().map_or(Ok(()), |path| check_target("save-routing", path))?;
     let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
     let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents)? };
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, None))?;
     let GenerateOutput { image, pixels, latents, .. } = &drawn.output;
-    write_file(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
+    files::replace(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let named = [("final_latents", latents), ("image", pixels)];
         tensors::write(path, &named.map(|(name, values)| (name.to_owned(), values.clone().into())))?;
     }
     if let (Some(path), Some(routing)) = (&args.save_routing, &drawn.output.routing) {
-        write_file(path, json!(routing).to_string().as_bytes())?;
+        files::replace(path, json!(routing).to_string().as_bytes())?;
     }
-    args.drawing.report(shared, &drawn, &[]);
-    Ok(())
+    args.drawing.report(shared, &drawn, &[])
 }
 
 /// The text states of a file, cut where their masks end.

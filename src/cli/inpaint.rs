@@ -8,8 +8,9 @@ use serde_json::json;
 use super::generate::DrawingArgs;
 use super::help;
 use super::shared::Shared;
-use super::tensors::{self, write_file};
+use super::tensors;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::image::Image;
@@ -86,7 +87,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, Some(&edit)))?;
 
     let GenerateOutput { image, pixels, latents, composite, .. } = &drawn.output;
-    write_file(&args.drawing.out, &png::encode_image(image, alpha)?)?;
+    files::replace(&args.drawing.out, &png::encode_image(image, alpha)?)?;
     if let Some(path) = &args.drawing.save_latents {
         let composite = composite.clone().unwrap_or_else(|| Values {
             shape: vec![1, 3, image.height, image.width],
@@ -104,8 +105,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
             ("fullSteps", json!(full)),
             ("tokensInFocus", json!(drawn.run.mode(0).1)),
         ],
-    );
-    Ok(())
+    )
 }
 
 /// A mask's picture, white where to redraw: its transparent part where `from_alpha`, and else itself, which must have no colours.

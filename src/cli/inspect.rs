@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::shared::{Shared, size};
+use super::terminal::plain;
 use crate::bundle::folder::read_manifest;
 use crate::bundle::manifest::{Manifest, Part};
 use crate::bundle::routing::{Preset, Routing};
@@ -35,8 +36,7 @@ pub fn run(args: &InspectArgs, shared: &Shared) -> Result<()> {
     let manifest = read_manifest(&args.dir)?;
     let parts = summaries(&manifest)?;
     let text = text(&manifest, &parts, std::io::stdout().is_terminal())?;
-    shared.result(&value(&manifest, &parts), text.trim_end());
-    Ok(())
+    shared.styled(&value(&manifest, &parts), text.trim_end())
 }
 
 fn summaries(manifest: &Manifest) -> Result<BTreeMap<Part, Summary>> {
@@ -76,12 +76,12 @@ fn text(manifest: &Manifest, parts: &BTreeMap<Part, Summary>, colour: bool) -> R
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").map_err(|e| Error::internal(e.to_string()));
     let from = &manifest.provenance;
-    line(format!("{}  {}  {}", manifest.name, manifest.version, size(manifest.total_bytes())))?;
+    line(format!("{}  {}  {}", plain(&manifest.name), plain(&manifest.version), size(manifest.total_bytes())))?;
     line(format!(
         "from {} by {}, license {}",
-        from.source,
-        from.converter,
-        manifest.license.as_deref().unwrap_or("not stated")
+        plain(&from.source),
+        plain(&from.converter),
+        plain(manifest.license.as_deref().unwrap_or("not stated"))
     ))?;
     for (part, s) in parts {
         let encodings = s.encodings.iter().map(|(e, n)| format!("{n} {e}")).collect::<Vec<_>>().join(", ");
@@ -120,8 +120,10 @@ fn text(manifest: &Manifest, parts: &BTreeMap<Part, Summary>, colour: bool) -> R
 fn heat_map(routing: &Routing, preset: &Preset, colour: bool) -> Vec<String> {
     let mean = |row: &[f64]| row.iter().sum::<f64>() / row.len().max(1) as f64;
     let default = if preset.name == routing.default { " (default)" } else { "" };
-    let mut lines =
-        vec![format!("routing: preset {}{default}, keep ratio by layer (across) and region (down)", preset.name)];
+    let mut lines = vec![format!(
+        "routing: preset {}{default}, keep ratio by layer (across) and region (down)",
+        plain(&preset.name)
+    )];
     for (region, row) in preset.keep.iter().enumerate() {
         let cells: String = row.iter().map(|keep| cell(*keep, colour)).collect();
         lines.push(format!("  {region:>2} {cells}  mean {:.2}", mean(row)));

@@ -22,6 +22,7 @@ mod shared;
 #[cfg(feature = "train")]
 mod stickers;
 mod tensors;
+mod terminal;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -98,9 +99,12 @@ pub fn main() -> ExitCode {
         Err(error) => {
             if cli.shared.json {
                 let (code, details) = (error.code(), error.details());
-                println!("{}", json!({ "error": { "code": code, "message": error.to_string(), "details": details } }));
+                let value = json!({ "error": { "code": code, "message": error.to_string(), "details": details } });
+                if let Err(error) = terminal::print(&terminal::json(&value)) {
+                    terminal::complain(&format!("error: {error}"));
+                }
             }
-            eprintln!("error: {}", error.to_string().replace('\n', " "));
+            terminal::complain(&format!("error: {}", terminal::plain(&error.to_string().replace('\n', " "))));
             ExitCode::FAILURE
         }
     }

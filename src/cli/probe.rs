@@ -8,6 +8,7 @@ use super::device::DeviceArg;
 use super::tensors;
 use crate::bundle::folder::load_folder;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::ratios::Compression;
 use crate::pipeline::Pipeline;
 use crate::pipeline::probe::Part;
@@ -38,6 +39,7 @@ pub struct ProbeArgs {
 }
 
 pub fn run(args: &ProbeArgs) -> Result<()> {
+    files::check_target("out", &args.out)?;
     let pipeline = Pipeline::new(load_folder(&args.dir, &args.device.init()?, None)?)?;
     let outputs = match (&args.prompts, &args.inputs) {
         (Some(path), _) if args.part == Part::TextEncoder => {
@@ -55,6 +57,6 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
 }
 
 fn prompts(path: &Path) -> Result<Vec<String>> {
-    let json = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    let json = files::read_text(&path)?;
     serde_json::from_str(&json).map_err(|e| Error::input("prompts", format!("not a JSON list of strings: {e}")))
 }

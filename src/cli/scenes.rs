@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::shared::Shared;
-use super::tensors::write_file;
 use crate::data::random::Random;
 use crate::data::scenes::{describe, render};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::pipeline::png;
 
 #[derive(Debug, Args)]
@@ -39,13 +39,12 @@ pub fn run(args: &ScenesArgs, shared: &Shared) -> Result<()> {
     for i in 0..args.count {
         let scene = describe(&mut Random::new(args.seed, u64::from(i)));
         let name = format!("{i:05}.png");
-        write_file(&args.out.join(&name), &png::encode(&render(&scene, size), size, size)?)?;
+        files::replace(&args.out.join(&name), &png::encode(&render(&scene, size), size, size)?)?;
         metadata += &format!("{}\n", json!({ "file_name": name, "text": scene.caption, "scene": scene }));
     }
-    write_file(&args.out.join("metadata.jsonl"), metadata.as_bytes())?;
+    files::replace(&args.out.join("metadata.jsonl"), metadata.as_bytes())?;
     shared.result(
         &json!({ "out": args.out, "count": args.count, "size": args.size, "seed": args.seed }),
         &format!("{}: {} pictures of {size} x {size} pixels", args.out.display(), args.count),
-    );
-    Ok(())
+    )
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
+use super::terminal;
 use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
 
@@ -23,11 +24,22 @@ pub struct Shared {
 
 impl Shared {
     /// Prints a command's result: `value` with `--json`, else `text`.
-    pub fn result(self, value: &Value, text: &str) {
-        if self.json {
-            println!("{value}");
-        } else if !self.quiet {
-            println!("{text}");
+    ///
+    /// # Errors
+    /// `Io` where it cannot be written.
+    pub fn result(self, value: &Value, text: &str) -> Result<()> {
+        self.styled(value, &terminal::plain(text))
+    }
+
+    /// As [`Shared::result`], of a text that has its own commands to the terminal.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn styled(self, value: &Value, text: &str) -> Result<()> {
+        match (self.json, self.quiet) {
+            (true, _) => terminal::print(&terminal::json(value)),
+            (false, false) => terminal::print(text),
+            (false, true) => Ok(()),
         }
     }
 

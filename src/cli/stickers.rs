@@ -6,12 +6,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::shared::Shared;
-use super::tensors::write_file;
 use crate::data::random::Random;
 use crate::data::stickers::art::INSTALLED;
 use crate::data::stickers::vocabulary::tokenizer;
 use crate::data::stickers::{Art, Pairs, concepts, describe, render};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::pipeline::png;
 
 #[derive(Debug, Args)]
@@ -50,11 +50,11 @@ pub fn run(args: &StickersArgs, shared: &Shared) -> Result<()> {
     if let Some(path) = &args.tokenizer {
         let json = tokenizer();
         let words = json["model"]["vocab"].as_object().map_or(0, serde_json::Map::len);
-        write_file(path, &serde_json::to_vec_pretty(&json).map_err(|e| Error::internal(e.to_string()))?)?;
+        files::replace(path, &serde_json::to_vec_pretty(&json).map_err(|e| Error::internal(e.to_string()))?)?;
         shared.result(
             &json!({ "out": path, "words": words, "concepts": concepts().len() }),
             &format!("{}: {words} words for {} things", path.display(), concepts().len()),
-        );
+        )?;
     }
     let mut art = match (&args.sheet, &args.out) {
         (None, None) => return Ok(()),
@@ -73,9 +73,9 @@ pub fn run(args: &StickersArgs, shared: &Shared) -> Result<()> {
             captions.push(sticker.caption);
             pictures.push(picture);
         }
-        write_file(path, &png::sheet(&pictures, size, args.columns.min(args.count) as usize)?)?;
+        files::replace(path, &png::sheet(&pictures, size, args.columns.min(args.count) as usize)?)?;
         let text: Vec<String> = captions.iter().enumerate().map(|(i, c)| format!("{i:3} {c}")).collect();
-        shared.result(&json!({ "out": path, "captions": captions }), &text.join("\n"));
+        shared.result(&json!({ "out": path, "captions": captions }), &text.join("\n"))?;
     }
     if let Some(out) = &args.out {
         let io = |e| Error::io(out, e);
@@ -87,14 +87,14 @@ pub fn run(args: &StickersArgs, shared: &Shared) -> Result<()> {
         for i in 0..args.count {
             let (sticker, picture) = draw(i)?;
             let name = format!("{i:05}.png");
-            write_file(&out.join(&name), &png::encode(&picture, size, size)?)?;
+            files::replace(&out.join(&name), &png::encode(&picture, size, size)?)?;
             metadata += &format!("{}\n", json!({ "file_name": name, "text": sticker.caption, "sticker": sticker }));
         }
-        write_file(&out.join("metadata.jsonl"), metadata.as_bytes())?;
+        files::replace(&out.join("metadata.jsonl"), metadata.as_bytes())?;
         shared.result(
             &json!({ "out": out, "count": args.count, "size": args.size, "seed": args.seed }),
             &format!("{}: {} pictures of {size} x {size} pixels", out.display(), args.count),
-        );
+        )?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::shared::{Shared, interrupt, size};
+use super::terminal;
 use crate::convert::progress::Progress;
 use crate::error::{Error, Result};
 use crate::train::config::init::TEMPLATES;
@@ -53,8 +54,7 @@ enum What {
 
 pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
     if let Some(template) = TEMPLATES.iter().find(|t| args.init.as_deref() == Some(t.name)) {
-        shared.result(&json!({ "kind": template.name, "config": template.text }), template.text.trim_end());
-        return Ok(());
+        return shared.result(&json!({ "kind": template.name, "config": template.text }), template.text.trim_end());
     }
     let (Some(what), Some(path)) = (args.what, &args.config) else {
         return Err(Error::input("config", "name what to train and the file of its settings"));
@@ -69,7 +69,7 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
     if args.plan {
         let plan = Plan::new(&config, kind)?;
         let json = serde_json::to_value(&plan).map_err(|e| Error::internal(e.to_string()))?;
-        shared.result(&json, &describe(&plan, &config));
+        shared.result(&json, &describe(&plan, &config))?;
         return plan.check();
     }
     let bar = shared.count_bar("step", 0);
@@ -92,8 +92,7 @@ pub fn run(args: &TrainArgs, shared: &Shared) -> Result<()> {
             "{}: {} steps, {} images in {:.0} s, loss {:.4}, mean keep {:.3}, {}",
             config.out.display(), done.steps, done.images, done.seconds, done.loss, done.mean_keep, size(written.bytes)
         ),
-    );
-    Ok(())
+    )
 }
 
 /// A plan in words.
@@ -144,7 +143,7 @@ impl Progress for Terminal {
 impl Monitor for Terminal {
     fn line(&mut self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| terminal::complain(&terminal::plain(line)));
         }
     }
 
