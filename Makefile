@@ -2,6 +2,7 @@
 #
 #   make demo    build everything, serve the demo page, print its address
 #   make test    run every test: lint, native, TypeScript, and in Chromium over WebGPU
+#   make faults  run the fault matrix and print its table
 #   make lint    formatting, clippy for every build, ESLint, Prettier
 #   make docs    rustdoc and TypeDoc into build/docs
 #   make contract  write the TypeScript side of the Rust types
@@ -16,13 +17,16 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test lint docs contract cli pkg consumers bench clean app wasm wasm-opt
+.PHONY: demo test faults lint docs contract cli pkg consumers bench clean app wasm wasm-opt
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
 
 test:
 	bash scripts/test.sh
+
+faults:
+	. scripts/env.sh && need cc gcc libc6-dev && cargo test --release --test faults -- --nocapture
 
 lint:
 	bash scripts/lint.sh
