@@ -82,6 +82,7 @@ fn exam(args: &EvalArgs) -> Result<Box<dyn Exam>> {
 pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+        files::check_target("out", &out.join("eval.csv"))?;
     }
     let options = EvalOptions {
         prompts: args.prompts as usize,

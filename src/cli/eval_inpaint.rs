@@ -49,6 +49,7 @@ pub struct EvalInpaintArgs {
 pub fn run(args: &EvalInpaintArgs, shared: &Shared) -> Result<()> {
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+        files::check_target("out", &out.join("inpaint.csv"))?;
     }
     let options = InpaintEvalOptions {
         scenes: args.scenes as usize,

@@ -47,6 +47,7 @@ pub struct StickersArgs {
 
 /// Picture `i` depends on the seed and `i` alone. A folder's `metadata.jsonl` is written last: a folder that has it is complete.
 pub fn run(args: &StickersArgs, shared: &Shared) -> Result<()> {
+    args.sheet.as_deref().map_or(Ok(()), |path| files::check_target("sheet", path))?;
     if let Some(path) = &args.tokenizer {
         let json = tokenizer();
         let words = json["model"]["vocab"].as_object().map_or(0, serde_json::Map::len);

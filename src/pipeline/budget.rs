@@ -9,7 +9,7 @@ use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
 use crate::bundle::manifest::TensorEntry;
 use crate::bundle::weights::is_packable;
-use crate::device::{Backend, DeviceProfile, memory};
+use crate::device::{Backend, DeviceProfile};
 use crate::error::{Error, Result};
 use crate::kernels::attention::MAX_SCORES_BYTES;
 use crate::model::vae::tiled::TileConfig;
@@ -118,7 +118,7 @@ impl Budget {
         if cfg!(target_arch = "wasm32") {
             self.check_heap(WASM_HEAP, WASM_ALLOCATION)?;
         } else {
-            self.fits(self.run_heap_bytes, memory::available().unwrap_or(u64::MAX))?;
+            self.fits(self.run_heap_bytes, main_memory())?;
         }
         let Some(limits) = profile.limits else { return Ok(()) };
         let available = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
@@ -140,6 +140,15 @@ impl Budget {
         let Self { width, height, .. } = *self;
         if needed > available { Err(Error::OutOfMemory { needed, available, width, height }) } else { Ok(()) }
     }
+}
+
+/// Bytes of main memory that are free, where the system tells.
+fn main_memory() -> u64 {
+    #[cfg(feature = "cli")]
+    let available = crate::device::memory::available();
+    #[cfg(not(feature = "cli"))]
+    let available = None;
+    available.unwrap_or(u64::MAX)
 }
 
 /// Bytes of a model's tensors.
