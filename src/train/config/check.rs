@@ -63,7 +63,7 @@ impl TrainConfig {
         let descending =
             !r.bins.is_empty() && r.bins.iter().all(|b| *b > 0.0 && *b <= 1.0) && r.bins.is_sorted_by(|a, b| a > b);
         let (_, lowest) = limits(&r.bins);
-        let rules: [(bool, &str, &str); 38] = [
+        let rules = [
             (stages.is_empty(), "stage", "there is none"),
             (
                 !is_drawn(&self.source) && stages.iter().any(|s| s.plain + s.pairs > 0.0),
@@ -98,6 +98,20 @@ impl TrainConfig {
                 "must not be negative",
             ),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
+            (model.is_some_and(|m| m.max_tokens > 4096), "model.maxTokens", "is outside 1..4096"),
+            (model.is_some_and(|m| m.patch > 256), "model.patch", "is outside 1..256"),
+            (a.widths.len() > 8, "autoencoder.widths", "has over 8 levels"),
+            (
+                a.encoder_blocks.iter().chain(&a.decoder_blocks).any(|n| *n > 64),
+                "autoencoder.encoderBlocks",
+                "and `decoderBlocks` are outside 0..64",
+            ),
+            (o.threads > 1024, "optimizer.threads", "is outside 0..1024"),
+            (
+                self.progress.held_out > 65536 || self.progress.keep > 65536,
+                "progress.heldOut",
+                "and `keep` are outside 0..65536",
+            ),
             (model.is_some_and(|m| m.heads * m.head_dim % 4 != 0), "model.headDim", "heads x headDim must divide by 4"),
             (
                 model.is_some_and(|m| m.text_width % m.text_heads.max(1) != 0),

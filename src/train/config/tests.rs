@@ -46,3 +46,22 @@ fn a_wrong_setting_is_named() {
     assert_eq!(plain("scenes", "0.5").unwrap().stages().unwrap()[0].plain, 0.5);
     assert!(plain("scenes", "1.5").is_err() && plain("photos", "0.5").unwrap_err().to_string().starts_with("stage: "));
 }
+
+#[test]
+fn counts_that_nothing_can_hold_are_named() {
+    let fault = |extra: &str, kind| TrainConfig::parse(&format!("{BASE}{extra}"), kind).unwrap_err().to_string();
+    for (extra, field) in [
+        ("[autoencoder]\nencoderBlocks = [1, 1, 9223372036854775807]", "autoencoder.encoderBlocks: "),
+        ("[optimizer]\nthreads = 1000000", "optimizer.threads: "),
+        ("[progress]\nheldOut = 9223372036854775807", "progress.heldOut: "),
+    ] {
+        let error = fault(extra, Kind::Vae);
+        assert!(error.starts_with(field), "{error}");
+    }
+    let model = |field: &str| fault(&format!("[model]\ntokenizer = 't'\n{field}"), Kind::Base);
+    assert!(model("maxTokens = 5000").starts_with("model.maxTokens: "));
+    assert!(model("patch = 512").starts_with("model.patch: "));
+    let huge = format!("{BASE}[model]\ntokenizer = 't'\nlayers = 65536\nheads = 65536\nheadDim = 65536");
+    let error = TrainConfig::parse(&huge, Kind::Base).unwrap().fits().unwrap_err().to_string();
+    assert!(error.starts_with("model: it needs ") && error.ends_with(" are free"), "{error}");
+}
