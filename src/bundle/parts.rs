@@ -8,8 +8,10 @@ use crate::error::{Error, Result};
 
 /// No width, count or length of a model is above this.
 const MAX_COUNT: usize = ANY_VOCABULARY;
-/// Of what is multiplied by others: channels of latents and pictures, and tokens of a prompt.
+/// Channels of latents and pictures.
 const MAX_CHANNELS: usize = 1 << 12;
+/// Tokens of a prompt: the encoder compares each with each.
+const MAX_TOKENS: usize = 1 << 10;
 /// Latent cells along a side of a picture, or of a patch.
 const MAX_SIDE: usize = 1 << 12;
 const MAX_PATCH: usize = 1 << 8;
@@ -28,7 +30,7 @@ impl Parts {
         self.text_encoder.as_ref().map_or(Ok(()), text_encoder)?;
         self.tokenizer.as_ref().map_or(Ok(()), |t| {
             counts("tokenizer", &[("maxLength", t.max_length)])?;
-            below("tokenizer", "maxLength", t.max_length, MAX_CHANNELS)
+            below("tokenizer", "maxLength", t.max_length, MAX_TOKENS)
         })?;
         self.vae.as_ref().map_or(Ok(()), vae)?;
         self.vae_tiny.as_ref().map_or(Ok(()), vae_tiny)?;

@@ -98,7 +98,7 @@ impl TrainConfig {
                 "must not be negative",
             ),
             (counts.iter().any(|n| !(1..=65536).contains(n)), "model", "a count is outside 1..65536"),
-            (model.is_some_and(|m| m.max_tokens > 4096), "model.maxTokens", "is outside 1..4096"),
+            (model.is_some_and(|m| m.max_tokens > 1024), "model.maxTokens", "is outside 1..1024"),
             (model.is_some_and(|m| m.patch > 256), "model.patch", "is outside 1..256"),
             (a.widths.len() > 8, "autoencoder.widths", "has over 8 levels"),
             (
