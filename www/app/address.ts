@@ -1,7 +1,7 @@
 /** What the page's own address asks for, `?model=URL&device=cpu`, and the settings of a run in it, `?prompt=…&seed=7`. */
 
-import { DiffCRError, type DeviceChoice } from 'diffcr-web';
-import type { Form } from './state.ts';
+import { DiffCRError, SOLVERS, type DeviceChoice, type RunParams } from 'diffcr-web';
+import type { Form } from './form.ts';
 
 export interface PageOptions {
   /** Address of the bundle; the demo's own when absent. */
@@ -38,6 +38,7 @@ const NAMES = {
   steps: 'steps',
   guidance: 'guidance',
   compression: 'compression',
+  solver: 'solver',
 } as const;
 
 /** The settings that an address gives. */
@@ -55,14 +56,21 @@ export function formOf(search: string): Partial<Form> {
     steps: number('steps'),
     guidance: number('guidance'),
     compression: text('compression'),
+    solver: SOLVERS.find((each) => each === text('solver')),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** The settings that a picture was drawn with. */
+export function formFrom({ prompt, negativePrompt, seed, steps, guidance, compression, solver }: RunParams): Form {
+  return { prompt, negativePrompt, seed, steps, guidance, compression: String(compression), solver };
 }
 
 /** The address `page` with those settings in it; what else it asks for stays. */
 export function linkOf(page: string, form: Form): string {
   const link = new URL(page);
   for (const [key, name] of Object.entries(NAMES)) link.searchParams.set(name, String(form[key as keyof Form]));
+  if (form.solver === undefined) link.searchParams.delete(NAMES.solver);
   if (form.negativePrompt === '') link.searchParams.delete(NAMES.negativePrompt);
   return link.href;
 }

@@ -1,6 +1,6 @@
 /** The code that draws a picture of the page in another page. */
 
-import type { RunParams } from 'diffcr-web';
+import type { RunParams, Solver } from 'diffcr-web';
 
 /** How the package is had. */
 export const INSTALL = 'npm install diffcr-web';
@@ -8,9 +8,11 @@ export const INSTALL = 'npm install diffcr-web';
 /** A module that draws what `params` describe with the bundle at `model`. */
 export function codeOf(
   model: string,
-  params: Pick<RunParams, 'prompt' | 'negativePrompt' | 'seed' | 'steps' | 'guidance' | 'compression'>,
+  params: Pick<RunParams, 'prompt' | 'negativePrompt' | 'seed' | 'steps' | 'guidance' | 'compression'> & {
+    readonly solver?: Solver | undefined;
+  },
 ): string {
-  const { prompt, negativePrompt, seed, steps, guidance, compression } = params;
+  const { prompt, negativePrompt, seed, steps, guidance, compression, solver } = params;
   const options = [
     `prompt: ${JSON.stringify(prompt)},`,
     ...(negativePrompt === '' ? [] : [`negativePrompt: ${JSON.stringify(negativePrompt)},`]),
@@ -18,6 +20,7 @@ export function codeOf(
     `steps: ${steps},`,
     `guidance: ${guidance},`,
     ...(compression === undefined ? [] : [`compression: ${JSON.stringify(compression)},`]),
+    ...(solver === undefined ? [] : [`solver: ${JSON.stringify(solver)},`]),
   ];
   return [
     "import { loadModel } from 'diffcr-web';",

@@ -1,12 +1,13 @@
 /** The demo page: wires state, views and the package. */
 
 import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
-import { DEFAULT_MODEL, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
+import { LIMITS, optionsOf, shareOf } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
-import { busy, initial, LIMITS, reduce, type Action, type State } from './state.ts';
+import { busy, initial, reduce, type Action, type State } from './state.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
 import { find, limit, say } from './views/dom.ts';
@@ -44,6 +45,8 @@ let output: Output | undefined;
 /** The picture that is shown, where it is one of ours. */
 let shown: Shared | undefined;
 let history: History | undefined;
+/** What waits for the run that is under way. */
+let afterRun: (() => void) | undefined;
 /** What a change starts from: the reader's file itself, so that nothing of it is lost, or the last picture. */
 let source: Picture | undefined;
 /** Of whatever is under way; there is one thing at a time. */
@@ -57,7 +60,7 @@ const picture = createPicture({
   download: () => shown !== undefined && save(shown.png, fileName(shown.params)),
   copy: () => void attempt(async () => shown !== undefined && (await copyPicture(shown))),
   share: () => void attempt(async () => shown !== undefined && (await share(shown))),
-  link: () => void attempt(() => copyText(linkOf(location.href, state.form))),
+  link: () => void attempt(() => copyText(linkOf(location.href, shown === undefined ? state.form : formFrom(shown.params)))),
 });
 const editor = createEditor({
   open: (file) => void open(file),
@@ -86,7 +89,7 @@ const views = [
       void load();
     },
   }),
-  (state: State) => picture.render(state),
+  (state: State) => picture.render(state, shown?.params.prompt ?? state.form.prompt),
   (state: State) => editor.render(state),
   (state: State) => routing.render(state),
   createCost({ dense: () => void drawDense() }),
@@ -96,6 +99,10 @@ const views = [
 function dispatch(action: Action): void {
   state = reduce(state, action);
   for (const render of views) render(state);
+  if (afterRun === undefined || busy(state)) return;
+  const next = afterRun;
+  afterRun = undefined;
+  queueMicrotask(next);
 }
 
 /** Loads the model, and draws at once if that was asked for meanwhile. */
@@ -151,7 +158,7 @@ async function draw(model: Pipeline): Promise<void> {
   picture.begin(total);
   dispatch({ type: 'start' });
   const options = {
-    ...form,
+    ...optionsOf(form),
     previewEvery: 1,
     returnRouting: true,
     signal: work.signal,
@@ -181,7 +188,7 @@ async function draw(model: Pipeline): Promise<void> {
     const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
     const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
     dispatch({ type: 'done', total: timings.stepMs.length, totalMs, stepMs, cost });
-    globalThis.history.replaceState(null, '', linkOf(location.href, form));
+    globalThis.history.replaceState(null, '', linkOf(location.href, formFrom(params)));
     const { prompt, seed } = params;
     const entry = { png: shown.png, prompt, seed, at: Date.now() };
     await changeHistory((kept) => kept.add(entry));
@@ -218,7 +225,11 @@ function ended(error: unknown): void {
 /** A picture of the reader's takes the place of the last one: one of ours with its settings, another ready to be changed. */
 async function open(file: Blob, change = true): Promise<void> {
   if (state.run.kind === 'running' || state.run.kind === 'waiting') {
-    dispatch({ type: 'failed', fault: { code: 'INVALID_INPUT', message: 'image: a picture is being drawn; open the file after it' } });
+    // Whether it can be read is said at once; it takes the place of the picture once that is there.
+    await attempt(async () => {
+      await openPicture(file);
+      afterRun = () => void open(file, change);
+    });
     return;
   }
   try {
@@ -228,9 +239,7 @@ async function open(file: Blob, change = true): Promise<void> {
     shown = params === undefined ? undefined : { png: file, params };
     picture.finish(image);
     if (params !== undefined) {
-      const { prompt, negativePrompt, seed, steps, guidance, compression } = params;
-      const known = typeof compression === 'string' ? { compression } : {};
-      dispatch({ type: 'edit', change: { prompt, negativePrompt, seed, steps, guidance, ...known } });
+      dispatch({ type: 'edit', change: formFrom(params) });
       code.show(new URL(page.model, location.href).href, params);
     }
     dispatch({ type: 'leave' });
@@ -259,7 +268,7 @@ async function attempt(what: () => Promise<unknown>): Promise<void> {
   try {
     await what();
   } catch (error) {
-    if (!(error instanceof DOMException && error.name === 'AbortError')) dispatch({ type: 'failed', fault: faultOf(error) });
+    if (!(error instanceof DOMException && error.name === 'AbortError')) dispatch({ type: 'complain', fault: faultOf(error) });
   }
 }
 
@@ -275,7 +284,10 @@ async function changeHistory(change: (history: History) => Promise<unknown>): Pr
   }
 }
 
-code.show(new URL(page.model, location.href).href, state.form);
+code.show(new URL(page.model, location.href).href, {
+  ...state.form,
+  compression: shareOf(state.form.compression) ?? state.form.compression,
+});
 void openHistory().then(
   async (opened) => {
     history = opened;

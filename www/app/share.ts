@@ -5,11 +5,11 @@ import type { RunParams } from 'diffcr-web';
 /** A finished picture with its parameters. */
 export interface Shared {
   readonly png: Blob;
-  readonly params: Pick<RunParams, 'prompt' | 'seed'>;
+  readonly params: RunParams;
 }
 
 /** `a-red-star-7.png`. */
-export function fileName({ prompt, seed }: Shared['params']): string {
+export function fileName({ prompt, seed }: Pick<RunParams, 'prompt' | 'seed'>): string {
   const words = prompt
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, '-')

@@ -1,6 +1,7 @@
 import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
 import { INFO } from '../lib/testing/fake.ts';
+import { optionsOf } from './form.ts';
 import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
 const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' };
@@ -106,6 +107,19 @@ test('numbers stay within their limits', () => {
   expect(edit({ seed: 1e30 }).seed).toBe(2 ** 32 - 1);
 });
 
+test('a complaint stops nothing', () => {
+  const running = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' });
+  const fault = { code: 'INVALID_INPUT', message: 'image: notes.pdf is no image' };
+  expect(reduce(running, { type: 'complain', fault })).toEqual({ ...running, fault });
+});
+
+test('a compression is a name or a share, and a solver is asked for where one was chosen', () => {
+  expect(optionsOf({ ...form, compression: '0.4' })).toEqual({ ...form, compression: 0.4 });
+  expect(optionsOf({ ...form, compression: '7' }).compression).toBe(0.9);
+  expect(optionsOf({ ...form, solver: 'ddim' })).toEqual({ ...form, solver: 'ddim' });
+  expect(after({ type: 'edit', change: { compression: '0.4' } }, loaded).form.compression).toBe('0.4');
+});
+
 test('busy is what can be cancelled', () => {
   expect(busy(after())).toBe(false);
   expect(busy(after({ type: 'load' }))).toBe(true);
@@ -139,7 +153,7 @@ test('a change that is cancelled or fails leaves the picture as it was; one that
   const changed = reduce(changing, done);
   expect(changed).toMatchObject({ run: { kind: 'done' }, before: 0 });
   expect(reduce(changed, { type: 'compare', before: 140 }).before).toBe(100);
-  expect(reduce(changed, { type: 'start' }).before).toBeUndefined();
+  expect(reduce(reduce(changed, { type: 'start' }), { type: 'cancelled' }).before).toBe(0);
   expect(after({ type: 'compare', before: 50 }).before).toBeUndefined();
 });
 

@@ -1,16 +1,7 @@
 /** The page's state and the one pure function that changes it. Pictures live beside it, in the views. */
 
-import { RANGES, type Backend, type ModelInfo, type Progress } from 'diffcr-web';
-
-export interface Form {
-  readonly prompt: string;
-  readonly negativePrompt: string;
-  readonly seed: number;
-  readonly steps: number;
-  readonly guidance: number;
-  /** A preset of the model, or `off`; of no account where the model has no routers. */
-  readonly compression: string;
-}
+import type { Backend, ModelInfo, Progress } from 'diffcr-web';
+import { clamped, LIMITS, shareOf, within, type Form } from './form.ts';
 
 /** A failure as the page shows it. */
 export interface Fault {
@@ -107,6 +98,8 @@ export type Action =
   | { readonly type: 'look'; readonly step: number }
   | { readonly type: 'cancelled' }
   | { readonly type: 'failed'; readonly fault: Fault }
+  /** Something beside the run went wrong, a file that cannot be read: what is under way goes on. */
+  | { readonly type: 'complain'; readonly fault: Fault }
   | { readonly type: 'dismiss' }
   /** The reader's picture is there. */
   | { readonly type: 'opened'; readonly ours: boolean }
@@ -117,19 +110,6 @@ export type Action =
   | { readonly type: 'kept'; readonly kept: Kept | undefined }
   | { readonly type: 'heat' }
   | { readonly type: 'layer'; readonly layer: number | undefined };
-
-/** What the controls offer: the options' ranges, or the part of them that is worth a slider. */
-export const LIMITS = {
-  steps: { ...RANGES.steps, max: 50 },
-  guidance: { ...RANGES.guidance, min: 1, max: 10, step: 0.5 },
-  /** In percent. */
-  strength: { min: 5, max: 100 * RANGES.strength.max, step: 5 },
-  feather: { ...RANGES.feather, max: 64 },
-  /** Width of the brush, in percent of the picture's longer side. */
-  size: { min: 2, max: 60, step: 1 },
-  /** Fits a number exactly, and an input field. */
-  seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
-} as const;
 
 /** After these the pipeline cannot be used again: the model has to be loaded anew. */
 const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL'];
@@ -178,8 +158,9 @@ export function reduce(state: State, action: Action): State {
       return state.model.kind === 'loading' ? { ...state, model: { kind: 'loading', progress: action.progress } } : state;
     case 'loaded': {
       const { backend, note, info } = action;
-      const known = info.routing?.presets.some(({ name }) => name === state.form.compression) ?? false;
-      const compression = known || state.form.compression === 'off' ? state.form.compression : (info.routing?.default ?? 'learned');
+      const asked = state.form.compression;
+      const known = asked === 'off' || shareOf(asked) !== undefined || info.routing?.presets.some(({ name }) => name === asked) === true;
+      const compression = known ? asked : (info.routing?.default ?? 'learned');
       return { ...state, model: { kind: 'ready', backend, note, info }, form: { ...state.form, compression } };
     }
     case 'ask':
@@ -189,7 +170,6 @@ export function reduce(state: State, action: Action): State {
         ...state,
         run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined },
         last: lastOf(state),
-        before: undefined,
       };
     case 'step': {
       const { step, total, etaMs } = action;
@@ -214,6 +194,8 @@ export function reduce(state: State, action: Action): State {
       const { model, run, last } = stopped(state);
       return { ...state, model: dead ? { kind: 'idle' } : model, run, last, fault: action.fault };
     }
+    case 'complain':
+      return { ...state, fault: action.fault };
     case 'dismiss':
       return { ...state, fault: undefined };
     case 'opened':
@@ -270,17 +252,4 @@ function limited(retouch: Retouch): Retouch {
     strength: within(retouch.strength, LIMITS.strength),
     feather: within(retouch.feather, LIMITS.feather),
   };
-}
-
-function clamped(form: Form): Form {
-  return {
-    ...form,
-    seed: within(Math.trunc(form.seed), LIMITS.seed),
-    steps: within(Math.round(form.steps), LIMITS.steps),
-    guidance: within(form.guidance, LIMITS.guidance),
-  };
-}
-
-function within(value: number, { min, max }: { readonly min: number; readonly max: number }): number {
-  return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : min;
 }

@@ -1,12 +1,11 @@
 /** The code of the picture that is shown, to be copied into another page. */
 
-import type { RunParams } from 'diffcr-web';
 import { codeOf, INSTALL } from '../code.ts';
 import { find, say } from './dom.ts';
 
 export interface CodeView {
   /** Shows the code of a run with the bundle at `model`, a full address. */
-  show(model: string, params: Parameters<typeof codeOf>[1] & Partial<RunParams>): void;
+  show(model: string, params: Parameters<typeof codeOf>[1]): void;
 }
 
 export function createCode(events: { readonly copy: (text: string) => void }): CodeView {

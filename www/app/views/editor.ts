@@ -177,6 +177,8 @@ export function createEditor(events: EditorEvents): Editor {
     file.value = '';
   });
   document.addEventListener('paste', (event) => {
+    // A text that comes with a picture of itself, as office programs copy it, stays a text.
+    if (event.clipboardData?.types.includes('text/plain') === true) return;
     if (take(event.clipboardData?.files)) event.preventDefault();
   });
   // Anywhere on the page: a file that is dropped beside the picture would otherwise take the page's place.
@@ -193,14 +195,14 @@ export function createEditor(events: EditorEvents): Editor {
     render(state) {
       tool = state.retouch;
       const drawing = state.run.kind === 'running' || state.run.kind === 'waiting';
-      const comparing = state.before !== undefined && state.before > 0;
+      const comparing = !drawing && state.before !== undefined && state.before > 0;
       canvas.dataset['busy'] = String(drawing);
       canvas.hidden = tool === undefined || drawing || comparing;
       if (canvas.hidden) ring.hidden = true;
       tools.hidden = tool === undefined;
       open.disabled = drawing;
       retouch.hidden = tool !== undefined || drawing || !hasPicture(state);
-      find('compare-field', HTMLElement).hidden = state.before === undefined;
+      find('compare-field', HTMLElement).hidden = drawing || state.before === undefined;
       before.hidden = !comparing;
       before.style.clipPath = `inset(0 ${100 - (state.before ?? 0)}% 0 0)`;
       compare.value = String(state.before ?? 0);

@@ -1,6 +1,8 @@
 /** Prompt, examples and settings: what the reader fills in. */
 
-import { LIMITS, type Form, type State } from '../state.ts';
+import { SOLVERS } from 'diffcr-web';
+import { LIMITS, type Form } from '../form.ts';
+import type { State } from '../state.ts';
 import { EXAMPLES, isColor, randomCaption, tokens, unknownWords } from '../words.ts';
 import { find, say } from './dom.ts';
 
@@ -20,6 +22,7 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
   const seed = find('seed', HTMLInputElement);
   const steps = find('steps', HTMLInputElement);
   const guidance = find('guidance', HTMLInputElement);
+  const solver = find('solver', HTMLSelectElement);
   const stepsValue = find('steps-value', HTMLOutputElement);
   const guidanceValue = find('guidance-value', HTMLOutputElement);
   const generate = find('generate', HTMLButtonElement);
@@ -37,9 +40,13 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
   cancel.addEventListener('click', events.cancel);
   prompt.addEventListener('input', () => events.edit({ prompt: prompt.value }));
   negative.addEventListener('input', () => events.edit({ negativePrompt: negative.value }));
+  seed.addEventListener('input', () => seed.validity.valid && events.edit({ seed: seed.valueAsNumber }));
   seed.addEventListener('change', () => events.edit({ seed: seed.valueAsNumber }));
   steps.addEventListener('input', () => events.edit({ steps: steps.valueAsNumber }));
   guidance.addEventListener('input', () => events.edit({ guidance: guidance.valueAsNumber }));
+  solver.append(...['', ...SOLVERS].map((value) => Object.assign(document.createElement('option'), { value, textContent: value })));
+  solver.addEventListener('change', () => events.edit({ solver: SOLVERS.find((each) => each === solver.value) }));
+  const own = solver.options[0] ?? solver;
   find('dice', HTMLButtonElement).addEventListener('click', () => events.edit({ seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) }));
 
   if (scenes) {
@@ -56,9 +63,12 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
     const { form: values, model, run, retouch } = state;
     if (prompt.value !== values.prompt) prompt.value = values.prompt;
     if (negative.value !== values.negativePrompt) negative.value = values.negativePrompt;
-    if (seed.valueAsNumber !== values.seed) seed.valueAsNumber = values.seed;
+    // What is being typed is left alone until it is a number that will do.
+    if (seed.valueAsNumber !== values.seed && (seed.validity.valid || document.activeElement !== seed)) seed.valueAsNumber = values.seed;
     if (steps.valueAsNumber !== values.steps) steps.valueAsNumber = values.steps;
     if (guidance.valueAsNumber !== values.guidance) guidance.valueAsNumber = values.guidance;
+    if (solver.value !== (values.solver ?? '')) solver.value = values.solver ?? '';
+    say(own, model.kind === 'ready' ? `the model's own (${model.info.defaultSolver})` : "the model's own");
     say(stepsValue, String(values.steps));
     say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
     const unknown = scenes ? unknownWords(values.prompt) : [];

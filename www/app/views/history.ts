@@ -16,13 +16,23 @@ export function createHistory(events: HistoryEvents): (all: readonly Drawn[]) =>
   const count = find('history-count', HTMLElement);
   const clear = find('history-clear', HTMLButtonElement);
   let addresses: string[] = [];
-  clear.addEventListener('click', events.clear);
+  /** The second press deletes: pictures do not come back. */
+  const ask = (sure: boolean): void => {
+    clear.dataset['sure'] = String(sure);
+    say(clear, sure ? 'Press again to delete them all' : 'Delete all');
+  };
+  clear.addEventListener('click', () => {
+    if (clear.dataset['sure'] === 'true') events.clear();
+    ask(clear.dataset['sure'] !== 'true');
+  });
+  clear.addEventListener('blur', () => ask(false));
 
   return (all) => {
     section.hidden = all.length === 0;
     say(count, all.length === 1 ? '1 picture' : `${all.length} pictures`);
     for (const address of addresses) URL.revokeObjectURL(address);
     addresses = [];
+    const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
     list.replaceChildren(
       ...all.map((drawn) => {
         const address = URL.createObjectURL(drawn.png);
@@ -30,6 +40,8 @@ export function createHistory(events: HistoryEvents): (all: readonly Drawn[]) =>
         return itemOf(drawn, address, events);
       }),
     );
+    const next = list.children[Math.min(focused, all.length - 1)]?.querySelector<HTMLElement>('.history-remove');
+    if (focused >= 0) (next ?? find('generate', HTMLElement)).focus();
   };
 }
 

@@ -17,7 +17,8 @@ export interface PictureEvents {
 }
 
 export interface Plate {
-  render(state: State): void;
+  /** `prompt`: what the picture that is shown was drawn from. */
+  render(state: State, prompt: string): void;
   /** Clears the strip for a run. */
   begin(total: number): void;
   /** Shows a step's estimate; takes the bitmap over. */
@@ -80,8 +81,8 @@ export function createPicture(events: PictureEvents): Plate {
   };
 
   return {
-    render(state) {
-      const { model, run, form, looking } = state;
+    render(state, prompt) {
+      const { model, run, looking } = state;
       renderLoading(model);
       const blank = canvases.length === 0;
       empty.hidden = !blank || hasPicture(state) || model.kind === 'loading' || run.kind === 'running';
@@ -95,9 +96,8 @@ export function createPicture(events: PictureEvents): Plate {
       pass.hidden = !ours || !canShare();
       say(status, statusOf(run, looking));
       say(news, newsOf(state));
-      if (run.kind === 'opened')
-        picture.setAttribute('aria-label', run.ours ? `Picture of ${JSON.stringify(form.prompt)}` : 'Your picture');
-      if (run.kind === 'done') picture.setAttribute('aria-label', `Picture of ${JSON.stringify(form.prompt)}`);
+      if (run.kind === 'opened') picture.setAttribute('aria-label', run.ours ? `Picture of ${JSON.stringify(prompt)}` : 'Your picture');
+      if (run.kind === 'done') picture.setAttribute('aria-label', `Picture of ${JSON.stringify(prompt)}`);
       show(state);
     },
     begin(total) {

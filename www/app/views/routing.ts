@@ -2,7 +2,8 @@
 
 import type { RoutingPreset, RoutingRecord } from 'diffcr-web';
 import { layerMask, layersRun, meanKeep, skipped } from '../routing.ts';
-import type { Form, State } from '../state.ts';
+import type { Form } from '../form.ts';
+import type { State } from '../state.ts';
 import { find, say } from './dom.ts';
 import { fillRatios } from './ratios.ts';
 

@@ -1,0 +1,53 @@
+/** What the reader fills in, what the controls offer of it, and the run that it asks for. */
+
+import { RANGES, type GenerateOptions, type Solver } from 'diffcr-web';
+
+export interface Form {
+  readonly prompt: string;
+  readonly negativePrompt: string;
+  readonly seed: number;
+  readonly steps: number;
+  readonly guidance: number;
+  /** A preset of the model, `off`, or a share as a number; of no account where the model has no routers. */
+  readonly compression: string;
+  /** The model's own where undefined. */
+  readonly solver?: Solver | undefined;
+}
+
+/** What the controls offer: the options' ranges, or the part of them that is worth a slider. */
+export const LIMITS = {
+  steps: { ...RANGES.steps, max: 50 },
+  guidance: { ...RANGES.guidance, min: 1, max: 10, step: 0.5 },
+  /** In percent. */
+  strength: { min: 5, max: 100 * RANGES.strength.max, step: 5 },
+  feather: { ...RANGES.feather, max: 64 },
+  /** Width of the brush, in percent of the picture's longer side. */
+  size: { min: 2, max: 60, step: 1 },
+  /** Fits a number exactly, and an input field. */
+  seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
+} as const;
+
+/** A compression that is a number; undefined for a name. */
+export function shareOf(compression: string): number | undefined {
+  const share = compression.trim() === '' ? Number.NaN : Number(compression);
+  return Number.isFinite(share) ? within(share, RANGES.compression) : undefined;
+}
+
+/** The options of the run that a form asks for. */
+export function optionsOf({ compression, solver, ...form }: Form): GenerateOptions {
+  return { ...form, compression: shareOf(compression) ?? compression, ...(solver === undefined ? {} : { solver }) };
+}
+
+/** The form with every number inside its limits. */
+export function clamped(form: Form): Form {
+  return {
+    ...form,
+    seed: within(Math.trunc(form.seed), LIMITS.seed),
+    steps: within(Math.round(form.steps), LIMITS.steps),
+    guidance: within(form.guidance, LIMITS.guidance),
+  };
+}
+
+export function within(value: number, { min, max }: { readonly min: number; readonly max: number }): number {
+  return Number.isFinite(value) ? Math.min(max, Math.max(min, value)) : min;
+}
