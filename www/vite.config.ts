@@ -1,11 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { compressEngines, sizesOf } from './scripts/sizes.mjs';
+
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The demo page. It takes the package as its users do, from pkg/dist: `npm run build:pkg` comes first. */
 export default defineConfig({
   root: fileURLToPath(new URL('app', import.meta.url)),
   publicDir: fileURLToPath(new URL('public', import.meta.url)),
   base: './',
+  define: { SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))) },
+  plugins: [{ name: 'compress-engines', apply: 'build', closeBundle: () => compressEngines(here('dist')) }],
   resolve: { alias: { 'diffcr-web': fileURLToPath(new URL('../pkg/dist/index.js', import.meta.url)) } },
   build: {
     outDir: fileURLToPath(new URL('dist', import.meta.url)),

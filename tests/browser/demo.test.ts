@@ -45,7 +45,7 @@ test('a prompt becomes the picture that the native engine draws, over WebGPU', a
 
 test('left to itself, the page takes the CPU build where WebGPU is software, and says so', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(site.url);
+  await page.goto(`${site.url}?draw=no`);
   await modelIs(page, 'ready');
   expect(await page.textContent('#backend')).toBe('CPU');
   expect(await page.textContent('#note')).toMatch(/^WebGPU computes on the CPU here \(.*swiftshader.*\)\. The model runs on the CPU build/i);
@@ -60,7 +60,7 @@ test('left to itself, the page takes the CPU build where WebGPU is software, and
 
 test('the routing can be seen, and how much of the model runs can be chosen', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
   await modelIs(page, 'ready');
   expect(await page.inputValue('#compression')).toBe('learned');
   await askFor(page, REQUEST);
@@ -113,7 +113,7 @@ test('a run can be cancelled, and the next one is right', async () => {
 
 test('loading can be cancelled and started again', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(`${site.url}?model=faulty/slow/&device=cpu`);
+  await page.goto(`${site.url}?model=faulty/slow/&device=cpu&draw=no`);
   await page.waitForFunction(() => document.querySelector('#bytes')?.textContent?.includes(' of '));
   await screenshot(page, 'demo-loading');
   await page.click('#cancel-load');
@@ -127,7 +127,7 @@ test('loading can be cancelled and started again', async () => {
 
 test('the keyboard alone is enough, and a picture can be asked for while the model loads', async () => {
   const { page, close } = await openPage(site.browser, { colorScheme: 'dark', viewport: { width: 360, height: 740 } });
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
   await page.focus('#prompt');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('a yellow ring and a dog on a black background');
@@ -149,7 +149,7 @@ test('the page tells what this browser keeps of the model, and removes it by key
   /** What the visit fetched of the model. */
   const visit = async (): Promise<string[]> => {
     fetched = [];
-    await page.goto(`${site.url}?device=cpu`);
+    await page.goto(`${site.url}?device=cpu&draw=no`);
     await modelIs(page, 'ready');
     await page.waitForSelector('#remove:not([hidden])');
     return fetched;
@@ -185,7 +185,7 @@ test('the page tells what this browser keeps of the model, and removes it by key
 
 test('a worker that dies is told, and the model can be loaded again', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
   await modelIs(page, 'ready');
   await askFor(page, { ...REQUEST, steps: 50 });
   await page.waitForFunction(() => document.querySelector('#status')?.textContent?.startsWith('Step '));

@@ -61,7 +61,7 @@ test.each([['no webgpu', 'WEBGPU_UNAVAILABLE'], ['no adapter', 'NO_ADAPTER']] as
   await withBrowser(gpu, async (browser) => {
     const address = addressFor(gpu, server.url);
     const asked = await openPage(browser);
-    await asked.page.goto(`${address}?device=webgpu`);
+    await asked.page.goto(`${address}?device=webgpu&draw=no`);
     await asked.page.waitForSelector('#fault:not([hidden])');
     expect(await asked.page.textContent('#fault-code')).toBe(code);
     await screenshot(asked.page, `fault-${code.toLowerCase()}`);
@@ -70,7 +70,7 @@ test.each([['no webgpu', 'WEBGPU_UNAVAILABLE'], ['no adapter', 'NO_ADAPTER']] as
     await asked.close(/No available adapters/);
 
     const auto = await openPage(browser);
-    await auto.page.goto(address);
+    await auto.page.goto(`${address}?draw=no`);
     await modelIs(auto.page, 'ready');
     expect(await auto.page.textContent('#backend')).toBe('CPU');
     expect(await auto.page.textContent('#note')).toMatch(/WebGPU.*CPU/);

@@ -151,7 +151,7 @@ export async function screenshot(page: Page, name: string): Promise<void> {
 
 /** Opens the demo page over WebGPU, which `auto` leaves alone where it is software, and waits for the model. */
 export async function openDemo(page: Page, url: string): Promise<void> {
-  await page.goto(`${url}?device=webgpu`);
+  await page.goto(`${url}?device=webgpu&draw=no`);
   await modelIs(page, 'ready');
   expect(await page.textContent('#backend')).toBe('WebGPU');
 }

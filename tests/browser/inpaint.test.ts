@@ -127,7 +127,7 @@ test('a translucent picture of one\'s own is changed by keyboard alone and comes
   const file = join(mkdtempSync(join(tmpdir(), 'diffcr-')), 'own.png');
   await writeFile(file, encode(width, height, own));
   const { page, close } = await openPage(site.browser, { viewport: { width: 360, height: 740 }, hasTouch: true, colorScheme: 'dark' });
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
   await modelIs(page, 'ready');
   await page.setInputFiles('#file', file);
   await page.waitForSelector('#tools:not([hidden])');
@@ -154,7 +154,7 @@ test('a translucent picture of one\'s own is changed by keyboard alone and comes
 
 test('a change can be cancelled, and what is no image is refused', async () => {
   const { page, close } = await openPage(site.browser);
-  await page.goto(`${site.url}?device=cpu`);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
   await modelIs(page, 'ready');
   await page.setInputFiles('#file', { name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no image') });
   await page.waitForSelector('#fault:not([hidden])');

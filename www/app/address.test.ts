@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { formOf, linkOf, pageOptions } from './address.ts';
 
 test('the demo draws scenes unless told otherwise', () => {
-  expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto' });
-  expect(pageOptions('?model=https://host/m/&device=cpu')).toEqual({ model: 'https://host/m/', scenes: false, device: 'cpu' });
+  expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto', draws: true });
+  expect(pageOptions('?model=https://host/m/&device=cpu')).toEqual({ model: 'https://host/m/', scenes: false, device: 'cpu', draws: true });
+  expect(pageOptions('?draw=no').draws).toBe(false);
 });
 
 test('a device that does not exist is refused', () => {

@@ -9,6 +9,8 @@ export interface PageOptions {
   /** Whether it is the demo's own model, whose words are known. */
   readonly scenes: boolean;
   readonly device: DeviceChoice;
+  /** Whether the first picture draws itself: `draw=no` leaves it to the reader. */
+  readonly draws: boolean;
 }
 
 /** The demo's own bundle: trained to be stored in 4 bits. */
@@ -27,7 +29,7 @@ export function pageOptions(search: string): PageOptions {
       field: 'device',
     });
   }
-  return { model: model ?? DEFAULT_MODEL, scenes: model === null, device };
+  return { model: model ?? DEFAULT_MODEL, scenes: model === null, device, draws: query.get('draw') !== 'no' };
 }
 
 /** The settings' names in an address. */

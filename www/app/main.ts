@@ -1,18 +1,30 @@
 /** The demo page: wires state, views and the package. */
 
-import { DiffCRError, loadModel, models, type DeviceChoice, type Output, type Picture, type Pipeline, type Step } from 'diffcr-web';
+import {
+  DiffCRError,
+  loadModel,
+  models,
+  readParams,
+  type DeviceChoice,
+  type Output,
+  type Picture,
+  type Pipeline,
+  type Step,
+} from 'diffcr-web';
 import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
 import { LIMITS, optionsOf, shareOf } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
+import { SHELVES, sparing } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
 import { find, limit, say } from './views/dom.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
+import { createGallery } from './views/gallery.ts';
 import { createHistory } from './views/history.ts';
 import { createNotices } from './views/notices.ts';
 import { createPicture } from './views/picture.ts';
@@ -20,7 +32,7 @@ import { createRouting } from './views/routing.ts';
 import { createStorage } from './views/storage.ts';
 import { EXAMPLES } from './words.ts';
 
-let page: PageOptions = { model: DEFAULT_MODEL, scenes: true, device: 'auto' };
+let page: PageOptions = { model: DEFAULT_MODEL, scenes: true, device: 'auto', draws: true };
 let refused: unknown;
 try {
   page = pageOptions(location.search);
@@ -31,7 +43,7 @@ try {
 for (const [id, limits] of Object.entries(LIMITS)) limit(find(id, HTMLInputElement), limits);
 
 let state = initial({
-  prompt: page.scenes ? (EXAMPLES[0] ?? '') : '',
+  prompt: SHELVES[page.model]?.examples[0]?.prompt ?? (page.scenes ? (EXAMPLES[0] ?? '') : ''),
   negativePrompt: '',
   seed: 7,
   steps: 12,
@@ -80,6 +92,7 @@ const showHistory = createHistory({
   remove: ({ id }) => void changeHistory((kept) => kept.remove(id)),
   clear: () => void changeHistory((kept) => kept.clear()),
 });
+createGallery(page.model, (change) => dispatch({ type: 'edit', change }));
 const views = [
   createForm({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, page.scenes),
   createNotices({
@@ -288,12 +301,33 @@ code.show(new URL(page.model, location.href).href, {
   ...state.form,
   compression: shareOf(state.form.compression) ?? state.form.compression,
 });
-void openHistory().then(
-  async (opened) => {
-    history = opened;
-    showHistory(await opened.all().catch((): Drawn[] => []));
-  },
-  (error: unknown) => console.info('this browser keeps no pictures:', error),
-);
-if (refused === undefined) void load();
+
+/** The picture of the address, or the last one, is shown where it is kept; else it draws itself, or waits to be asked for. */
+async function begin(): Promise<void> {
+  const [newest] = await openHistory()
+    .then(async (opened) => {
+      history = opened;
+      const all = await opened.all();
+      showHistory(all);
+      return all;
+    })
+    .catch((error: unknown): Drawn[] => {
+      console.info('this browser keeps no pictures:', error);
+      return [];
+    });
+  const wait = sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
+  const kept = newest !== undefined && page.draws && (await isAsked(newest));
+  if (kept) await open(newest.png, false);
+  const draws = page.draws && !kept && state.form.prompt !== '';
+  if (!wait) await (draws ? ask() : load());
+}
+
+/** Whether the address asks for that picture, or for none. */
+async function isAsked({ png }: Drawn): Promise<boolean> {
+  if (formOf(location.search).prompt === undefined) return true;
+  const params = await readParams(png).catch(() => undefined);
+  return params !== undefined && linkOf(location.href, formFrom(params)) === linkOf(location.href, state.form);
+}
+
+if (refused === undefined) void begin();
 else dispatch({ type: 'failed', fault: faultOf(refused) });

@@ -66,9 +66,15 @@ export async function serve({ mounts, headers = {}, port = 0, host = '127.0.0.1'
     const root = resolve(mounts[prefix]);
     const file = await find(root, path.slice(prefix.length));
     if (file === undefined) return fail(response, 404);
-    response.writeHead(200, { 'content-type': TYPES[extname(file.path)] ?? 'application/octet-stream', 'content-length': file.size });
+    const packed = await compressed(root, path.slice(prefix.length), String(request.headers['accept-encoding'] ?? ''));
+    const sent = packed ?? file;
+    response.writeHead(200, {
+      'content-type': TYPES[extname(file.path)] ?? 'application/octet-stream',
+      'content-length': sent.size,
+      ...(packed === undefined ? {} : { 'content-encoding': packed.encoding, vary: 'accept-encoding' }),
+    });
     if (request.method === 'HEAD') response.end();
-    else createReadStream(file.path).pipe(response);
+    else createReadStream(sent.path).pipe(response);
   }
 
   await new Promise((done, failed) => server.once('error', failed).listen(port, host, done));
@@ -90,6 +96,19 @@ function decode(url) {
   } catch {
     return undefined;
   }
+}
+
+/** The file beside an engine that holds it as the client takes it. */
+async function compressed(root, path, accepted) {
+  if (!path.endsWith('.wasm')) return undefined;
+  for (const [encoding, ending] of [
+    ['br', '.br'],
+    ['gzip', '.gz'],
+  ]) {
+    const file = accepted.split(/[\s,;]+/).includes(encoding) ? await find(root, path + ending) : undefined;
+    if (file !== undefined) return { ...file, encoding };
+  }
+  return undefined;
 }
 
 /** A regular file under `root`; `index.html` stands for its folder. Nothing outside is found. */

@@ -1,0 +1,47 @@
+/** What the page knows of a model before it is there: a sentence, pictures it drew, what has to be fetched. One entry a model. */
+
+import type { Backend } from 'diffcr-web';
+
+export interface Example {
+  readonly prompt: string;
+  readonly seed: number;
+  /** Address of the picture, drawn with the page's first settings. */
+  readonly picture: string;
+}
+
+export interface Shelf {
+  /** What it can draw. */
+  readonly sentence: string;
+  readonly examples: readonly Example[];
+}
+
+/** By the folder of the bundle. */
+export const SHELVES: Readonly<Record<string, Shelf>> = {
+  'models/scenes-q4/': {
+    sentence: 'A small model of coloured shapes: one or two on a background, where you say.',
+    examples: [
+      { prompt: 'a large red circle on a blue background', seed: 7, picture: 'examples/circle.png' },
+      { prompt: 'a cyan ring above a pink square on a black background', seed: 7, picture: 'examples/ring.png' },
+      { prompt: 'a white moon in the center on a purple to black gradient background', seed: 7, picture: 'examples/moon.png' },
+    ],
+  },
+};
+
+/** Written in when the page is built. */
+declare const SIZES: {
+  /** Compressed bytes of the engines. */
+  readonly engines: Readonly<Record<Backend, number>>;
+  /** Bytes of the page's own bundles, by folder. */
+  readonly models: Readonly<Record<string, number>>;
+};
+
+/** Bytes that a first visit fetches, at the most: the larger engine and the model; undefined for a model from elsewhere. */
+export function firstVisit(model: string, sizes: typeof SIZES = SIZES): { readonly engine: number; readonly model: number } | undefined {
+  const own = sizes.models[model];
+  return own === undefined ? undefined : { engine: Math.max(...Object.values(sizes.engines)), model: own };
+}
+
+/** Whether a reader is to be asked before anything large is fetched. */
+export function sparing(connection: { readonly saveData?: boolean; readonly type?: string } | undefined): boolean {
+  return connection?.saveData === true || connection?.type === 'cellular';
+}
