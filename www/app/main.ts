@@ -329,5 +329,6 @@ async function isAsked({ png }: Drawn): Promise<boolean> {
   return params !== undefined && linkOf(location.href, formFrom(params)) === linkOf(location.href, state.form);
 }
 
+for (const render of views) render(state);
 if (refused === undefined) void begin();
 else dispatch({ type: 'failed', fault: faultOf(refused) });

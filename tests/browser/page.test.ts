@@ -1,0 +1,144 @@
+/** The page as a person meets it, before an engine is there: what is said, what is kept, what is opened, and that all of it can be reached. */
+
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { encodePng, withText } from '../../www/lib/png.ts';
+import { openPage, root, screenshot, useSite, type Watched } from './harness.ts';
+
+const site = useSite();
+const AXE = `${root}www/node_modules/axe-core/axe.min.js`;
+
+const PARAMS = {
+  prompt: 'a cyan ring above a pink square', negativePrompt: 'dots', seed: 41, steps: 9, guidance: 2.5, solver: 'ddim', compression: 'off', width: 64, height: 64,
+  modelVersion: 'x',
+};
+
+/** A visitor who saves data: nothing is fetched unasked. */
+async function visit(query = '', options: Parameters<typeof openPage>[1] = {}): Promise<Watched> {
+  const watched = await openPage(site.browser, options);
+  watched.page.setDefaultTimeout(20_000);
+  await watched.page.addInitScript(() => Object.defineProperty(navigator, 'connection', { value: { saveData: true } }));
+  await watched.page.goto(`${site.url}${query}`);
+  await watched.page.getByRole('button', { name: 'Load the model' }).waitFor();
+  return watched;
+}
+
+async function ours(width = 64, height = 64): Promise<Buffer> {
+  const data = new Uint8ClampedArray(4 * width * height).map((_, i) => (i % 4 === 3 ? 255 : (i * 7) % 251));
+  return Buffer.from(withText(await encodePng({ width, height, data }), 'diffcr', JSON.stringify(PARAMS)));
+}
+
+/** Files dropped on the part of the page that `selector` names. */
+async function drop(page: Page, selector: string, name: string, type: string, bytes: Buffer): Promise<void> {
+  const transfer = await page.evaluateHandle(
+    ({ name, type, list }) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(list)], name, { type }));
+      return data;
+    },
+    { name, type, list: [...bytes] },
+  );
+  await page.dispatchEvent(selector, 'drop', { dataTransfer: transfer });
+}
+
+/** What axe has to say, one line a rule. */
+async function complaints(page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  return await page.evaluate(async () => {
+    interface Found { readonly id: string; readonly nodes: readonly { readonly target: readonly unknown[]; readonly failureSummary?: string }[] }
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: readonly Found[] }> } };
+    return (await axe.run()).violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')} ${nodes[0]?.failureSummary ?? ''}`);
+  });
+}
+
+/** Controls that a finger would miss. */
+async function small(page: Page): Promise<string[]> {
+  return await page.evaluate(() =>
+    [...document.querySelectorAll('button, select, summary, textarea, input:not([type=checkbox]):not([type=file])')].flatMap((each) => {
+      const { width, height } = each.getBoundingClientRect();
+      return width === 0 || (width >= 44 && height >= 44) ? [] : [`${each.id || each.className || each.tagName} ${Math.round(width)} x ${Math.round(height)}`];
+    }),
+  );
+}
+
+test('before anything is fetched: three pictures, a sentence, the size, and the code', async () => {
+  const { page, close } = await visit();
+  const fetched = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name));
+  expect(fetched.filter((name) => /\.(wasm|safetensors)$/.test(name))).toEqual([]);
+  const pictures = page.getByRole('group', { name: 'Pictures that the model drew' }).getByRole('img');
+  expect(await pictures.count()).toBe(3);
+  for (const picture of await pictures.all()) {
+    const box = await picture.boundingBox();
+    expect((box?.y ?? Infinity) + (box?.height ?? 0)).toBeLessThanOrEqual(900);
+  }
+  expect(await page.getByText(/coloured shapes.* A first visit fetches \d+\.\d MB: engine and model\./).isVisible()).toBe(true);
+  expect(await page.getByText('npm install diffcr-web').isVisible()).toBe(true);
+  await page.getByRole('group', { name: 'Pictures that the model drew' }).getByRole('button', { name: /^a white moon/ }).click();
+  expect(await page.getByRole('textbox', { name: 'Prompt', exact: true }).inputValue()).toMatch(/^a white moon/);
+  await screenshot(page, 'page-first');
+  await close();
+});
+
+test('a link fills in every setting', async () => {
+  const { page, close } = await visit('?prompt=a%20red%20star&seed=99&steps=5&guidance=2&compression=off&solver=euler');
+  expect(await page.getByRole('textbox', { name: 'Prompt', exact: true }).inputValue()).toBe('a red star');
+  expect(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue()).toBe('99');
+  expect(await page.getByRole('slider', { name: /^Steps/ }).inputValue()).toBe('5');
+  expect(await page.getByRole('combobox', { name: 'Solver' }).inputValue()).toBe('euler');
+  await close();
+});
+
+test('a PNG of ours dropped anywhere restores its settings; a file that is no picture says so and changes nothing', async () => {
+  const { page, close } = await visit();
+  await drop(page, 'footer', 'star.png', 'image/png', await ours());
+  await page.getByRole('img', { name: 'Picture of "a cyan ring above a pink square"' }).waitFor();
+  expect(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue()).toBe('41');
+  expect(await page.getByRole('combobox', { name: 'Solver' }).inputValue()).toBe('ddim');
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download PNG' }).click()]);
+  expect(download.suggestedFilename()).toBe('a-cyan-ring-above-a-pink-square-41.png');
+  await drop(page, 'footer', 'notes.pdf', 'application/pdf', Buffer.from('%PDF'));
+  await page.getByText('notes.pdf is no image, but application/pdf').waitFor();
+  expect(await page.getByRole('img', { name: /^Picture of/ }).isVisible()).toBe(true);
+  await close();
+});
+
+test('a seed being typed is left alone', async () => {
+  const { page, close } = await visit();
+  const seed = page.getByRole('spinbutton', { name: 'Seed' });
+  await seed.fill('');
+  await page.getByRole('slider', { name: /^Guidance/ }).evaluate((input: HTMLInputElement) => {
+    input.value = '4';
+    input.dispatchEvent(new Event('input'));
+  });
+  expect(await seed.inputValue()).toBe('');
+  await seed.pressSequentially('12');
+  expect(await seed.inputValue()).toBe('12');
+  await close();
+});
+
+for (const [name, options] of [
+  ['light', {}],
+  ['dark', { colorScheme: 'dark' }],
+  ['narrow', { viewport: { width: 360, height: 740 } }],
+  ['forced', { forcedColors: 'active' }],
+] as const) {
+  test(`every state before the engine can be used by all: ${name}`, async () => {
+    const { page, close } = await visit('', options);
+    const fits = (): Promise<boolean> => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+    const check = async (state: string): Promise<void> => {
+      await screenshot(page, `page-${state}-${name}`);
+      expect({ state, axe: await complaints(page), small: await small(page), fits: await fits() }).toEqual({ state, axe: [], small: [], fits: true });
+    };
+    await check('first');
+    await drop(page, 'footer', 'star.png', 'image/png', await ours());
+    await page.getByRole('button', { name: 'Download PNG' }).waitFor();
+    await check('opened');
+    await page.getByRole('button', { name: 'Change a part' }).click();
+    await check('editor');
+    await drop(page, 'footer', 'notes.pdf', 'application/pdf', Buffer.from('%PDF'));
+    await page.getByText('notes.pdf is no image').waitFor();
+    await check('fault');
+    await close();
+  });
+}
