@@ -5,6 +5,7 @@
 #   make faults  run the fault matrix and print its table
 #   make lint    formatting, clippy for every build, ESLint, Prettier
 #   make docs    rustdoc and TypeDoc into build/docs
+#   make site    write the whole demo, page, models and docs, into build/site for any static host
 #   make contract  write the TypeScript side of the Rust types
 #   make cli     build the native binary; its path is the last line
 #   make pkg     fill pkg/dist, the npm package
@@ -17,10 +18,16 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test faults lint docs contract cli pkg consumers bench clean app wasm wasm-opt
+.PHONY: demo test faults lint docs contract cli pkg consumers bench clean app wasm wasm-opt site
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
+
+# A published page links to its docs, and its engines are as small as they get.
+site: export SITE = 1
+site: wasm-opt docs
+	cd www && npm run --silent build
+	bash scripts/site.sh
 
 test:
 	bash scripts/test.sh

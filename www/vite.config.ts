@@ -1,3 +1,4 @@
+import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { compressEngines, sizesOf } from './scripts/sizes.mjs';
@@ -9,8 +10,17 @@ export default defineConfig({
   root: fileURLToPath(new URL('app', import.meta.url)),
   publicDir: fileURLToPath(new URL('public', import.meta.url)),
   base: './',
-  define: { SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))) },
-  plugins: [{ name: 'compress-engines', apply: 'build', closeBundle: () => compressEngines(here('dist')) }],
+  define: { SITE: JSON.stringify(process.env['SITE'] === '1'), SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))) },
+  plugins: [
+    {
+      name: 'beside-the-page',
+      apply: 'build',
+      closeBundle: () => {
+        compressEngines(here('dist'));
+        copyFileSync(here('../LICENSE'), here('dist/LICENSE.txt'));
+      },
+    },
+  ],
   resolve: { alias: { 'diffcr-web': fileURLToPath(new URL('../pkg/dist/index.js', import.meta.url)) } },
   build: {
     outDir: fileURLToPath(new URL('dist', import.meta.url)),
