@@ -121,6 +121,37 @@ test('a seed being typed is left alone', async () => {
   await close();
 });
 
+test('the editor: shortcuts anywhere in it, undo, why it would run no step, and Esc leads back', async () => {
+  const { page, close } = await visit();
+  await drop(page, 'footer', 'star.png', 'image/png', await ours());
+  await page.getByRole('button', { name: 'Change a part' }).click();
+  const box = await page.getByRole('application').boundingBox();
+  await page.mouse.move((box?.x ?? 0) + 100, (box?.y ?? 0) + 100);
+  await page.mouse.down();
+  await page.mouse.move((box?.x ?? 0) + 150, (box?.y ?? 0) + 120);
+  await page.mouse.up();
+  const draw = page.getByRole('button', { name: 'Inpaint' });
+  expect(await draw.isEnabled()).toBe(true);
+  await page.getByRole('slider', { name: /^Steps/ }).fill('1');
+  await page.getByRole('slider', { name: /^Strength/ }).fill('50');
+  await page.getByText('1 steps at a strength of 50 % run none').waitFor();
+  expect(await draw.isDisabled()).toBe(true);
+  await page.keyboard.press('e'); // the strength has the focus
+  expect(await page.getByRole('button', { name: 'Eraser' }).getAttribute('aria-pressed')).toBe('true');
+  await page.keyboard.press('Control+z');
+  expect(await page.getByRole('button', { name: 'Undo' }).isDisabled()).toBe(true);
+  await page.keyboard.press('Escape');
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Change a part');
+  await close();
+});
+
+test('what an empty prompt does is said', async () => {
+  const { page, close } = await visit();
+  await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill('');
+  await page.getByText('Without a prompt the model draws whatever the seed gives.').waitFor();
+  await close();
+});
+
 for (const [name, options] of [
   ['light', {}],
   ['dark', { colorScheme: 'dark' }],

@@ -33,6 +33,11 @@ export function shareOf(compression: string): number | undefined {
   return Number.isFinite(share) ? within(share, RANGES.compression) : undefined;
 }
 
+/** Steps that a change of strength `strength`, in percent, runs. */
+export function stepsRun(steps: number, strength: number): number {
+  return Math.floor((steps * strength) / 100);
+}
+
 /** The options of the run that a form asks for. */
 export function optionsOf({ compression, solver, ...form }: Form): GenerateOptions {
   return { ...form, compression: shareOf(compression) ?? compression, ...(solver === undefined ? {} : { solver }) };

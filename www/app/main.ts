@@ -13,7 +13,7 @@ import {
 } from 'diffcr-web';
 import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { LIMITS, optionsOf, shareOf } from './form.ts';
+import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
@@ -167,7 +167,7 @@ async function draw(model: Pipeline): Promise<void> {
   const { form } = state;
   const { retouch } = state;
   const [before, mask] = [picture.image(), editor.mask()];
-  const total = retouch === undefined ? form.steps : Math.floor((form.steps * retouch.strength) / 100);
+  const total = retouch === undefined ? form.steps : stepsRun(form.steps, retouch.strength);
   picture.begin(total);
   dispatch({ type: 'start' });
   const options = {

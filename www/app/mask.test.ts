@@ -53,3 +53,25 @@ test('its pixels are opaque where it is painted', () => {
   expect([...mask.pixels(mask.whole, [255, 255, 255])]).toEqual([0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0]);
   expect([...mask.pixels({ left: 1, top: 0, right: 2, bottom: 1 }, [1, 2, 3])]).toEqual([1, 2, 3, 255]);
 });
+
+test('on 4,000 x 4,000 pixels twenty strokes can be taken back', () => {
+  const mask = new Mask(4000, 4000);
+  const times: number[] = [];
+  for (let i = 0; i < 20; i += 1) {
+    mask.begin();
+    for (let move = 0; move < 3; move += 1) {
+      const start = performance.now();
+      const area = mask.stroke({ x: 500 + 100 * i, y: 900 }, { x: 510 + 100 * i, y: 930 }, 400, true);
+      mask.pixels(area, [1, 2, 3]);
+      times.push(performance.now() - start);
+    }
+  }
+  times.sort((a, b) => a - b);
+  console.log(`a move over 4,000 x 4,000 pixels: ${times[30]?.toFixed(1)} ms in the middle`);
+  let back = 0;
+  for (; mask.canUndo; back += 1) mask.undo();
+  expect(back).toBe(20);
+  expect(mask.painted).toBe(false);
+  for (let i = 0; i < 20; i += 1) mask.redo();
+  expect(mask.has(2400, 900)).toBe(true);
+});

@@ -19,12 +19,20 @@ export type Color = readonly [number, number, number];
 /** Bytes that past states may take. */
 const MAX_HISTORY = 64 * 1024 * 1024;
 
+/** What an area held. */
+interface Patch {
+  readonly area: Area;
+  readonly pixels: Uint8Array;
+}
+
 export class Mask {
   readonly width: number;
   readonly height: number;
   #pixels: Uint8Array;
-  #past: Uint8Array[] = [];
-  #future: Uint8Array[] = [];
+  #past: Patch[] = [];
+  #future: Patch[] = [];
+  /** The step that was begun last: the state before it, and what it has changed. */
+  #open: { readonly before: Uint8Array; area: Area } | undefined;
 
   constructor(width: number, height: number) {
     this.width = width;
@@ -33,7 +41,7 @@ export class Mask {
   }
 
   get canUndo(): boolean {
-    return this.#past.length > 0;
+    return this.#past.length > 0 || this.#open !== undefined;
   }
 
   get canRedo(): boolean {
@@ -50,10 +58,9 @@ export class Mask {
 
   /** Remembers the present state: what follows is one step back. */
   begin(): void {
-    this.#past.push(this.#pixels.slice());
+    this.#close();
+    this.#open = { before: this.#pixels.slice(), area: NOTHING };
     this.#future = [];
-    const most = Math.max(1, Math.floor(MAX_HISTORY / Math.max(1, this.#pixels.length)));
-    if (this.#past.length > most) this.#past.shift();
   }
 
   /** Paints or erases a line with round ends. Points count in pixels, 0 at the edge of the first. */
@@ -64,54 +71,83 @@ export class Mask {
       right: clamp(Math.ceil(Math.max(from.x, to.x) + radius), this.width),
       bottom: clamp(Math.ceil(Math.max(from.y, to.y) + radius), this.height),
     };
+    // The pixel under the middle of the brush is always reached.
+    const reach = Math.max(radius, 0.71) ** 2;
+    const [dx, dy] = [to.x - from.x, to.y - from.y];
+    const length = dx * dx + dy * dy;
     for (let y = area.top; y < area.bottom; y += 1) {
+      const py = y + 0.5 - from.y;
       for (let x = area.left; x < area.right; x += 1) {
-        // The pixel under the middle of the brush is always reached.
-        if (distance({ x: x + 0.5, y: y + 0.5 }, from, to) <= Math.max(radius, 0.71)) this.#pixels[y * this.width + x] = on ? 1 : 0;
+        const px = x + 0.5 - from.x;
+        const along = length === 0 ? 0 : Math.min(1, Math.max(0, (px * dx + py * dy) / length));
+        const [ex, ey] = [px - along * dx, py - along * dy];
+        if (ex * ex + ey * ey <= reach) this.#pixels[y * this.width + x] = on ? 1 : 0;
       }
     }
+    this.#touch(area);
     return area;
   }
 
   clear(): void {
     this.begin();
     this.#pixels.fill(0);
+    this.#touch(this.whole);
   }
 
   invert(): void {
     this.begin();
     this.#pixels = this.#pixels.map((value) => 1 - value);
+    this.#touch(this.whole);
   }
 
   undo(): void {
-    const before = this.#past.pop();
-    if (before === undefined) return;
-    this.#future.push(this.#pixels);
-    this.#pixels = before;
+    this.#close();
+    const patch = this.#past.pop();
+    if (patch !== undefined) this.#future.push(this.#swap(patch));
   }
 
   redo(): void {
-    const after = this.#future.pop();
-    if (after === undefined) return;
-    this.#past.push(this.#pixels);
-    this.#pixels = after;
+    const patch = this.#future.pop();
+    if (patch !== undefined) this.#past.push(this.#swap(patch));
+  }
+
+  #touch(area: Area): void {
+    if (this.#open !== undefined) this.#open.area = around(this.#open.area, area);
+  }
+
+  /** Keeps of the step that was begun what it changed, and forgets the oldest where that is too much. */
+  #close(): void {
+    if (this.#open === undefined) return;
+    const { before, area } = this.#open;
+    this.#open = undefined;
+    this.#past.push({ area, pixels: cut(before, this.width, area) });
+    let bytes = this.#past.reduce((sum, { pixels }) => sum + pixels.length, 0);
+    while (bytes > MAX_HISTORY && this.#past.length > 1) bytes -= this.#past.shift()?.pixels.length ?? 0;
+  }
+
+  /** Puts a patch in its place; what was there is the way back. */
+  #swap({ area, pixels }: Patch): Patch {
+    const back = { area, pixels: cut(this.#pixels, this.width, area) };
+    const wide = Math.max(0, area.right - area.left);
+    for (let y = area.top; y < area.bottom; y += 1) {
+      const row = (y - area.top) * wide;
+      this.#pixels.set(pixels.subarray(row, row + wide), y * this.width + area.left);
+    }
+    return back;
   }
 
   /** RGBA of an area: `color` where it is painted, striped with `stripe`, else transparent. */
   pixels({ left, top, right, bottom }: Area, color: Color, stripe: Color = color): Uint8ClampedArray<ArrayBuffer> {
     const period = Math.ceil(Math.max(this.width, this.height) / 48);
-    const out = new Uint8ClampedArray(4 * (right - left) * (bottom - top));
+    const words = new Uint32Array(Math.max(0, right - left) * Math.max(0, bottom - top));
+    const [plain, striped] = [wordOf(color), wordOf(stripe)];
     let at = 0;
     for (let y = top; y < bottom; y += 1) {
-      for (let x = left; x < right; x += 1) {
-        if (this.has(x, y)) {
-          out.set(Math.floor((x + y) / period) % 4 < 2 ? color : stripe, at);
-          out[at + 3] = 255;
-        }
-        at += 4;
+      for (let x = left; x < right; x += 1, at += 1) {
+        if (this.#pixels[y * this.width + x] === 1) words[at] = Math.floor((x + y) / period) % 4 < 2 ? plain : striped;
       }
     }
-    return out;
+    return new Uint8ClampedArray(words.buffer);
   }
 
   get whole(): Area {
@@ -123,10 +159,27 @@ function clamp(value: number, limit: number): number {
   return Math.min(limit, Math.max(0, value));
 }
 
-/** From a point to the line between two. */
-function distance({ x, y }: Point, from: Point, to: Point): number {
-  const [dx, dy] = [to.x - from.x, to.y - from.y];
-  const length = dx * dx + dy * dy;
-  const along = length === 0 ? 0 : Math.min(1, Math.max(0, ((x - from.x) * dx + (y - from.y) * dy) / length));
-  return Math.hypot(x - from.x - along * dx, y - from.y - along * dy);
+const NOTHING: Area = { left: Infinity, top: Infinity, right: 0, bottom: 0 };
+
+/** The least area with both in it. */
+function around(a: Area, b: Area): Area {
+  return {
+    left: Math.min(a.left, b.left),
+    top: Math.min(a.top, b.top),
+    right: Math.max(a.right, b.right),
+    bottom: Math.max(a.bottom, b.bottom),
+  };
+}
+
+/** The rows of an area, one after the other. */
+function cut(pixels: Uint8Array, width: number, { left, top, right, bottom }: Area): Uint8Array {
+  const wide = Math.max(0, right - left);
+  const out = new Uint8Array(wide * Math.max(0, bottom - top));
+  for (let y = top; y < bottom; y += 1) out.set(pixels.subarray(y * width + left, y * width + right), (y - top) * wide);
+  return out;
+}
+
+/** An opaque colour as four bytes in the platform's order. */
+function wordOf([red, green, blue]: Color): number {
+  return new Uint32Array(Uint8Array.of(red, green, blue, 255).buffer)[0] ?? 0;
 }

@@ -124,16 +124,19 @@ export function createEditor(events: EditorEvents): Editor {
   canvas.addEventListener('pointerleave', () => void (ring.hidden = document.activeElement !== canvas));
   canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && placeRing(at));
   canvas.addEventListener('blur', () => void (ring.hidden = true));
-  canvas.addEventListener('keydown', (event) => {
-    if (mask === undefined || tool === undefined || busy()) return;
+  // Anywhere in the editor; the brush itself moves where the picture has the focus.
+  document.addEventListener('keydown', (event) => {
+    const { target } = event;
+    const inside = target === canvas || target === document.body || (target instanceof Node && tools.contains(target));
+    if (!inside || mask === undefined || tool === undefined || busy()) return;
     const key = event.key.toLowerCase();
     const control = event.ctrlKey || event.metaKey;
-    const [dx, dy] = MOVES[event.key] ?? [0, 0];
+    const [dx, dy] = (target === canvas ? MOVES[event.key] : undefined) ?? [0, 0];
     const step = event.shiftKey ? 1 : Math.max(1, radius());
     if (dx !== 0 || dy !== 0) {
       at = { x: Math.min(canvas.width, Math.max(0, at.x + dx * step)), y: Math.min(canvas.height, Math.max(0, at.y + dy * step)) };
       placeRing(at);
-    } else if (key === ' ') {
+    } else if (key === ' ' && target === canvas) {
       mask.begin();
       last = undefined;
       paint(at);
@@ -193,6 +196,8 @@ export function createEditor(events: EditorEvents): Editor {
 
   return {
     render(state) {
+      const { activeElement } = document;
+      const leaving = tool !== undefined && state.retouch === undefined && (activeElement === canvas || tools.contains(activeElement));
       tool = state.retouch;
       const drawing = state.run.kind === 'running' || state.run.kind === 'waiting';
       const comparing = !drawing && state.before !== undefined && state.before > 0;
@@ -202,6 +207,7 @@ export function createEditor(events: EditorEvents): Editor {
       tools.hidden = tool === undefined;
       open.disabled = drawing;
       retouch.hidden = tool !== undefined || drawing || !hasPicture(state);
+      if (leaving && !retouch.hidden) retouch.focus();
       find('compare-field', HTMLElement).hidden = drawing || state.before === undefined;
       before.hidden = !comparing;
       before.style.clipPath = `inset(0 ${100 - (state.before ?? 0)}% 0 0)`;

@@ -1,7 +1,7 @@
 /** Prompt, examples and settings: what the reader fills in. */
 
 import { SOLVERS } from 'diffcr-web';
-import { LIMITS, type Form } from '../form.ts';
+import { LIMITS, stepsRun, type Form } from '../form.ts';
 import type { State } from '../state.ts';
 import { EXAMPLES, isColor, randomCaption, tokens, unknownWords } from '../words.ts';
 import { find, say } from './dom.ts';
@@ -72,9 +72,15 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
     say(stepsValue, String(values.steps));
     say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
     const unknown = scenes ? unknownWords(values.prompt) : [];
-    say(words, unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '');
+    const idle = retouch !== undefined && stepsRun(values.steps, retouch.strength) < 1;
+    const hints = [
+      unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '',
+      values.prompt.trim() === '' ? 'Without a prompt the model draws whatever the seed gives.' : '',
+      idle ? `${values.steps} steps at a strength of ${retouch.strength} % run none: raise one of them.` : '',
+    ];
+    say(words, hints.filter((hint) => hint !== '').join(' '));
     const drawing = run.kind === 'waiting' || run.kind === 'running';
-    generate.disabled = drawing || (retouch !== undefined && !retouch.painted);
+    generate.disabled = drawing || idle || (retouch !== undefined && !retouch.painted);
     const ready = retouch === undefined ? 'Generate' : 'Inpaint';
     say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : ready);
     const focused = document.activeElement === cancel;
