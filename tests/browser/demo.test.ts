@@ -86,12 +86,12 @@ test('the routing can be seen, and how much of the model runs can be chosen', as
   expect(await opacities()).not.toEqual(last);
 
   await page.selectOption('#compression', 'off');
-  expect(await page.isVisible('#keep')).toBe(false);
+  expect(await page.isVisible('#keep-details')).toBe(false);
   await askFor(page, REQUEST);
   await pictureIsDone(page);
   expect(await page.textContent('#heat-text')).toMatch(/ 0 % of the work was skipped/);
   await page.selectOption('#compression', 'fast');
-  expect(await page.isVisible('#keep')).toBe(true);
+  expect(await page.isVisible('#keep-details')).toBe(true);
   await close();
 });
 
@@ -167,7 +167,7 @@ test('the page tells what this browser keeps of the model, and removes it by key
   await page.emulateMedia({ colorScheme: 'light' });
   await screenshot(page, 'demo-kept');
 
-  await page.focus('summary'); // of the negative prompt, the last thing before the footer
+  await page.locator('summary').last().focus(); // of the negative prompt, the last thing before the footer
   await page.keyboard.press('Tab');
   expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Remove the weights');
   await page.keyboard.press('Enter');

@@ -158,7 +158,7 @@ test('a change can be cancelled, and what is no image is refused', async () => {
   await modelIs(page, 'ready');
   await page.setInputFiles('#file', { name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no image') });
   await page.waitForSelector('#fault:not([hidden])');
-  expect(await page.textContent('#fault-message')).toContain('image: the file is no image');
+  expect(await page.textContent('#fault-message')).toContain('image: no.png is no image');
   const own = Array.from({ length: 4 * 64 * 64 }, (_, i) => (i % 4 === 3 ? 255 : (i * 13) % 256));
   // Dropped on the sheet this time.
   await page.evaluate(async (bytes) => {
