@@ -2,7 +2,7 @@
 
 import type { RoutingPreset, RoutingRecord } from 'diffcr-web';
 import { layerMask, layersRun, meanKeep, skipped } from '../routing.ts';
-import type { Form } from '../form.ts';
+import { shareOf, type Form } from '../form.ts';
 import type { State } from '../state.ts';
 import { find, say } from './dom.ts';
 import { fillRatios } from './ratios.ts';
@@ -56,6 +56,13 @@ export function createRouting(events: RoutingEvents): RoutingView {
       field.hidden = presets === undefined;
       if (presets !== undefined && presets !== filled) fill(select, presets);
       filled = presets;
+      // A picture of ours may have been drawn with a share of its own.
+      if (
+        field.hidden === false &&
+        ![...select.options].some(({ value }) => value === form.compression) &&
+        shareOf(form.compression) !== undefined
+      )
+        select.append(new Option(`${percent(Number(form.compression))} skipped`, form.compression));
       if (select.value !== form.compression) select.value = form.compression;
       const preset = presets?.find(({ name }) => name === form.compression);
       details.hidden = tableText.hidden = preset === undefined;
