@@ -13,7 +13,7 @@ export const CODES = [
   'WORKER',
   /** The adapter's limit is below what the run needs: `limit`, `needed`, `available`. */
   'LIMIT_TOO_SMALL',
-  /** The run needs more memory than there is: `needed`, `available`. The pipeline goes on. */
+  /** The run needs more memory than there is: `needed`, `available`, and of a picture `width`, `height`. The pipeline goes on. */
   'OUT_OF_MEMORY',
   /** The device was lost while working; the next call loads the model again. */
   'DEVICE_LOST',

@@ -61,15 +61,16 @@ fn damage_is_an_error_and_not_a_panic() {
         let _ = read("f.pth", bytes);
     }
     // A pickle of a million nested tuples is a million small lists.
-    let deep = [b"N".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat();
-    assert_eq!(read("f.pth", &deep).unwrap().lists.len(), 1 << 20);
+    let deep = [b"N".to_vec(), vec![0x85; MAX_VALUES - 1], b".".to_vec()].concat();
+    assert_eq!(read("f.pth", &deep).unwrap().lists.len(), MAX_VALUES - 1);
 }
 
 /// Small inputs that ask for much: each ends at a limit, at once.
 #[test]
 fn what_asks_for_much_is_refused_at_once() {
     let started = std::time::Instant::now();
-    for opcodes in [&b"("[..], b"]", b"}", b"N", b"]q\x00h\x00", b"]2", b")\x94"] {
+    let all = [&b"("[..], b"]", b"}", b"N", b"]q\x00h\x00", b"]2", b")\x94"];
+    for opcodes in all {
         assert!(fault(&opcodes.repeat(MAX_VALUES + 1)).contains("more than 1048576 values"), "{opcodes:?}");
     }
     // A tuple of half a million items is called with, again and again: none of them is copied.
@@ -79,7 +80,8 @@ fn what_asks_for_much_is_refused_at_once() {
     let (at, old) = (shape.windows(6).position(|w| w == b"K\x02K\x03K\x02").unwrap() + 2, b"K\x03K\x02\x86");
     shape.splice(at..at + old.len(), [b"(".to_vec(), b"K\x01".repeat(9), b"t".to_vec()].concat());
     assert!(fault(&shape).contains("a tensor has 9 dimensions, at most 8 are read"));
-    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    // A machine that does other work beside takes a second for each.
+    assert!(started.elapsed().as_secs() < 3 * (all.len() as u64 + 2), "{:?}", started.elapsed());
 }
 
 #[test]
