@@ -45,7 +45,7 @@ pub fn add(model: &mut SourceModel, places: &Places, options: &ConvertOptions, t
     }
     if let Some(place) = places.tokenizer.as_ref().filter(|_| !options.without_text_encoder) {
         let dir = inside(place, "tokenizer");
-        let (bytes, config) = tokenizer::read(&dir, tokens)?;
+        let (bytes, config) = tokenizer::read(&dir, tokens, model.parts.vocab_size())?;
         model.parts.tokenizer = Some(config);
         model.tokenizer = Some(bytes);
     }

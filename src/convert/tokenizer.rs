@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::json::Config;
 use super::spiece;
-use crate::bundle::config::{ANY_VOCABULARY, TokenizerConfig};
+use crate::bundle::config::TokenizerConfig;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::model::tokenizer::Tokenizer;
@@ -16,9 +16,9 @@ pub const FILE: &str = "tokenizer.json";
 /// Sentinels of every T5 vocabulary, where the source does not say.
 const EXTRA_IDS: usize = 100;
 
-/// Reads the tokenizer in `dir`. Prompts are cut at `longest` tokens, which is what diffusers' pipeline uses whatever the
+/// Reads the tokenizer in `dir`, for an encoder of `vocab_size` tokens. Prompts are cut at `longest` tokens, which is what diffusers' pipeline uses whatever the
 /// tokenizer allows (T5's own is 512), or earlier where the tokenizer allows fewer.
-pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
+pub fn read(dir: &Path, longest: usize, vocab_size: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
     let settings = dir.join("tokenizer_config.json");
     let settings = settings.is_file().then(|| Config::read(&settings)).transpose()?;
     let (json, model) = (dir.join("tokenizer.json"), dir.join("spiece.model"));
@@ -52,8 +52,7 @@ pub fn read(dir: &Path, longest: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
         pad_id: id("pad_token", "<pad>")?,
         eos_id: id("eos_token", "</s>")?,
     };
-    Tokenizer::from_json(&bytes, &config, ANY_VOCABULARY)
-        .map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
+    Tokenizer::from_json(&bytes, &config, vocab_size).map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
     Ok((bytes, config))
 }
 
