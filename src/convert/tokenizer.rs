@@ -16,8 +16,8 @@ pub const FILE: &str = "tokenizer.json";
 /// Sentinels of every T5 vocabulary, where the source does not say.
 const EXTRA_IDS: usize = 100;
 
-/// Reads the tokenizer in `dir`, for an encoder of `vocab_size` tokens. Prompts are cut at `longest` tokens, which is what diffusers' pipeline uses whatever the
-/// tokenizer allows (T5's own is 512), or earlier where the tokenizer allows fewer.
+/// Reads the tokenizer in `dir`, for an encoder of `vocab_size` tokens. Prompts are cut at `longest` tokens, which is what diffusers'
+/// pipeline uses whatever the tokenizer allows (T5's own is 512), or earlier where the tokenizer allows fewer.
 pub fn read(dir: &Path, longest: usize, vocab_size: usize) -> Result<(Vec<u8>, TokenizerConfig)> {
     let settings = dir.join("tokenizer_config.json");
     let settings = settings.is_file().then(|| Config::read(&settings)).transpose()?;
