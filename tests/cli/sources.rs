@@ -121,15 +121,15 @@ fn a_sentencepiece_model_as_transformers_reads_it() {
     let pipeline = scratch.pipeline();
     std::fs::remove_file(pipeline.join("tokenizer/tokenizer.json")).unwrap();
     std::fs::copy(sigma("spiece.model"), pipeline.join("tokenizer/spiece.model")).unwrap();
-    // The sentinels reach one id beyond the fixture's encoder, which no bundle may: it gets a row for it.
+    // The sentinels reach beyond the fixture's encoder, which no bundle may: it gets rows for them.
     let weights = pipeline.join("text_encoder/model.safetensors");
     let mut all = tensors(&weights);
     for (shape, bytes) in all.values_mut().filter(|(shape, _)| shape[0] == 101) {
-        bytes.extend(vec![0; 4 * shape[1]]);
-        shape[0] += 1;
+        bytes.extend(vec![0; 4 * 155 * shape[1]]);
+        shape[0] += 155;
     }
     write_tensors(&weights, &all);
-    edit_json(&pipeline.join("text_encoder/config.json"), |json| json["vocab_size"] = json!(102));
+    edit_json(&pipeline.join("text_encoder/config.json"), |json| json["vocab_size"] = json!(256));
     // Without a limit of its own the tokenizer has the pipeline's: 300 tokens in Sigma, 120 in alpha.
     std::fs::remove_file(pipeline.join("tokenizer/tokenizer_config.json")).unwrap();
     let manifest = converted(&pipeline, &scratch.path("out"), &[]);

@@ -149,7 +149,7 @@ pub const CASES: &[Case] = &[
         args(&["probe", &fixture(), "--part", "text-encoder", "--prompts", "/dev/zero", "--out", "x.safetensors"])
     }),
     case("input: a folder", "IO", &["a folder"], |_| good(&["--latents", "/"])),
-    case("picture: a profile of 128 MiB", "INVALID_INPUT", &["image"], |s| {
+    case("picture: a profile of 128 MiB, a mask in colours", "INVALID_INPUT", &["mask", "in colours"], |s| {
         let png = s.png(128 << 20);
         args(&[
             "inpaint",
