@@ -23,11 +23,14 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("contract", &["error", "device", "bundle", "model", "pipeline"]),
     ("convert", &["error", "files", "device", "bundle", "model", "sampler"]),
     ("data", &["error", "files"]),
+    ("eval", &["error", "files", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
     (
         "train",
-        &["error", "files", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert", "data"],
+        &[
+            "error", "files", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert",
+            "data", "eval",
+        ],
     ),
-    ("eval", &["error", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
     (
         "cli",
         &[

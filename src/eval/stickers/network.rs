@@ -11,6 +11,7 @@ use super::{Answer, Classifier};
 use crate::bundle::Weights;
 use crate::data::stickers::concepts;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::classifier::{self, ClassifierConfig};
 
 /// The files of the folder.
@@ -32,7 +33,7 @@ pub fn icons() -> Vec<String> {
 /// # Errors
 /// `Io`, or `ModelInvalid` naming the file; a classifier of other things than [`concepts()`] is refused.
 pub fn read(dir: &Path) -> Result<(ClassifierConfig, Tensors)> {
-    let bytes = |name: &str| std::fs::read(dir.join(name)).map_err(|e| Error::io(dir.join(name), e));
+    let bytes = |name: &str| files::read(&dir.join(name));
     let config: ClassifierConfig =
         serde_json::from_slice(&bytes(CONFIG)?).map_err(|e| Error::model(CONFIG, e.to_string()))?;
     config.check()?;
