@@ -57,6 +57,6 @@ pub fn run(args: &ProbeArgs) -> Result<()> {
 }
 
 fn prompts(path: &Path) -> Result<Vec<String>> {
-    let json = files::read_text(&path)?;
+    let json = files::read_text(path)?;
     serde_json::from_str(&json).map_err(|e| Error::input("prompts", format!("not a JSON list of strings: {e}")))
 }

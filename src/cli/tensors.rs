@@ -14,7 +14,7 @@ use crate::pipeline::probe::ProbeOutput;
 
 /// The f32, f16, bf16, i32 and i64 tensors of a file, widened to f32; others are left out.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Values>> {
-    let bytes = files::read(&path)?;
+    let bytes = files::read(path)?;
     let fault = |reason: String| Error::input(path.display().to_string(), reason);
     let file = SafeTensors::deserialize(&bytes).map_err(|e| fault(format!("not a safetensors file: {e}")))?;
     let own = |(name, view): (String, TensorView)| {

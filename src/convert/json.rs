@@ -9,7 +9,7 @@ use crate::files;
 
 /// Reads and parses `path`.
 pub fn read(path: &Path) -> Result<Value> {
-    let text = files::read_text(&path)?;
+    let text = files::read_text(path)?;
     parse(text.trim_start_matches('\u{feff}'))
         .map_err(|e| Error::integrity(path.display().to_string(), format!("not JSON: {e}")))
 }

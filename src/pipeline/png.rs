@@ -52,7 +52,7 @@ fn write(data: &[u8], width: usize, height: usize, color: ExtendedColorType) -> 
 /// is not understood.
 pub fn read(path: &Path, field: &str) -> Result<(Image, bool)> {
     let fault = |e: &dyn std::fmt::Display| Error::input(field, format!("{}: {e}", path.display()));
-    let bytes = files::read(&path)?;
+    let bytes = files::read(path)?;
     if let Some(kind) = other_format(&bytes) {
         return Err(fault(&format_args!("it is a {kind}, and a PNG is read: convert it")));
     }

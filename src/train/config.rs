@@ -324,7 +324,7 @@ impl TrainConfig {
     /// # Errors
     /// `InvalidInput` naming the setting; `Io` where the file cannot be read.
     pub fn read(path: &Path, kind: Kind) -> Result<Self> {
-        let text = files::read_text(&path)?;
+        let text = files::read_text(path)?;
         Self::parse(&text, kind)
     }
 

@@ -96,7 +96,7 @@ fn every_fault_is_named_within_limits_and_leaves_the_next_call_alone() {
         println!("{:<44} {:<18} {:>7.2} {:>5}  {message}", case.what, outcome.code, outcome.seconds, outcome.mib);
         faults.extend(fault(case, &outcome).map(|fault| format!("{}: {fault}", case.what)));
         let left: Vec<_> =
-            scratch.names().difference(&made).cloned().filter(|n| n != "stdout" && n != "stderr").collect();
+            scratch.names().difference(&made).filter(|&n| n != "stdout" && n != "stderr").cloned().collect();
         if !left.is_empty() {
             faults.push(format!("{}: it left {left:?}", case.what));
         }

@@ -58,7 +58,7 @@ impl Place {
     /// `Io` naming the file.
     pub fn read(&self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) => files::read(&path),
+            Self::File(path) => files::read(path),
             Self::Member { archive, offset, length, .. } => {
                 read_part(archive, *offset, *length).map_err(|e| Error::io(archive, e))
             }
@@ -142,7 +142,7 @@ fn walk(dir: &Path, repeats: usize, depth: usize, found: &mut Found) -> Result<(
             let texts = ["txt", "caption"].map(|ending| path.with_extension(ending));
             match texts.iter().find(|text| text.is_file()) {
                 Some(text) => {
-                    let caption = files::read_text(&text)?;
+                    let caption = files::read_text(text)?;
                     let captions = vec![(caption.trim().to_owned(), 1.0)];
                     found.0.push(Item { place: Place::File(path), captions, repeats });
                 }
@@ -176,7 +176,7 @@ fn listed(dir: &Path, metadata: &Path, repeats: usize, found: &mut Found) -> Res
         #[serde(alias = "caption", alias = "captions")]
         text: Value,
     }
-    let text = files::read_text(&metadata)?;
+    let text = files::read_text(metadata)?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = |reason: String| fault(metadata, &format!("line {}: {reason}", number + 1));
         let line: Line = serde_json::from_str(line).map_err(|e| at(e.to_string()))?;
@@ -264,7 +264,7 @@ fn pixart(dir: &Path, info: &Path, found: &mut Found) -> Result<()> {
         prompt: Option<String>,
         sharegpt4v: Option<String>,
     }
-    let bytes = files::read(&info)?;
+    let bytes = files::read(info)?;
     let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|e| fault(info, &e.to_string()))?;
     for entry in entries {
         let path = inside(&dir.join("InternImgs"), &entry.path)
