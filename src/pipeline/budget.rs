@@ -143,12 +143,15 @@ impl Budget {
 }
 
 /// Bytes of main memory that are free, where the system tells.
+#[cfg(feature = "cli")]
 fn main_memory() -> u64 {
-    #[cfg(feature = "cli")]
-    let available = crate::device::memory::available();
-    #[cfg(not(feature = "cli"))]
-    let available = None;
-    available.unwrap_or(u64::MAX)
+    crate::device::memory::available().unwrap_or(u64::MAX)
+}
+
+/// A page is not told.
+#[cfg(not(feature = "cli"))]
+fn main_memory() -> u64 {
+    u64::MAX
 }
 
 /// Bytes of a model's tensors.
