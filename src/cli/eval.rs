@@ -91,8 +91,8 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
         threads: args.device.threads(args.threads).min(args.prompts as usize),
     };
     let exam = exam(args)?;
-    let held_out = HeldOut::new(&*exam);
-    let mut outcomes = vec![held_out.truth()?];
+    let held_out = HeldOut::new(&*exam)?;
+    let mut outcomes = vec![held_out.truth().clone()];
     for bundle in &args.bundles {
         for compression in applicable(bundle, &args.compression)? {
             let bar = shared.count_bar("image", options.prompts);

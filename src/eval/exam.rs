@@ -1,6 +1,5 @@
 //! Held-out prompts and who judges what is drawn for them.
 
-use super::edges::Edges;
 use super::features::Statistics;
 use crate::error::Result;
 
@@ -16,16 +15,6 @@ pub struct Judged {
     pub features: Vec<f32>,
 }
 
-/// True pictures that sets of pictures are compared with.
-#[derive(Debug)]
-pub struct Reference {
-    /// Of pictures of other prompts.
-    pub features: Statistics,
-    /// Of the prompts' own, of [`Self::side`].
-    pub edges: Edges,
-    pub side: usize,
-}
-
 /// The same prompts for every model.
 pub trait Exam: Sync {
     /// What the marks are called; the first is that of the whole prompt.
@@ -36,7 +25,8 @@ pub trait Exam: Sync {
     /// The least side of a picture that can be judged.
     fn least_side(&self) -> usize;
 
-    fn reference(&self) -> &Reference;
+    /// Of true pictures of other prompts, which sets of pictures are compared with.
+    fn reference(&self) -> &Statistics;
 
     /// What prompt `i` asks for, `[3, side, side]` in [-1, 1], and its side.
     ///

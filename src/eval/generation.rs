@@ -82,9 +82,12 @@ pub struct EvalOutcome {
     pub side: usize,
 }
 
-/// An exam and those who take it.
+/// An exam, those who take it, and what true pictures of its prompts score: the best a model can do.
 pub struct HeldOut<'a> {
     exam: &'a dyn Exam,
+    truth: EvalOutcome,
+    /// Of the true pictures.
+    edges: Edges,
 }
 
 /// One drawn picture.
@@ -96,21 +99,22 @@ struct Drawn {
 }
 
 impl<'a> HeldOut<'a> {
-    pub fn new(exam: &'a dyn Exam) -> Self {
-        Self { exam }
+    /// # Errors
+    /// Where the true pictures cannot be drawn.
+    pub fn new(exam: &'a dyn Exam) -> Result<Self> {
+        let one = |i: usize| {
+            let (picture, side) = exam.true_picture(i)?;
+            score(exam, i, &picture, side)
+        };
+        let drawn = (0..exam.prompts().len()).map(one).collect::<Result<_>>()?;
+        let (mut truth, edges) = outcome(exam, "true pictures".into(), String::new(), drawn, None)?;
+        (truth.row.seam, truth.row.sharpness) = Some(edges.relative_to(&edges)).unzip();
+        Ok(Self { exam, truth, edges })
     }
 
-    /// What true pictures of the prompts score: the best a model can do.
-    ///
-    /// # Errors
-    /// Where they cannot be drawn.
-    pub fn truth(&self) -> Result<EvalOutcome> {
-        let one = |i: usize| {
-            let (picture, side) = self.exam.true_picture(i)?;
-            self.score(i, &picture, side)
-        };
-        let drawn = (0..self.exam.prompts().len()).map(one).collect::<Result<_>>()?;
-        self.outcome("true pictures".into(), String::new(), drawn, None)
+    /// What true pictures of the prompts score.
+    pub fn truth(&self) -> &EvalOutcome {
+        &self.truth
     }
 
     /// Draws every prompt with the bundle in `dir` and judges it. `device` is called once a thread, `progress` once an image.
@@ -135,7 +139,7 @@ impl<'a> HeldOut<'a> {
                 let Some(prompt) = self.exam.prompts().get(i) else { return Ok(drawn) };
                 let (picture, side) =
                     artist.draw(prompt, i).inspect_err(|_| next.store(self.exam.prompts().len(), Ordering::Relaxed))?;
-                drawn.push((i, self.score(i, &picture, side)?));
+                drawn.push((i, score(self.exam, i, &picture, side)?));
                 progress();
             }
         };
@@ -155,34 +159,42 @@ impl<'a> HeldOut<'a> {
         drawn.sort_by_key(|(i, _)| *i);
         let drawn = drawn.into_iter().map(|(_, drawn)| drawn).collect();
         let cost = Cost { peak_mib: memory::peak_mib(), ..cost };
-        self.outcome(name, compression.label(), drawn, Some(cost))
+        let (mut found, edges) = outcome(self.exam, name, compression.label(), drawn, Some(cost))?;
+        let comparable = found.side == self.truth.side;
+        (found.row.seam, found.row.sharpness) = comparable.then(|| edges.relative_to(&self.edges)).unzip();
+        Ok(found)
     }
+}
 
-    fn score(&self, i: usize, picture: &[f32], side: usize) -> Result<Drawn> {
-        let mut edges = Edges::new(PATCH)?;
-        edges.add(picture, side)?;
-        let judged = self.exam.judge(i, picture, side)?;
-        Ok(Drawn { judged, edges, picture: (i < SAMPLES).then(|| picture.to_vec()), side })
-    }
+fn score(exam: &dyn Exam, i: usize, picture: &[f32], side: usize) -> Result<Drawn> {
+    let mut edges = Edges::new(PATCH)?;
+    edges.add(picture, side)?;
+    let judged = exam.judge(i, picture, side)?;
+    Ok(Drawn { judged, edges, picture: (i < SAMPLES).then(|| picture.to_vec()), side })
+}
 
-    fn outcome(&self, name: String, compression: String, drawn: Vec<Drawn>, cost: Option<Cost>) -> Result<EvalOutcome> {
-        let reference = self.exam.reference();
-        let mut accuracy = Accuracy::new(self.exam.marks());
-        let mut edges = Edges::new(PATCH)?;
-        let side = drawn.first().map_or(reference.side, |d| d.side);
-        let (mut verdicts, mut features, mut samples) = (Vec::new(), Vec::new(), Vec::new());
-        for (prompt, drawn) in self.exam.prompts().iter().zip(drawn) {
-            accuracy.add(&drawn.judged.marks);
-            edges.merge(&drawn.edges);
-            verdicts.push((prompt.clone(), drawn.judged.marks));
-            features.push(drawn.judged.features);
-            samples.extend(drawn.picture);
-        }
-        let frechet = Statistics::new(&features)?.frechet(&reference.features)?;
-        let (seam, sharpness) = (side == reference.side).then(|| edges.relative_to(&reference.edges)).unzip();
-        let row = EvalRow { name, compression, accuracy, frechet, seam, sharpness, cost };
-        Ok(EvalOutcome { row, verdicts, samples, side })
+/// The sum of what was drawn for the prompts, and its edges, which are compared with nothing yet.
+fn outcome(
+    exam: &dyn Exam,
+    name: String,
+    compression: String,
+    drawn: Vec<Drawn>,
+    cost: Option<Cost>,
+) -> Result<(EvalOutcome, Edges)> {
+    let mut accuracy = Accuracy::new(exam.marks());
+    let mut edges = Edges::new(PATCH)?;
+    let side = drawn.first().map_or(0, |d| d.side);
+    let (mut verdicts, mut features, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+    for (prompt, drawn) in exam.prompts().iter().zip(drawn) {
+        accuracy.add(&drawn.judged.marks);
+        edges.merge(&drawn.edges);
+        verdicts.push((prompt.clone(), drawn.judged.marks));
+        features.push(drawn.judged.features);
+        samples.extend(drawn.picture);
     }
+    let frechet = Statistics::new(&features)?.frechet(exam.reference())?;
+    let row = EvalRow { name, compression, accuracy, frechet, seam: None, sharpness: None, cost };
+    Ok((EvalOutcome { row, verdicts, samples, side }, edges))
 }
 
 /// A loaded bundle and how it draws.

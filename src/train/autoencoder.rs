@@ -4,20 +4,18 @@
 //! far each channel of the latents is from mean 0 and deviation 1, so that a noise schedule made for unit variance fits them. The
 //! decoder sees the latents with a little noise, which makes them smooth.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::json;
 
 use super::config::TrainConfig;
 use super::encoding::read_tiny;
-use super::objective::{Exported, Moment, Objective, once};
+use super::held_out::HeldOut;
+use super::objective::{Exported, Moment, Objective};
 use super::parameters::{Leaves, Parameters};
 use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers, value};
-use super::{files, init, source};
+use super::{export, init};
 use crate::bundle::Weights;
 use crate::bundle::config::TinyVaeConfig;
 use crate::convert::progress::Progress;
@@ -38,10 +36,7 @@ const PREFIX: &str = "vae_tiny";
 pub struct Autoencoder<'a> {
     config: &'a TrainConfig,
     network: TinyVaeConfig,
-    /// Side of the pictures of the last stage.
-    size: usize,
-    /// Pictures that are not trained on, once they were asked for.
-    held_out: OnceLock<Option<Batch>>,
+    held_out: HeldOut<'a>,
 }
 
 impl<'a> Autoencoder<'a> {
@@ -50,7 +45,6 @@ impl<'a> Autoencoder<'a> {
     /// # Errors
     /// `InvalidInput` on a setting; what the folder's files say.
     pub fn new(config: &'a TrainConfig) -> Result<(Self, Parameters)> {
-        let size = config.stages()?.last().map_or(0, |s| s.size);
         let (network, trained) = match &config.from {
             Some(dir) => read_tiny(dir)?,
             None => {
@@ -66,7 +60,7 @@ impl<'a> Autoencoder<'a> {
         if !crop.is_multiple_of(network.scale()) {
             return Err(Error::input("autoencoder.crop", format!("is no multiple of {}", network.scale())));
         }
-        Ok((Self { config, network, size, held_out: OnceLock::new() }, trained))
+        Ok((Self { config, network, held_out: HeldOut::new(config)? }, trained))
     }
 
     /// The network over `trained`, and the leaves of its graph where `device` has autodiff.
@@ -176,19 +170,14 @@ impl Objective for Autoencoder<'_> {
     }
 
     fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
-        let draw = || {
-            let pictures = source::held_out(self.config)?;
-            pictures.map(|mut source| source.batch(self.config.progress.held_out, self.size)).transpose()
-        };
-        let Some(pictures) = once(&self.held_out, draw)? else { return Ok(None) };
+        let Some(pictures) = self.held_out.pictures()? else { return Ok(None) };
         let [current, average] = [trained, average].map(|values| self.psnr(workers, values, pictures));
         Ok(Some(Worth { current: current?, average: average?, unit: "dB".into() }))
     }
 
     /// A folder as diffusers writes an `AutoencoderTiny`; `patch_size`, and widths that differ, are ours.
     fn export(&self, average: &Parameters, _: &mut dyn Progress) -> Result<Exported> {
-        let (out, c) = (&self.config.out, &self.network);
-        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+        let c = &self.network;
         let config = json!({
             "_class_name": "AutoencoderTiny",
             "act_fn": "relu",
@@ -205,14 +194,6 @@ impl Objective for Autoencoder<'_> {
             "latent_magnitude": c.latent_magnitude,
             "scaling_factor": c.scaling_factor,
         });
-        let text = serde_json::to_string_pretty(&config).map_err(|e| Error::internal(e.to_string()))? + "\n";
-        files::replace(&out.join("config.json"), text.as_bytes())?;
-        let path = out.join("diffusion_pytorch_model.safetensors");
-        let bare = |name: &str| name.trim_start_matches("vae_tiny.").to_owned();
-        let tensors = average.views().map(|v| (bare(v.name), v.shape.to_vec(), v.values));
-        files::write(&path, tensors, Some(HashMap::from([("format".to_owned(), "pt".to_owned())])))?;
-        let bytes = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
-        let name = self.config.name.clone().or_else(|| out.file_name().map(|n| n.to_string_lossy().into_owned()));
-        Ok(Exported { name: name.unwrap_or_default(), version: None, bytes })
+        export::network(self.config, &config, "diffusion_pytorch_model.safetensors", average, "vae_tiny.")
     }
 }

@@ -2,26 +2,24 @@
 //!
 //! It sees pictures with a little noise, so that it looks at shapes and not at how cleanly they are drawn.
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::TrainConfig;
-use super::objective::{Exported, Moment, Objective, once};
+use super::held_out::HeldOut;
+use super::objective::{Exported, Moment, Objective};
 use super::parameters::{Leaves, Parameters};
 use super::progress::Worth;
 use super::stage::Stage;
 use super::step::{Outcome, Workers, value};
-use super::{files, init, source};
+use super::{export, init};
 use crate::bundle::Weights;
 use crate::convert::progress::Progress;
 use crate::data::random::Random;
 use crate::data::stickers::concepts;
 use crate::data::{Batch, Source};
 use crate::error::{Error, Result};
-use crate::eval::stickers::network::{CONFIG, PREFIX, WEIGHTS, icons, read};
+use crate::eval::stickers::network::{PREFIX, WEIGHTS, icons, read};
 use crate::model::classifier::{Classifier, ClassifierConfig, names};
 use crate::sampler::noise::gaussian;
 
@@ -35,10 +33,7 @@ const TOGETHER: usize = 16;
 pub struct Judge<'a> {
     config: &'a TrainConfig,
     network: ClassifierConfig,
-    /// Side of the pictures of the last stage.
-    size: usize,
-    /// Pictures that are not trained on, once they were asked for.
-    held_out: OnceLock<Option<Batch>>,
+    held_out: HeldOut<'a>,
 }
 
 impl<'a> Judge<'a> {
@@ -47,7 +42,6 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// `InvalidInput` on a setting; what the folder's files say.
     pub fn new(config: &'a TrainConfig) -> Result<(Self, Parameters)> {
-        let size = config.stages()?.last().map_or(0, |s| s.size);
         let (network, tensors) = match &config.from {
             Some(dir) => read(dir)?,
             None => {
@@ -59,7 +53,7 @@ impl<'a> Judge<'a> {
                 (network, tensors)
             }
         };
-        Ok((Self { config, network, size, held_out: OnceLock::new() }, Parameters::new(tensors)?))
+        Ok((Self { config, network, held_out: HeldOut::new(config)? }, Parameters::new(tensors)?))
     }
 
     /// The network over `trained`, and the leaves of its graph where `device` has autodiff.
@@ -138,26 +132,14 @@ impl Objective for Judge<'_> {
     }
 
     fn validate(&self, workers: &Workers, trained: &Parameters, average: &Parameters) -> Result<Option<Worth>> {
-        let draw = || {
-            let pictures = source::held_out(self.config)?;
-            pictures.map(|mut source| source.batch(self.config.progress.held_out, self.size)).transpose()
-        };
-        let Some(pictures) = once(&self.held_out, draw)? else { return Ok(None) };
+        let Some(pictures) = self.held_out.pictures()? else { return Ok(None) };
         let [current, average] = [trained, average].map(|values| self.named(workers, values, pictures));
         Ok(Some(Worth { current: current?, average: average?, unit: "%".into() }))
     }
 
     fn export(&self, average: &Parameters, _: &mut dyn Progress) -> Result<Exported> {
-        let out = &self.config.out;
-        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
-        let text = serde_json::to_string_pretty(&self.network).map_err(|e| Error::internal(e.to_string()))? + "\n";
-        files::replace(&out.join(CONFIG), text.as_bytes())?;
-        let path = out.join(WEIGHTS);
-        let tensors = average.views().map(|v| (v.name.to_owned(), v.shape.to_vec(), v.values));
-        files::write(&path, tensors, Some(HashMap::from([("format".to_owned(), "pt".to_owned())])))?;
-        let bytes = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
-        let name = self.config.name.clone().or_else(|| out.file_name().map(|n| n.to_string_lossy().into_owned()));
-        Ok(Exported { name: name.unwrap_or_default(), version: None, bytes })
+        let config = serde_json::to_value(&self.network).map_err(|e| Error::internal(e.to_string()))?;
+        export::network(self.config, &config, WEIGHTS, average, "")
     }
 }
 

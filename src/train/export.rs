@@ -1,16 +1,21 @@
 //! The end of a run: its averaged weights, merged and with their routing, become a bundle.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use super::config::{Kind, TrainConfig};
-use super::files::write;
+use super::files::{self, write};
 use super::lora;
 use super::net::{Frame, RATIO};
+use super::objective::Exported;
 use super::parameters::Parameters;
 use crate::bundle::manifest::Manifest;
 use crate::bundle::routing::{Preset, Routing, ScoreScale};
 use crate::convert::policy::{Policy, Scheme};
 use crate::convert::progress::Progress;
 use crate::convert::{self, ConvertOptions, SourceModel, checkpoint};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable, MAX_SHARE};
 
 /// The preset that a run's own ratios become.
@@ -27,6 +32,34 @@ pub struct Trained<'a> {
     pub average: &'a Parameters,
     /// `tokenizer.json`.
     pub tokenizer: &'a [u8],
+}
+
+/// What the run's outcome is called: as it says, or as its folder.
+fn name(config: &TrainConfig) -> Option<String> {
+    config.name.clone().or_else(|| config.out.file_name().map(|n| n.to_string_lossy().into_owned()))
+}
+
+/// Writes the folder of one network, `config.out`: `settings` as `config.json`, and the weights without `prefix` in front of their names as
+/// the safetensors file `weights`.
+///
+/// # Errors
+/// `Io` naming a file.
+pub fn network(
+    config: &TrainConfig,
+    settings: &Value,
+    weights: &str,
+    average: &Parameters,
+    prefix: &str,
+) -> Result<Exported> {
+    let out = &config.out;
+    std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+    files::replace(&out.join("config.json"), format!("{settings:#}\n").as_bytes())?;
+    let path = out.join(weights);
+    let bare = |name: &str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+    let tensors = average.views().map(|v| (bare(v.name), v.shape.to_vec(), v.values));
+    write(&path, tensors, Some(HashMap::from([("format".to_owned(), "pt".to_owned())])))?;
+    let bytes = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?.len();
+    Ok(Exported { name: name(config).unwrap_or_default(), version: None, bytes })
 }
 
 /// Writes the bundle `config.out`; a bundle that is there is replaced. `weights` is left beside the checkpoint.
@@ -63,7 +96,7 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         src: path,
         out: config.out.clone(),
         force: true,
-        name: config.name.clone().or_else(|| config.out.file_name().map(|n| n.to_string_lossy().into_owned())),
+        name: name(config),
         license: config.license.clone(),
         policy: Policy::new(Scheme::F16),
         encoded: true,

@@ -28,6 +28,7 @@ mod exact;
 pub mod export;
 pub mod files;
 pub mod frozen;
+mod held_out;
 pub mod init;
 pub mod latents;
 pub mod lora;

@@ -4,13 +4,12 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use super::network::ConceptClassifier;
-use super::{Classifier, judge};
+use super::{Answer, Classifier, judge};
 use crate::data::random::Random;
 use crate::data::stickers::{Art, Pairs, Sticker, describe, render};
 use crate::device;
 use crate::error::{Error, Result};
-use crate::eval::edges::Edges;
-use crate::eval::exam::{Exam, Judged, PATCH, Reference};
+use crate::eval::exam::{Exam, Judged};
 use crate::eval::features::{Extractor, Statistics};
 
 /// Seed of the held-out stickers; training must not use it. Prompt `i` is of stream `i`, the true pictures are of a second seed.
@@ -28,7 +27,7 @@ pub struct StickerExam {
     stickers: Vec<Sticker>,
     art: Mutex<Art>,
     eye: Eye,
-    reference: Reference,
+    reference: Statistics,
 }
 
 /// Who looks at pictures.
@@ -41,11 +40,16 @@ enum Eye {
 }
 
 impl Eye {
-    fn features(&self, picture: &[f32], side: usize) -> Result<Vec<f32>> {
+    /// What it answers, without scores where it names nothing.
+    fn look(&self, picture: &[f32], side: usize) -> Result<Answer> {
         match self {
-            Self::Trained(classifier) => Ok(locked(classifier)?.look(picture, side)?.features),
-            Self::Random(extractor) => extractor.features(picture, side),
+            Self::Trained(classifier) => locked(classifier)?.look(picture, side),
+            Self::Random(extractor) => Ok(Answer { scores: vec![], features: extractor.features(picture, side)? }),
         }
+    }
+
+    fn names_things(&self) -> bool {
+        matches!(self, Self::Trained(_))
     }
 }
 
@@ -68,14 +72,10 @@ impl StickerExam {
             None => Eye::Random(Extractor::default()),
         };
         let mut art = Art::open(art)?;
-        let (mut features, mut edges) = (Vec::new(), Edges::new(PATCH)?);
-        for sticker in stickers(REFERENCE_SEED, count, pairs) {
-            let picture = render(&sticker, &mut art, SIDE)?;
-            features.push(eye.features(&picture, SIDE)?);
-        }
+        let others = stickers(REFERENCE_SEED, count, pairs);
+        let features = others.map(|s| Ok(eye.look(&render(&s, &mut art, SIDE)?, SIDE)?.features));
+        let reference = Statistics::new(&features.collect::<Result<Vec<_>>>()?)?;
         let stickers: Vec<Sticker> = stickers(HELD_OUT_SEED, count, pairs).collect();
-        stickers.iter().try_for_each(|s| edges.add(&render(s, &mut art, SIDE)?, SIDE))?;
-        let reference = Reference { features: Statistics::new(&features)?, edges, side: SIDE };
         let prompts = stickers.iter().map(|s| s.caption.clone()).collect();
         Ok(Self { prompts, stickers, art: Mutex::new(art), eye, reference })
     }
@@ -103,7 +103,7 @@ impl Exam for StickerExam {
         LEAST_SIDE
     }
 
-    fn reference(&self) -> &Reference {
+    fn reference(&self) -> &Statistics {
         &self.reference
     }
 
@@ -113,18 +113,12 @@ impl Exam for StickerExam {
 
     fn judge(&self, i: usize, picture: &[f32], side: usize) -> Result<Judged> {
         let sticker = self.sticker(i)?;
-        let (answer, features) = match &self.eye {
-            Eye::Trained(classifier) => {
-                let answer = locked(classifier)?.look(picture, side)?;
-                let features = answer.features.clone();
-                (Some(answer), features)
-            }
-            Eye::Random(extractor) => (None, extractor.features(picture, side)?),
-        };
-        let v = judge(picture, side, sticker, answer.as_ref())?;
+        let answer = self.eye.look(picture, side)?;
+        let v = judge(picture, side, sticker, self.eye.names_things().then_some(&answer))?;
         let alone = v.concept.filter(|_| sticker.things.len() == 1);
         let all = [v.concept, v.color, v.background, Some(v.visible)].into_iter().flatten().all(|hit| hit);
-        Ok(Judged { marks: vec![Some(all), v.concept, alone, v.color, v.background, Some(v.visible)], features })
+        let marks = vec![Some(all), v.concept, alone, v.color, v.background, Some(v.visible)];
+        Ok(Judged { marks, features: answer.features })
     }
 }
 
@@ -143,7 +137,8 @@ mod tests {
             return;
         }
         let exam = StickerExam::new(60, Pairs::HeldOut, &dir, None).unwrap();
-        let row = HeldOut::new(&exam).truth().unwrap().row;
+        let held_out = HeldOut::new(&exam).unwrap();
+        let row = &held_out.truth().row;
         let accuracy = &row.accuracy;
         assert_eq!((accuracy.of("concept").asked, accuracy.of("visible").percent()), (0, 100.0));
         assert!(accuracy.prompt().percent() > 90.0, "{accuracy:?}");
