@@ -8,10 +8,10 @@ import { find, say } from './dom.ts';
 export function createGallery(model: string, edit: (change: Partial<Form>) => void): void {
   const shelf = SHELVES[model];
   const visit = firstVisit(model);
-  const total =
-    visit === undefined || visit.engine === 0 ? '' : `A first visit fetches ${bytes(visit.engine + visit.model)}: engine and model.`;
+  const size = visit === undefined || visit.engine === 0 ? '' : bytes(visit.engine + visit.model);
+  const total = size === '' ? '' : `A first visit fetches ${size}: engine and model.`;
   say(find('sentence', HTMLElement), [shelf?.sentence ?? '', total].filter((text) => text !== '').join(' '));
-  say(find('weight', HTMLElement), visit === undefined || visit.engine === 0 ? '' : bytes(visit.engine + visit.model));
+  say(find('weight', HTMLElement), size);
   const gallery = find('gallery', HTMLElement);
   gallery.hidden = shelf === undefined;
   gallery.replaceChildren(

@@ -4,6 +4,7 @@ import type { RoutingPreset, RoutingRecord } from 'diffcr-web';
 import { layerMask, layersRun, meanKeep, skipped } from '../routing.ts';
 import { shareOf, type Form } from '../form.ts';
 import type { State } from '../state.ts';
+import { save } from '../share.ts';
 import { find, say } from './dom.ts';
 import { fillRatios } from './ratios.ts';
 
@@ -31,7 +32,7 @@ export function createRouting(events: RoutingEvents): RoutingView {
   const layerField = find('layer-field', HTMLElement);
   const layer = find('layer', HTMLInputElement);
   const layerValue = find('layer-value', HTMLOutputElement);
-  const save = find('routing-json', HTMLButtonElement);
+  const saveButton = find('routing-json', HTMLButtonElement);
   let record: RoutingRecord | undefined;
   let filled: readonly RoutingPreset[] | undefined;
   let tabled: RoutingPreset | undefined;
@@ -39,13 +40,7 @@ export function createRouting(events: RoutingEvents): RoutingView {
   select.addEventListener('change', () => events.edit({ compression: select.value }));
   toggle.addEventListener('click', events.toggle);
   layer.addEventListener('input', () => events.layer(layer.valueAsNumber > 0 ? layer.valueAsNumber : undefined));
-  save.addEventListener('click', () => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([JSON.stringify(record)], { type: 'application/json' }));
-    link.download = 'routing.json';
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  });
+  saveButton.addEventListener('click', () => save(new Blob([JSON.stringify(record)], { type: 'application/json' }), 'routing.json'));
 
   return {
     keep(next) {
@@ -76,7 +71,7 @@ export function createRouting(events: RoutingEvents): RoutingView {
       toggle.setAttribute('aria-pressed', String(shown));
       const step = looking ?? (run.kind === 'done' ? run.total : 0);
       const shares = !there || !shown || record === undefined ? undefined : sharesOf(record, step, chosen);
-      heat.hidden = text.hidden = layerField.hidden = save.hidden = shares === undefined;
+      heat.hidden = text.hidden = layerField.hidden = saveButton.hidden = shares === undefined;
       if (shares === undefined || record === undefined) return;
       layer.max = String(routed?.layers.length ?? 0);
       layer.value = String(chosen ?? 0);
