@@ -40,7 +40,7 @@ pub enum Error {
     #[error("manifest: {message}")]
     ManifestInvalid { message: String },
     /// The bundle was written for another version of the format.
-    #[error("manifest: formatVersion {found} is not supported, this build reads {supported}")]
+    #[error("manifest: formatVersion {found} is not supported, this build reads up to {supported}")]
     ManifestVersion { found: u64, supported: u64 },
     /// A file of the bundle is missing, truncated or altered.
     #[error("{file}: {reason}")]

@@ -86,9 +86,12 @@ pub fn step(config: &TransformerConfig, n: usize, length: usize, keep: Option<&[
     let (d, n64, s) = (config.width() as u64, n as u64, length as u64);
     let layer = |index: usize| {
         let k = keep.map_or(n, |keep| tokens(keep.get(index).copied().unwrap_or(1.0), n)) as u64;
+        // Tokens to a key; where there are several, every key and value meets a weight for each channel.
+        let area = (config.kv_scale(index) as u64).pow(2);
+        let compression = if area > 1 { 2 * k * d } else { 0 };
         Flops {
-            projections: 6 * k * d * d,
-            attention: 2 * k * k * d + 2 * k * s * d,
+            projections: 6 * k * d * d + compression,
+            attention: 2 * k * (k / area) * d + 2 * k * s * d,
             mlp: 8 * k * d * d,
             router: if keep.is_some() { n64 * d } else { 0 },
             ..Flops::default()
@@ -180,6 +183,8 @@ mod tests {
             sample_size: 8,
             interpolation_scale: 1.0,
             size_conditions: false,
+            qk_norm: false,
+            kv_compression: None,
         }
     }
 
@@ -255,6 +260,8 @@ mod tests {
             sample_size: 64,
             interpolation_scale: 1.0,
             size_conditions: false,
+            qk_norm: false,
+            kv_compression: None,
         };
         let pass = |keep: Option<&[f64]>| {
             let flops = step(&sigma, 1024, 120, keep) + caption(&sigma, 120);

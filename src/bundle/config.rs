@@ -24,6 +24,25 @@ pub struct TransformerConfig {
     pub interpolation_scale: f64,
     /// Alpha at 1024: resolution and aspect ratio are embedded beside the timestep.
     pub size_conditions: bool,
+    /// Queries and keys of self-attention pass a LayerNorm over all heads.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub qk_norm: bool,
+    /// Layers whose self-attention reads a key and a value for a square of tokens (Sigma's KV compression).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub kv_compression: Option<KvCompression>,
+}
+
+/// Which layers compress their keys and values, and how far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KvCompression {
+    /// Tokens along a square that becomes one key and one value.
+    pub scale: usize,
+    /// The layers, ascending.
+    pub layers: Vec<usize>,
 }
 
 impl TransformerConfig {
@@ -37,6 +56,11 @@ impl TransformerConfig {
     pub fn takes_mask(&self) -> bool {
         let latents = self.in_channels.saturating_sub(1) / 2;
         latents > 0 && self.in_channels % 2 == 1 && [latents, 2 * latents].contains(&self.out_channels)
+    }
+
+    /// How far layer `i` compresses its keys and values; 1 where it does not.
+    pub fn kv_scale(&self, i: usize) -> usize {
+        self.kv_compression.as_ref().filter(|c| c.layers.contains(&i)).map_or(1, |c| c.scale)
     }
 
     /// Channels of the latents; none where what comes out is not what goes in.

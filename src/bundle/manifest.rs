@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 
 /// Value of `format`.
 pub const FORMAT: &str = "diffcr";
-/// The version this build reads and writes.
-pub const FORMAT_VERSION: u64 = 1;
+/// The newest version that this build reads. A bundle is written in the oldest that has all it needs:
+/// 2 has `qkNorm` and `kvCompression` of the transformer.
+pub const FORMAT_VERSION: u64 = 2;
 /// Name of the manifest in a bundle.
 pub const MANIFEST_FILE: &str = "diffcr.json";
 /// Elements of one tensor, at most: above it a size from a file is taken for damage.
@@ -206,13 +207,18 @@ impl Manifest {
             )));
         }
         let found = header.format_version.ok_or_else(|| Error::manifest("`formatVersion` is missing"))?;
-        if found != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&found) {
             return Err(Error::ManifestVersion { found, supported: FORMAT_VERSION });
         }
         let manifest: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json))
             .map_err(|e| Error::manifest(e.to_string()))?;
         manifest.check()?;
         Ok(manifest)
+    }
+
+    /// The oldest format version that has all that these parts need.
+    pub fn version_for(parts: &Parts) -> u64 {
+        if parts.transformer.qk_norm || parts.transformer.kv_compression.is_some() { 2 } else { 1 }
     }
 
     /// The entry of a file.

@@ -2,7 +2,7 @@
 
 use super::manifest::Parts;
 use crate::bundle::config::{
-    ANY_VOCABULARY, SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig,
+    ANY_VOCABULARY, KvCompression, SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig,
 };
 use crate::error::{Error, Result};
 
@@ -15,6 +15,8 @@ const MAX_TOKENS: usize = 1 << 10;
 /// Latent cells along a side of a picture, or of a patch.
 const MAX_SIDE: usize = 1 << 12;
 const MAX_PATCH: usize = 1 << 8;
+/// Tokens along a square that becomes one key.
+const MAX_KV_SCALE: usize = 16;
 /// Levels of an autoencoder, at most.
 const MAX_LEVELS: usize = 8;
 
@@ -68,8 +70,24 @@ fn transformer(c: &TransformerConfig) -> Result<()> {
     if c.size_conditions && !c.width().is_multiple_of(3) {
         return fault(part, "heads x headDim", "is not a multiple of 3, of which the size's embedding is made");
     }
+    if let Some(compression) = &c.kv_compression {
+        kv_compression(part, compression, c)?;
+    }
     if !c.width().is_multiple_of(4) {
         return fault(part, "heads x headDim", "is not a multiple of 4, which the position table needs");
+    }
+    Ok(())
+}
+
+fn kv_compression(part: &str, c: &KvCompression, model: &TransformerConfig) -> Result<()> {
+    if !(2..=MAX_KV_SCALE).contains(&c.scale) {
+        return fault(part, "kvCompression.scale", &format!("{} is not between 2 and {MAX_KV_SCALE}", c.scale));
+    }
+    if c.scale > model.sample_size / model.patch_size {
+        return fault(part, "kvCompression.scale", "is above the tokens along a side of sampleSize");
+    }
+    if c.layers.is_empty() || !c.layers.is_sorted_by(|a, b| a < b) || c.layers.iter().any(|n| *n >= model.layers) {
+        return fault(part, "kvCompression.layers", "are not some of the layers, ascending");
     }
     Ok(())
 }

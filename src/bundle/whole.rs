@@ -74,6 +74,12 @@ fn routers(manifest: &Manifest) -> Result<BTreeSet<&str>> {
         if tensor.shape != [1, config.width()] {
             return Err(Error::model(name, format!("its shape is {:?}, not [1, {}]", tensor.shape, config.width())));
         }
+        if layer.and_then(|n| n.parse().ok()).is_some_and(|n| config.kv_scale(n) > 1) {
+            return Err(Error::model(
+                name,
+                "a routed layer cannot compress its keys and values, which needs the whole grid",
+            ));
+        }
         if manifest.routing.is_none() {
             return Err(Error::model(name, "a router of a model without routing"));
         }

@@ -22,9 +22,13 @@ const OUTER: [(&str, &str); 11] = [
 ];
 
 /// The same inside a block.
-const INNER: [(&str, &str); 7] = [
+const INNER: [(&str, &str); 11] = [
     ("scale_shift_table", "scale_shift_table"),
     ("attn.proj", "attn1.to_out.0"),
+    ("attn.q_norm", "attn1.q_norm"),
+    ("attn.k_norm", "attn1.k_norm"),
+    ("attn.sr", "attn1.sr"),
+    ("attn.norm", "attn1.norm"),
     ("cross_attn.q_linear", "attn2.to_q"),
     ("cross_attn.proj", "attn2.to_out.0"),
     ("mlp.fc1", "ff.net.0.proj"),
@@ -33,11 +37,15 @@ const INNER: [(&str, &str); 7] = [
 ];
 
 /// Names inside a block of a diffusers checkpoint.
-const DIFFUSERS_INNER: [&str; 12] = [
+const DIFFUSERS_INNER: [&str; 16] = [
     "attn1.to_q",
     "attn1.to_k",
     "attn1.to_v",
     "attn1.to_out.0",
+    "attn1.q_norm",
+    "attn1.k_norm",
+    "attn1.sr",
+    "attn1.norm",
     "attn2.to_q",
     "attn2.to_k",
     "attn2.to_v",
@@ -48,8 +56,8 @@ const DIFFUSERS_INNER: [&str; 12] = [
     "router",
 ];
 
-const KV_COMPRESSION: &str = "key/value compression (PixArt's attn.sr) is not supported";
-const QK_NORM: &str = "normalised queries and keys (qk_norm) are not supported";
+const QK_NORM: &str =
+    "norms of each head's queries and keys are not PixArt's, whose q_norm and k_norm are over all heads";
 
 /// The checkpoint without its wrappers.
 pub fn unwrapped(tensors: Tensors) -> Tensors {
@@ -87,8 +95,6 @@ pub fn original(name: &str) -> Key {
             ["cross_attn", "kv_linear", kind] => {
                 Key::Rows(["k", "v"].iter().map(|x| block(&format!("attn2.to_{x}.{kind}"))).collect())
             }
-            ["attn", "sr", ..] => Key::Refuse(KV_COMPRESSION),
-            [_, "q_norm" | "k_norm", ..] => Key::Refuse(QK_NORM),
             ["diff_ratio" | "kept_ratio_candidate"] => Key::Drop,
             _ => swap(rest, &INNER).map_or(Key::Unknown, |name| Key::Is(block(&name))),
         };
@@ -151,8 +157,7 @@ mod tests {
 
     #[test]
     fn variants_are_refused_and_buffers_dropped() {
-        assert_eq!(original("blocks.14.attn.sr.weight"), Key::Refuse(KV_COMPRESSION));
-        assert_eq!(original("blocks.14.attn.q_norm.weight"), Key::Refuse(QK_NORM));
+        assert_eq!(original("blocks.14.cross_attn.q_norm.weight"), Key::Unknown);
         assert_eq!(diffusers("transformer_blocks.0.attn1.norm_q.weight"), Key::Refuse(QK_NORM));
         for name in ["pos_embed", "y_embedder.y_embedding", "blocks.0.diff_ratio"] {
             assert_eq!(original(name), Key::Drop);

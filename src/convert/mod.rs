@@ -47,7 +47,7 @@ pub mod vae;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::bundle::manifest::{FORMAT, FORMAT_VERSION, MANIFEST_FILE, Manifest, Part, Provenance};
+use crate::bundle::manifest::{FORMAT, MANIFEST_FILE, Manifest, Part, Provenance};
 use crate::bundle::whole;
 use crate::error::{Error, Result};
 use checkpoint_tensor::Tensors;
@@ -158,7 +158,7 @@ fn write(
     let total = plans.iter().map(ShardPlan::bytes).sum();
     let mut manifest = Manifest {
         format: FORMAT.into(),
-        format_version: FORMAT_VERSION,
+        format_version: Manifest::version_for(&model.parts),
         name: options.name.clone().unwrap_or_else(|| stem(options)),
         version: String::new(),
         license: options.license.clone(),

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::checkpoint_tensor::Tensors;
 use super::json::Config;
-use super::keys::count;
-use crate::bundle::config::TransformerConfig;
+use super::keys::{count, numbered};
+use crate::bundle::config::{KvCompression, TransformerConfig};
 use crate::error::{Error, Result};
 
 /// Every released PixArt has heads of this width.
@@ -145,7 +145,33 @@ pub fn config(tensors: &Tensors, hints: Hints) -> Result<TransformerConfig> {
         sample_size,
         interpolation_scale: hints.scale(sample_size)?,
         size_conditions: tensors.keys().any(|n| n.contains(".resolution_embedder.")),
+        qk_norm: tensors.keys().any(|n| n.contains(".attn1.q_norm.")),
+        kv_compression: kv_compression(tensors)?,
     })
+}
+
+/// The layers with a convolution of keys and values, whose kernel is the square of tokens that becomes one.
+fn kv_compression(tensors: &Tensors) -> Result<Option<KvCompression>> {
+    let mut found: Option<KvCompression> = None;
+    for (name, tensor) in tensors {
+        let Some((layer, "attn1.sr.weight")) = numbered(name, "transformer.transformer_blocks") else { continue };
+        let &[_, 1, scale, across] = tensor.shape.as_slice() else {
+            return Err(Error::model(
+                name,
+                format!("its shape is {:?}, not that of a depthwise convolution", tensor.shape),
+            ));
+        };
+        let compression = found.get_or_insert_with(|| KvCompression { scale, layers: vec![] });
+        if scale != across || scale != compression.scale {
+            let reason = format!("it compresses by {scale} x {across}, another layer by {}", compression.scale);
+            return Err(Error::model(name, reason));
+        }
+        compression.layers.push(layer);
+    }
+    if let Some(compression) = &mut found {
+        compression.layers.sort_unstable(); // names sort as text
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::block::Tokens;
 use super::layer::{Keep, LayerInput};
 use super::router::Selection;
 use super::transformer::{Captions, Rule, StepRouting, Transformer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The tokens of a grid that run, and where they go. The same for every image of a batch.
 #[derive(Debug, Clone)]
@@ -99,10 +99,11 @@ impl Transformer {
     ) -> Result<Tensor<4>> {
         let StepInput { latents, timesteps, captions, routing } = step;
         let rule = Rule::new(self, routing)?;
+        self.check_active()?;
         cache.layers.clear();
         self.forward_with(latents, timesteps, captions, |i, layer, input| {
             let Some(router) = &layer.router else {
-                let LayerInput { x, caption, modulation } = input;
+                let LayerInput { x, caption, modulation, .. } = input;
                 let (x, own) = layer.block.forward_among(Tokens::all(x), None, caption, modulation);
                 cache.layers.push(own.of(&active.others));
                 return x;
@@ -117,6 +118,14 @@ impl Transformer {
         })
     }
 
+    /// Compressed keys and values are those of squares of the whole grid.
+    fn check_active(&self) -> Result<()> {
+        match self.config().kv_compression {
+            None => Ok(()),
+            Some(_) => Err(Error::input("maskAware", "a model with KV compression runs all tokens at every step")),
+        }
+    }
+
     /// The network's output where tokens are `active`; elsewhere it is meaningless, but finite.
     ///
     /// # Errors
@@ -124,12 +133,13 @@ impl Transformer {
     pub fn forward_active(&self, step: StepInput, active: &ActiveTokens, cache: &KeyValueCache) -> Result<Tensor<4>> {
         let StepInput { latents, timesteps, captions, routing } = step;
         let rule = Rule::new(self, routing)?;
+        self.check_active()?;
         let last = self.config().layers - 1;
         self.forward_with(latents, timesteps, captions, |i, layer, input| {
-            let LayerInput { x, caption, modulation } = input;
+            let LayerInput { x, caption, modulation, .. } = input;
             let x = if i == 0 { x.select(1, active.active.clone()) } else { x }; // [B, A, D]
             let keep = Keep { k: x.dims()[1], gain: rule.gain };
-            let input = LayerInput { x, caption, modulation };
+            let input = LayerInput { x, caption, modulation, grid: None };
             let (x, _) = layer.forward_among(input, cache.layers.get(i), keep); // [B, A, D]
             if i == last { x.select(1, active.place.clone()) } else { x } // [B, N, D] at last
         })

@@ -36,11 +36,18 @@ pub struct Tokens {
     pub selected: Option<SelectedTokens>,
     /// What the MLP branch of each is multiplied by, `[B, N, 1]`, where no selection says it; otherwise 1.
     pub weight: Option<Tensor<3>>,
+    /// Rows and columns, where all tokens of a picture run: what a layer that compresses keys and values needs.
+    pub grid: Option<[usize; 2]>,
 }
 
 impl Tokens {
     pub fn all(all: Tensor<3>) -> Self {
-        Self { all, selected: None, weight: None }
+        Self { all, selected: None, weight: None, grid: None }
+    }
+
+    /// All tokens of a picture.
+    pub fn of_grid(all: Tensor<3>, grid: [usize; 2]) -> Self {
+        Self { grid: Some(grid), ..Self::all(all) }
     }
 }
 
@@ -60,11 +67,18 @@ impl Caption<'_> {
 }
 
 impl Block {
-    pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
+    /// Of layer `index`.
+    pub fn load(scope: &mut Scope, config: &TransformerConfig, index: usize) -> Result<Self> {
         let width = config.width();
         Ok(Self {
             scale_shift_table: param(scope.take("scale_shift_table", [6, width])?),
-            attn1: Attention::load(&mut scope.enter("attn1"), width, config.heads)?,
+            attn1: Attention::load_self(
+                &mut scope.enter("attn1"),
+                width,
+                config.heads,
+                config.qk_norm,
+                config.kv_scale(index),
+            )?,
             attn2: Attention::load(&mut scope.enter("attn2"), width, config.heads)?,
             ff_in: Linear::load(&mut scope.enter("ff.net.0.proj"), width, 4 * width, true)?,
             ff_out: Linear::load(&mut scope.enter("ff.net.2"), 4 * width, width, true)?,
@@ -116,7 +130,7 @@ impl Block {
         let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] =
             core::array::from_fn(|row| ModulationRow { table: table.clone(), row });
 
-        let Tokens { all, selected, weight } = tokens;
+        let Tokens { all, selected, weight, grid } = tokens;
         let dtype = caption.dtype();
         let h = modulated_layer_norm(all.clone(), selected.as_ref(), shift_attn, scale_attn, dtype); // [B, k, D]
         let residual = Residual::new(all.clone()).gated(gate_attn);
@@ -124,7 +138,7 @@ impl Block {
             Some(selected) => residual.indexed(TokenIndexing::Gather(selected.clone())),
             None => residual,
         };
-        let (x, own) = self.attn1.forward_self(h, others, residual); // [B, k, D]
+        let (x, own) = self.attn1.forward_self(h, grid, others, residual); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
 
         let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp, dtype);

@@ -35,6 +35,8 @@ pub struct LayerInput<'a> {
     pub caption: Caption<'a>,
     /// Of the step: `[B, 6, D]`.
     pub modulation: Tensor<3>,
+    /// Rows and columns of the tokens, where they are all of a picture.
+    pub grid: Option<[usize; 2]>,
 }
 
 /// How many tokens a routed layer takes.
@@ -47,12 +49,13 @@ pub struct Keep {
 }
 
 impl Layer {
-    pub fn load(scope: &mut Scope, config: &TransformerConfig) -> Result<Self> {
+    /// Layer `index` of a transformer.
+    pub fn load(scope: &mut Scope, config: &TransformerConfig, index: usize) -> Result<Self> {
         let router = match scope.has("router.weight") {
             true => Some(Router::load(&mut scope.enter("router"), config.width())?),
             false => None,
         };
-        Ok(Self { block: Block::load(scope, config)?, router })
+        Ok(Self { block: Block::load(scope, config, index)?, router })
     }
 
     /// The tokens `[B, N, D]` after the layer. With a router the best run the block among themselves, their MLP branch times
@@ -69,12 +72,13 @@ impl Layer {
         keep: Keep,
     ) -> (Tensor<3>, Option<Routed>) {
         let Some(router) = &self.router else {
-            let LayerInput { x, caption, modulation } = input;
-            return (self.block.forward_among(Tokens::all(x), others, caption, modulation).0, None);
+            let LayerInput { x, caption, modulation, grid } = input;
+            let tokens = Tokens { grid, ..Tokens::all(x) };
+            return (self.block.forward_among(tokens, others, caption, modulation).0, None);
         };
         if let Some(Selected { index, score, tokens }) = router.select(&input.x, keep.k, keep.gain) {
-            let LayerInput { x, caption, modulation } = input;
-            let tokens = Tokens { all: x, selected: Some(tokens), weight: None };
+            let LayerInput { x, caption, modulation, .. } = input;
+            let tokens = Tokens { selected: Some(tokens), ..Tokens::all(x) };
             let (x, _) = self.block.forward_among(tokens, others, caption, modulation); // [B, N, D]
             return (x, Some(Routed { index, score }));
         }
@@ -91,11 +95,11 @@ impl Layer {
         others: Option<&KeyValue>,
         keep: Keep,
     ) -> (Tensor<3>, Tensor<2, Int>) {
-        let LayerInput { x, caption, modulation } = input;
+        let LayerInput { x, caption, modulation, .. } = input;
         let selection = Selection::top(score.clone(), keep.k);
         let kept = selection.gather(x.clone()); // [B, k, D]
         let weight = selection.gather_scores(score).unsqueeze_dim::<3>(2) * keep.gain; // [B, k, 1]
-        let kept = Tokens { all: kept, selected: None, weight: Some(weight) };
+        let kept = Tokens { weight: Some(weight), ..Tokens::all(kept) };
         let (tokens, _) = self.block.forward_among(kept, others, caption, modulation); // [B, k, D]
         (selection.merge(x, tokens), selection.index) // [B, N, D]
     }

@@ -1,4 +1,4 @@
-//! Normalisation over the channels of a token: LayerNorm without affine (PixArt) and RMSNorm (T5).
+//! Normalisation over the channels of a token: LayerNorm without affine (PixArt) and with (its variants), RMSNorm (T5).
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
@@ -26,6 +26,27 @@ pub fn modulated_layer_norm(
     dtype: DType,
 ) -> Tensor<3> {
     modulated_norm(ModulatedNorm { x, selected: selected.cloned(), shift, scale, eps: LAYER_NORM_EPS, dtype })
+}
+
+/// `weight · (x - mean) / sqrt(var + 1e-5) + bias`: torch's `LayerNorm` at its defaults.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// `[D]` each.
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm {
+    const EPS: f64 = 1e-5;
+
+    pub fn load(scope: &mut Scope, width: usize) -> Result<Self> {
+        Ok(Self { weight: param(scope.take("weight", [width])?), bias: param(scope.take("bias", [width])?) })
+    }
+
+    /// `[B, N, D]` to the same.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        norm::layer_norm(x, Self::EPS) * self.weight.val().unsqueeze::<3>() + self.bias.val().unsqueeze::<3>()
+    }
 }
 
 /// `weight · x / sqrt(mean(x²) + eps)`: T5's layer norm.

@@ -111,7 +111,7 @@ impl Transformer {
         let weight = scope.take("pos_embed.proj.weight", [width, config.in_channels, patch, patch])?;
         let bias = scope.take("pos_embed.proj.bias", [width])?;
         let layers = (0..config.layers)
-            .map(|i| Layer::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config))
+            .map(|i| Layer::load(&mut scope.enter(format_args!("transformer_blocks.{i}")), config, i))
             .collect::<Result<_>>()?;
         Ok(Self {
             patch_embed: Linear::new(weight.reshape([width, patch_values]), Some(bias)).with_adapter(adapter),
@@ -202,8 +202,9 @@ impl Transformer {
     ) -> Result<Tensor<4>> {
         let [_, _, height, width] = latents.dims();
         let Entered { mut x, modulation } = self.enter(latents, timesteps, captions)?; // [B, N, D]
+        let grid = Some([height, width].map(|side| side / self.config.patch_size));
         for (i, layer) in self.layers.iter().enumerate() {
-            let input = LayerInput { x, caption: captions.layer(i), modulation: modulation.blocks.clone() };
+            let input = LayerInput { x, caption: captions.layer(i), modulation: modulation.blocks.clone(), grid };
             x = run(i, layer, input); // [B, N, D]
         }
         Ok(self.leave(x, modulation.embedded, [height, width]))
@@ -237,6 +238,13 @@ impl Transformer {
         }
         if height == 0 || width == 0 || height % patch != 0 || width % patch != 0 {
             return Err(Error::input("latents", format!("{height} x {width} is not a multiple of the patch {patch}")));
+        }
+        let scale = self.config.kv_compression.as_ref().map_or(1, |c| c.scale);
+        if height.min(width) / patch < scale {
+            return Err(Error::input(
+                "latents",
+                format!("{height} x {width} is too small for keys and values of {scale} x {scale} tokens"),
+            ));
         }
         if timesteps.len() != batch {
             return Err(Error::input("timestep", format!("{} values for a batch of {batch}", timesteps.len())));

@@ -140,6 +140,8 @@ impl Placed {
         let first = sampler.start(how.strength);
         let steps = sampler.steps() - first;
         let plan = match how.mask_aware.options() {
+            // Compressed keys and values need the whole grid.
+            Some(_) if pipeline.transformer().config().kv_compression.is_some() => None,
             Some(options) => {
                 let config = pipeline.transformer().config();
                 // Keys and values, f32.

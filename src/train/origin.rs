@@ -294,6 +294,8 @@ pub fn fresh(config: &TrainConfig) -> Result<Fresh> {
         sample_size: stage.size / scale,
         interpolation_scale: stage.scale,
         size_conditions: false,
+        qk_norm: false,
+        kv_compression: None,
     };
     let scheduler = SchedulerConfig { prediction: m.prediction, solver: SolverKind::DpmSolver2M, ..Default::default() };
     let mut specs = init::transformer(&transformer);

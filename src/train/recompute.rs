@@ -46,6 +46,7 @@ pub fn backward(
     let seen = net.latents(batch, &noisy, frame);
     let entered = transformer.enter(seen, &timesteps(batch), &captions)?;
 
+    let grid = Some([batch.size / transformer.config().patch_size; 2]);
     let plain = net.plain();
     let mut inputs = vec![entered.x.clone().inner()]; // [b, N, D] each
     for i in 0..transformer.layers().len() {
@@ -54,7 +55,7 @@ pub fn backward(
         let caption = Caption { key_value: &key_value, bias: bias.as_ref() };
         let modulation = entered.modulation.blocks.clone().inner();
         let x = inputs[i].clone();
-        inputs.push(plain.layer(frame, batch.region, i, LayerInput { x, caption, modulation }));
+        inputs.push(plain.layer(frame, batch.region, i, LayerInput { x, caption, modulation, grid }));
     }
     drop(plain);
 
@@ -75,7 +76,7 @@ pub fn backward(
         let (x, modulation) = (leaf(&input), leaf(&entered.modulation.blocks));
         let key_value = of_layer(&captions, i, leaf);
         let caption = Caption { key_value: &key_value, bias: captions.layer(i).bias };
-        let layer_input = LayerInput { x: x.clone(), caption, modulation: modulation.clone() };
+        let layer_input = LayerInput { x: x.clone(), caption, modulation: modulation.clone(), grid };
         let y = net.layer(frame, batch.region, i, layer, layer_input);
         let gradients = through(y, gradient).backward();
         found(&gradients)?;
@@ -133,6 +134,8 @@ mod tests {
             sample_size: 8,
             interpolation_scale: 1.0,
             size_conditions: false,
+            qk_norm: false,
+            kv_compression: None,
         };
         let scheduler =
             SchedulerConfig { prediction: Prediction::Epsilon, solver: SolverKind::DpmSolver2M, ..Default::default() };

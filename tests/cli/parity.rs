@@ -84,6 +84,26 @@ fn alpha_transformer_with_size_conditions() {
 }
 
 #[test]
+fn kv_compression_and_normed_queries_and_keys() {
+    let scratch = Scratch::new();
+    let dir = scratch.path("bundle");
+    let told = ["--heads", "3", "--sample-size", "16", "--interpolation-scale", "1"];
+    converted(&fixture("sigma/kv_compression.pth"), &dir, &told);
+    let manifest: Value = serde_json::from_slice(&std::fs::read(dir.join("diffcr.json")).unwrap()).unwrap();
+    assert_eq!(manifest["formatVersion"], 2, "older engines must say that they cannot read it");
+    let config = &manifest["parts"]["transformer"];
+    assert_eq!(config["qkNorm"], true);
+    assert_eq!(config["kvCompression"], serde_json::json!({ "scale": 2, "layers": [1, 3] }));
+
+    let bundle = Bundle { scratch, family: "sigma", dir };
+    let out = bundle.probe("transformer", "kv_compression.safetensors", &[]);
+    for case in 0..3 {
+        let name = format!("{case}.output");
+        same(&out, &name, &bundle.fixture("kv_compression.safetensors"), &name);
+    }
+}
+
+#[test]
 fn text_encoder_from_ids_and_from_prompts() {
     let bundle = Bundle::of("sigma", &[]);
     let reference = bundle.fixture("text_encoder.safetensors");

@@ -18,6 +18,8 @@ pub fn sigma() -> TransformerConfig {
         sample_size: 16,
         interpolation_scale: 1.0,
         size_conditions: false,
+        qk_norm: false,
+        kv_compression: None,
     }
 }
 

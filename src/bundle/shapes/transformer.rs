@@ -23,6 +23,14 @@ pub fn transformer(c: &TransformerConfig, shapes: &mut Shapes) -> Result<()> {
     shapes.tensor("scale_shift_table", &[2, d])?;
     for n in 0..c.layers {
         let mut block = shapes.enter(format_args!("transformer_blocks.{n}"));
+        if c.qk_norm {
+            ["q", "k"].iter().try_for_each(|x| block.norm(&format!("attn1.{x}_norm"), d))?;
+        }
+        let scale = c.kv_scale(n);
+        if scale > 1 {
+            block.linear("attn1.sr", d, &[1, scale, scale])?;
+            block.norm("attn1.norm", d)?;
+        }
         for attention in ["attn1", "attn2"] {
             for projection in ["to_q", "to_k", "to_v", "to_out.0"] {
                 block.linear(&format!("{attention}.{projection}"), d, &[d])?;
@@ -52,6 +60,8 @@ mod tests {
             sample_size: 128,
             interpolation_scale: 2.0,
             size_conditions: false,
+            qk_norm: false,
+            kv_compression: None,
         };
         let (mut tensors, mut values) = (0, 0);
         let mut count = |_: &str, shape: &[usize]| {
