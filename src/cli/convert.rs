@@ -85,6 +85,12 @@ pub struct ConvertArgs {
     /// What positions are divided by (0.5, 1, 2, 4), where a checkpoint file does not tell an alpha from a Sigma.
     #[arg(long)]
     interpolation_scale: Option<f64>,
+    /// What latents are multiplied by, where an autoencoder has no config.json beside it (SDXL and Sigma 0.13025, SD and alpha 0.18215).
+    #[arg(long)]
+    vae_scaling_factor: Option<f64>,
+    /// Of a .pth that holds its weights twice, those averaged over training.
+    #[arg(long)]
+    ema: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,19 +140,23 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         heads: args.heads,
         sample_size: args.sample_size,
         interpolation_scale: args.interpolation_scale,
+        vae_scaling_factor: args.vae_scaling_factor,
+        ema: args.ema,
     };
     let mut watched = Watched::new(shared.bytes_bar(0))?;
     let converted = convert(&options, &mut watched);
     watched.bar.finish_and_clear();
-    let Converted { manifest, losses, psnr } = converted?;
+    let Converted { manifest, losses, psnr, notes } = converted?;
     let (files, tensors, bytes) = (manifest.files.len(), manifest.tensors.len(), manifest.total_bytes());
     shared.result(
         &json!({
             "out": args.out, "name": manifest.name, "version": manifest.version,
-            "files": files, "tensors": tensors, "bytes": bytes, "psnr": psnr,
+            "files": files, "tensors": tensors, "bytes": bytes, "psnr": psnr, "notes": notes,
             "errors": losses.iter().map(|(name, loss)| (name, loss.relative())).collect::<BTreeMap<_, _>>(),
         }),
         &[
+            (!notes.is_empty())
+                .then(|| notes.iter().map(|note| format!("note: {note}")).collect::<Vec<_>>().join("\n")),
             (!losses.is_empty()).then(|| table(&losses)),
             psnr.map(|psnr| format!("probe against the source: {psnr:.1} dB")),
             Some(format!("{}: {files} files, {tensors} tensors, {}", args.out.display(), size(bytes))),

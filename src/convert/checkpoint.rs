@@ -14,20 +14,30 @@ const VARIANTS: [&str; 4] = ["", ".fp32", ".fp16", ".bf16"];
 
 /// The tensors of a checkpoint file: safetensors, told by its name or by its first bytes, or whatever `torch.save` wrote.
 pub fn open(path: &Path) -> Result<Tensors> {
-    read(path).and_then(scaled)
+    Ok(open_weights(path, false)?.0)
 }
 
-fn read(path: &Path) -> Result<Tensors> {
+/// As [`open`]; of a file that holds weights twice, as they are and averaged over training, the averaged ones where `ema`. And what people should
+/// know of the choice.
+///
+/// # Errors
+/// As [`open`]'s, and `InvalidInput` on `ema` where the file holds no averaged weights.
+pub fn open_weights(path: &Path, ema: bool) -> Result<(Tensors, Vec<String>)> {
+    let (tensors, notes) = read(path, ema)?;
+    Ok((scaled(tensors)?, notes))
+}
+
+fn read(path: &Path, ema: bool) -> Result<(Tensors, Vec<String>)> {
     let file = CheckpointFile::open(path)?;
     kind::check_head(&file)?;
     if file.read_at(0, 4).is_ok_and(|magic| magic == gguf::MAGIC) {
-        return gguf::open(&file);
+        return Ok((gguf::open(&file)?, vec![]));
     }
     let json_header = file.read_at(8, 1).is_ok_and(|byte| byte == b"{") && file.read_at(0, 2)? != b"PK";
     if path.extension().is_some_and(|e| e == "safetensors") || json_header {
-        return open_safetensors(&file);
+        return Ok((open_safetensors(&file)?, vec![]));
     }
-    torch::open(&file)
+    torch::open(&file, ema)
 }
 
 /// The tensors of a component's folder: `STEM.safetensors`, its shards, or the `.bin` twins where only those exist.
@@ -67,12 +77,10 @@ fn scaled(mut tensors: Tensors) -> Result<Tensors> {
         if !tensors.get(&weight).is_some_and(CheckpointTensor::is_packed) {
             continue;
         }
-        let factor = tensors.remove(&name).map(|factor| factor.read()).transpose()?.unwrap_or_default();
-        let &[factor] = factor.as_slice() else {
-            return Err(Error::model(name, format!("{} factors for one weight are not supported", factor.len())));
-        };
+        let factors = tensors.remove(&name).map(|factor| factor.read()).transpose()?.unwrap_or_default();
         if let Some(tensor) = tensors.remove(&weight) {
-            tensors.insert(weight, tensor.scaled(factor));
+            let scaled = tensor.scaled(&factors).map_err(|e| Error::model(name, e.to_string()))?;
+            tensors.insert(weight, scaled);
         }
     }
     Ok(tensors)

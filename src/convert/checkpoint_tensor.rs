@@ -53,8 +53,8 @@ pub struct CheckpointTensor {
     parts: Vec<CheckpointTensor>,
     /// How values are packed, where they are not of a plain type; then `dtype` is what they become.
     packing: Option<Packing>,
-    /// What the values are multiplied by.
-    scale: f32,
+    /// What the values of each row are multiplied by; nothing where it is empty.
+    scales: Vec<f32>,
     /// Products that are added to it, row by row.
     additions: Vec<Rc<dyn Addition>>,
 }
@@ -84,7 +84,7 @@ impl CheckpointTensor {
             offset,
             parts: vec![],
             packing: None,
-            scale: 1.0,
+            scales: vec![],
             additions: vec![],
         };
         match Packing::of_dtype(dtype) {
@@ -114,9 +114,18 @@ impl CheckpointTensor {
         self.packing.is_some()
     }
 
-    /// The same tensor, times `scale`.
-    pub fn scaled(self, scale: f32) -> Self {
-        Self { scale: self.scale * scale, ..self }
+    /// The same tensor, times the one factor, or each row times its own.
+    ///
+    /// # Errors
+    /// `ModelInvalid` where there are other numbers of factors and rows.
+    pub fn scaled(self, factors: &[f32]) -> Result<Self> {
+        let rows = self.shape.first().copied().unwrap_or(1);
+        let scales = match *factors {
+            [factor] => vec![factor; rows],
+            _ if factors.len() == rows => factors.to_vec(),
+            _ => return Err(Error::model(&self.name, format!("{} factors for {rows} rows", factors.len()))),
+        };
+        Ok(Self { scales, ..self })
     }
 
     /// The same tensor with a product added to it.
@@ -162,6 +171,9 @@ impl CheckpointTensor {
         }
         let mut part = self.clone();
         part.shape[0] = count;
+        if !self.scales.is_empty() {
+            part.scales = self.scales[start..start + count].to_vec();
+        }
         part.additions = self.additions.iter().map(|a| a.rows(start, count)).collect::<Result<_>>()?;
         if !self.parts.is_empty() {
             let mut first = 0;
@@ -183,7 +195,9 @@ impl CheckpointTensor {
 
     /// The same values under another shape; only for a contiguous tensor.
     pub fn reshape(&self, shape: Vec<usize>) -> Result<Self> {
-        if !self.parts.is_empty() || !self.is_contiguous() || shape.iter().product::<usize>() != self.elements() {
+        let other_rows = !self.scales.is_empty() && shape.first() != self.shape.first();
+        let fits = self.is_contiguous() && shape.iter().product::<usize>() == self.elements();
+        if !self.parts.is_empty() || other_rows || !fits {
             return Err(Error::model(&self.name, format!("the shape {:?} cannot become {shape:?}", self.shape)));
         }
         Ok(Self { strides: contiguous(&shape), shape, ..self.clone() })
@@ -193,8 +207,10 @@ impl CheckpointTensor {
     /// ends too early.
     pub fn read(&self) -> Result<Vec<f32>> {
         let mut values = self.read_stored()?;
-        if self.scale != 1.0 {
-            values.iter_mut().for_each(|v| *v *= self.scale);
+        if let Some(width) = values.len().checked_div(self.scales.len()).filter(|width| *width > 0) {
+            for (row, scale) in values.chunks_exact_mut(width).zip(&self.scales) {
+                row.iter_mut().for_each(|v| *v *= scale);
+            }
         }
         self.additions.iter().try_for_each(|addition| addition.add_to(&mut values))?;
         Ok(values)

@@ -2,24 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use super::all_in_one::{self, Prefixes};
 use super::checkpoint::{self, open_folder};
 use super::checkpoint_tensor::Tensors;
 use super::json::Config;
 use super::keys::rename;
 use super::model::SourceModel;
 use super::options::{ConvertOptions, Places};
+use super::transformer::{ALPHA_TOKENS, SIGMA_TOKENS};
 use super::{keys_t5, keys_vae, scheduler, text_encoder, tokenizer, vae};
 use crate::error::{Error, Result};
-
-/// What other programs put before a T5 encoder's and an autoencoder's names.
-const T5_WRAPPERS: [&str; 5] = [
-    "text_encoders.t5xxl.transformer.",
-    "t5xxl.transformer.",
-    "cond_stage_model.transformer.",
-    "text_encoder.",
-    "transformer.",
-];
-const VAE_WRAPPERS: [&str; 3] = ["first_stage_model.", "vae.", "module."];
 
 /// Adds the parts in `places` to `model`, in place of its own. Prompts have `tokens` tokens, at most.
 ///
@@ -31,14 +23,19 @@ pub fn add(model: &mut SourceModel, places: &Places, options: &ConvertOptions, t
             if place.is_dir() { inside(place, "scheduler").join("scheduler_config.json") } else { place.clone() };
         let config = Config::read(&file)?;
         model.parts.scheduler = match options.solver {
-            Some(solver) => scheduler::with_solver(&config, solver)?,
+            Some(solver) => {
+                let own = config.text("_class_name")?.unwrap_or("the scheduler");
+                let note = format!("{own}'s noise schedule is kept, its own settings of sampling are left aside");
+                model.notes.push(note);
+                scheduler::with_solver(&config, solver)?
+            }
             None => scheduler::config(&config)?,
         };
     } else if let Some(solver) = options.solver {
         model.parts.scheduler.solver = solver;
     }
     if let Some(place) = places.text_encoder.as_ref().filter(|_| !options.without_text_encoder) {
-        let (tensors, config) = open(place, "text_encoder", &["model", "pytorch_model"], &T5_WRAPPERS)?;
+        let (tensors, config) = open(place, "text_encoder", &["model", "pytorch_model"], all_in_one::TEXT_ENCODER)?;
         let table = keys_t5::table(&tensors);
         model.text_encoder = rename(tensors, "text_encoder", table)?;
         model.parts.text_encoder = Some(text_encoder::config(&model.text_encoder, &config)?);
@@ -50,14 +47,15 @@ pub fn add(model: &mut SourceModel, places: &Places, options: &ConvertOptions, t
         model.tokenizer = Some(bytes);
     }
     let Some(place) = places.vae.as_ref().filter(|_| !options.without_vae) else { return Ok(()) };
-    let (tensors, config) = open(place, "vae", &vae::STEMS, &VAE_WRAPPERS)?;
+    // Of an autoencoder without a configuration: Sigma's is that of SDXL, alpha's that of Stable Diffusion.
+    let usual = match tokens {
+        SIGMA_TOKENS => Some(0.13025),
+        ALPHA_TOKENS => Some(0.18215),
+        _ => None,
+    };
+    let (tensors, config) = open(place, "vae", &vae::STEMS, all_in_one::VAE)?;
     match config.text("_class_name")?.unwrap_or("AutoencoderKL") {
         "AutoencoderKL" => {
-            if config.is_empty() {
-                let reason =
-                    format!("{} has no config.json beside it, which tells its scaling factor", place.display());
-                return Err(Error::input("vae", reason));
-            }
             model.vae = match keys_vae::is_ldm(&tensors) {
                 true => {
                     let table = keys_vae::ldm(&tensors);
@@ -65,7 +63,7 @@ pub fn add(model: &mut SourceModel, places: &Places, options: &ConvertOptions, t
                 }
                 false => rename(tensors, "vae", keys_vae::kl)?,
             };
-            model.parts.vae = Some(vae::kl(&mut model.vae, &config)?);
+            model.parts.vae = Some(vae::kl(&mut model.vae, &config, options.vae_scaling_factor.or(usual))?);
         }
         "AutoencoderTiny" => {
             let (config, tensors) = vae::tiny(&inside(place, "vae"), model.parts.transformer.latent_channels())?;
@@ -84,7 +82,7 @@ fn inside(place: &Path, part: &str) -> PathBuf {
 }
 
 /// The tensors of a part without their wrappers, and its configuration: empty where there is none.
-fn open(place: &Path, part: &str, stems: &[&str], wrappers: &[&str]) -> Result<(Tensors, Config)> {
+fn open(place: &Path, part: &str, stems: &[&str], prefixes: Prefixes) -> Result<(Tensors, Config)> {
     let (tensors, config) = if place.is_file() {
         (checkpoint::open(place)?, place.with_file_name("config.json"))
     } else if place.is_dir() {
@@ -94,10 +92,11 @@ fn open(place: &Path, part: &str, stems: &[&str], wrappers: &[&str]) -> Result<(
         let option = part.replace('_', "-");
         return Err(Error::input(option, format!("{} is neither a folder nor a file", place.display())));
     };
-    let config = if config.is_file() { Config::read(&config)? } else { Config::empty(&config) };
-    let bare = |name: String| match wrappers.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
-        Some(bare) => bare.to_owned(),
-        None => name,
-    };
-    Ok((tensors.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect(), config))
+    let empty = Config::empty(&config);
+    let config = if config.is_file() { Config::read(&config)? } else { empty };
+    // Beside a file may lie the configuration of another part.
+    let class = config.get("_class_name").and_then(|class| class.as_str());
+    let is_other = place.is_file() && class.is_some_and(|class| !class.starts_with("Autoencoder") || part != "vae");
+    let config = if is_other { Config::empty(place) } else { config };
+    Ok((prefixes.part(tensors), config))
 }

@@ -56,6 +56,7 @@ pub fn open(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
         parts: manifest.parts.clone(),
         tokenizer: tokenizer.filter(|_| text),
         routing: manifest.routing.clone(),
+        notes: vec![],
     };
     if !text {
         (model.parts.text_encoder, model.parts.tokenizer) = (None, None);

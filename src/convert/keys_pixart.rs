@@ -4,7 +4,8 @@ use super::checkpoint_tensor::Tensors;
 use super::keys::{Key, numbered, swap};
 
 /// Wrappers that training scripts put in front of every name.
-const WRAPPERS: [&str; 5] = ["model.diffusion_model.", "base_model.", "model.", "module.", "_orig_mod."];
+const WRAPPERS: [&str; 7] =
+    ["model.diffusion_model.", "diffusion_model.", "base_model.", "model.", "module.", "_orig_mod.", "transformer."];
 
 /// What has one name in the original and one in ours.
 const OUTER: [(&str, &str); 11] = [

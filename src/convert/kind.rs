@@ -56,14 +56,10 @@ pub fn check_transformer(tensors: &Tensors) -> Result<()> {
     check_names(tensors)?;
     let fault = |(name, what): (&String, &str)| Err(Error::model(name, what));
     if tensors.keys().any(|name| name.contains("x_embedder.proj") || name.contains("pos_embed.proj")) {
-        let beside = ["first_stage_model.", "cond_stage_model.", "conditioner.", "text_encoders.", "vae."];
-        let other = tensors.keys().find(|name| beside.iter().any(|part| name.starts_with(part)));
-        return other.map_or(Ok(()), |name| fault((name, ALL_IN_ONE)));
+        return Ok(());
     }
     tensors.keys().find_map(|name| other(name).map(|what| (name, what))).map_or(Ok(()), fault)
 }
-
-const ALL_IN_ONE: &str = "the file holds a whole pipeline in one: take its transformer (`model.diffusion_model.…`) and the other parts into files of their own";
 
 /// Names only a quantized checkpoint has.
 fn quantized(name: &str) -> Option<&'static str> {

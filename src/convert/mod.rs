@@ -6,6 +6,7 @@
 //!     ─ shard (read, encode, write, hash: one chunk at a time) ─ output (a folder that appears whole, or not at all)
 //! ```
 
+mod all_in_one;
 pub mod checkpoint;
 mod checkpoint_file;
 pub mod checkpoint_tensor;
@@ -65,6 +66,8 @@ pub struct Converted {
     pub losses: BTreeMap<String, Loss>,
     /// The transformer of the bundle against the source's, where `options.probe` asked for it and something was quantized.
     pub psnr: Option<f64>,
+    /// What was chosen or left aside, for people to know.
+    pub notes: Vec<String>,
 }
 
 /// Converts `options.src`; the bundle is then at `options.out`.
@@ -86,7 +89,7 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
         manifest.license = options.license.clone().or(manifest.license);
         let manifest = finish(manifest, &output)?;
         output.finish()?;
-        return Ok(Converted { manifest, losses: BTreeMap::new(), psnr: None });
+        return Ok(Converted { manifest, losses: BTreeMap::new(), psnr: None, notes: vec![] });
     }
     let mut model = source::open(options)?;
     for adapter in &options.loras {
@@ -107,7 +110,7 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
         return Err(Error::Cancelled);
     }
     output.finish()?;
-    Ok(Converted { manifest, losses, psnr })
+    Ok(Converted { manifest, losses, psnr, notes: model.notes })
 }
 
 /// Writes `model` as the bundle `options.out`; of the other options, those about sources are not read.

@@ -16,4 +16,6 @@ pub struct SourceModel {
     pub vae_tiny: Tensors,
     pub tokenizer: Option<Vec<u8>>,
     pub routing: Option<Routing>,
+    /// What was chosen or left aside, for people to know.
+    pub notes: Vec<String>,
 }

@@ -69,4 +69,8 @@ pub struct ConvertOptions {
     pub sample_size: Option<usize>,
     /// What positions are divided by, where the source does not tell.
     pub interpolation_scale: Option<f64>,
+    /// What latents are multiplied by after the autoencoder's encoder, where the source does not tell.
+    pub vae_scaling_factor: Option<f64>,
+    /// The averaged weights of a `.pth` that holds both.
+    pub ema: bool,
 }

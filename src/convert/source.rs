@@ -12,7 +12,7 @@ use super::model::SourceModel;
 use super::options::{ConvertOptions, Places};
 use super::routing::{self, Ratios};
 use super::transformer::{self, ALPHA_TOKENS, Hints, SIGMA_TOKENS};
-use super::{components, from_bundle, keys_pixart, kind, vae};
+use super::{all_in_one, components, from_bundle, keys_pixart, kind, vae};
 use crate::bundle::config::SchedulerConfig;
 use crate::bundle::manifest::{MANIFEST_FILE, Parts};
 use crate::error::{Error, Result};
@@ -45,13 +45,22 @@ pub fn open(options: &ConvertOptions) -> Result<SourceModel> {
 }
 
 fn open_file(src: &Path, options: &ConvertOptions) -> Result<Opened> {
-    let tensors = keys_pixart::unwrapped(checkpoint::open(src)?);
+    let (tensors, mut notes) = checkpoint::open_weights(src, options.ema)?;
+    let beside = |prefixes: all_in_one::Prefixes| prefixes.begin_any(&tensors).then(|| src.to_owned());
+    let places =
+        Places { text_encoder: beside(all_in_one::TEXT_ENCODER), vae: beside(all_in_one::VAE), ..Places::default() };
+    if places.text_encoder.is_some() && options.places.tokenizer.is_none() && !options.without_text_encoder {
+        notes
+            .push("the file holds a text encoder and no tokenizer: give --tokenizer, or prompts cannot be read".into());
+    }
+    let tensors = keys_pixart::unwrapped(all_in_one::transformer(tensors));
     let source = if keys_pixart::is_original(&tensors) { "pixart" } else { "diffusers-transformer" };
-    let hints = given(options).or(beside(src)?);
+    let hints = given(options).or(config_beside(src)?);
     let sizes =
         tensors.keys().any(|name| name.starts_with("csize_embedder.") || name.contains(".resolution_embedder."));
     let caption_tokens = Hints::from_buffers(&tensors).caption_tokens.or(sizes.then_some(ALPHA_TOKENS));
-    Ok(Opened { model: transformer_model(source, tensors, hints)?, places: Places::default(), caption_tokens })
+    let model = SourceModel { notes, ..transformer_model(source, tensors, hints)? };
+    Ok(Opened { model, places, caption_tokens })
 }
 
 /// What the caller says.
@@ -61,7 +70,7 @@ fn given(options: &ConvertOptions) -> Hints {
 }
 
 /// What a transformer's `config.json` in the folder of `file` says; nothing where there is none, or another model's.
-fn beside(file: &Path) -> Result<Hints> {
+fn config_beside(file: &Path) -> Result<Hints> {
     let path = file.with_file_name("config.json");
     if !path.is_file() {
         return Ok(Hints::default());
@@ -102,6 +111,7 @@ fn transformer_model(source: &'static str, tensors: Tensors, hints: Hints) -> Re
         vae_tiny: Tensors::new(),
         tokenizer: None,
         routing,
+        notes: vec![],
     })
 }
 

@@ -1,8 +1,9 @@
 //! The tokenizer of a source: its `tokenizer.json`, or one made of its SentencePiece model, and the settings that go with it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::json::Config;
 use super::spiece;
@@ -28,7 +29,8 @@ pub fn read(dir: &Path, longest: usize, vocab_size: usize) -> Result<(Vec<u8>, T
     } else if model.is_file() {
         let bytes = files::read(&model)?;
         let extra_ids = settings.as_ref().map_or(Ok(None), |s| s.count("extra_ids"))?.unwrap_or(EXTRA_IDS);
-        let value = spiece::tokenizer_json(&model.display().to_string(), &bytes, extra_ids)?;
+        let mut value = spiece::tokenizer_json(&model.display().to_string(), &bytes, extra_ids)?;
+        add_tokens(&mut value, dir, settings.as_ref())?;
         (model, value.to_string().into_bytes())
     } else {
         return Err(Error::input("SRC", format!("{} holds neither tokenizer.json nor spiece.model", dir.display())));
@@ -54,6 +56,34 @@ pub fn read(dir: &Path, longest: usize, vocab_size: usize) -> Result<(Vec<u8>, T
     };
     Tokenizer::from_json(&bytes, &config, vocab_size).map_err(|e| fault(format!("the engine cannot read it: {e}")))?;
     Ok((bytes, config))
+}
+
+/// Adds the tokens that were given to the tokenizer above its model's, of `added_tokens.json` and `tokenizer_config.json`.
+fn add_tokens(value: &mut Value, dir: &Path, settings: Option<&Config>) -> Result<()> {
+    let mut added: BTreeMap<u64, String> = BTreeMap::new();
+    let file = dir.join("added_tokens.json");
+    if file.is_file() {
+        let listed = super::json::read(&file)?;
+        let entries = listed.as_object().into_iter().flatten();
+        added.extend(entries.filter_map(|(token, id)| Some((id.as_u64()?, token.clone()))));
+    }
+    if let Some(listed) = settings.and_then(|s| s.get("added_tokens_decoder")).and_then(Value::as_object) {
+        let token = |token: &Value| token.get("content").and_then(Value::as_str).map(str::to_owned);
+        added.extend(listed.iter().filter_map(|(id, entry)| Some((id.parse().ok()?, token(entry)?))));
+    }
+    let known = value.pointer("/model/vocab").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+    let Some(tokens) = value.get_mut("added_tokens").and_then(Value::as_array_mut) else { return Ok(()) };
+    for (next, (id, token)) in (known..).zip(added.range(known..)) {
+        if *id != next {
+            let reason = format!("the added token {token:?} has the id {id}, and no token has the id {next}");
+            return Err(Error::integrity(dir.display().to_string(), reason));
+        }
+        tokens.push(json!({
+            "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true
+        }));
+    }
+    Ok(())
 }
 
 /// The id of a token in a `tokenizer.json`: an added one, or one of a vocabulary (a list for Unigram, else a map).

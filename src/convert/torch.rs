@@ -18,24 +18,25 @@ const MAX_PICKLE: u64 = 16 << 20;
 const MAX_TENSORS: usize = 1 << 16;
 /// How a file of the older format begins: protocol 2 and torch's magic number.
 const LEGACY_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
-/// The keys under which training scripts put the weights, by preference.
-const WRAPPERS: [&str; 8] =
-    ["state_dict", "model", "module", "model_state_dict", "ema", "state_dict_ema", "model_ema", "ema_model"];
+/// The keys under which training scripts put the weights, by preference, and their average over training.
+const WRAPPERS: [&str; 4] = ["state_dict", "model", "module", "model_state_dict"];
+const AVERAGES: [&str; 4] = ["ema", "state_dict_ema", "model_ema", "ema_model"];
 
-/// The tensors of a `.pth`, `.pt` or `.bin` file.
-pub fn open(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+/// The tensors of a `.pth`, `.pt` or `.bin` file, the averaged ones where `ema` asks for them or there are no others; and which they are, where there
+/// was a choice.
+pub fn open(file: &Rc<CheckpointFile>, ema: bool) -> Result<(Tensors, Vec<String>)> {
     let magic = file.read_at(0, file.len.min(LEGACY_MAGIC.len() as u64))?;
     if magic.starts_with(b"PK") {
-        open_zip(file)
+        open_zip(file, ema)
     } else if magic == LEGACY_MAGIC {
-        open_legacy(file)
+        open_legacy(file, ema)
     } else {
         Err(file.fault("neither a safetensors file nor one that torch.save wrote"))
     }
 }
 
 /// `NAME/data.pkl`, and storage `K` uncompressed in `NAME/data/K`.
-fn open_zip(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+fn open_zip(file: &Rc<CheckpointFile>, ema: bool) -> Result<(Tensors, Vec<String>)> {
     let fault = |e: zip::result::ZipError| file.fault(format!("not a readable zip archive: {e}"));
     let mut zip = ZipArchive::new(file.reopen()?).map_err(fault)?;
     let mut names = zip.file_names().flatten();
@@ -58,7 +59,7 @@ fn open_zip(file: &Rc<CheckpointFile>) -> Result<Tensors> {
     }
     let pickle = pickle::read(&file.path.display().to_string(), &bytes)?;
 
-    tensors(file, &pickle, |storage, size| {
+    tensors(file, &pickle, ema, |storage, size| {
         let name = format!("{folder}data/{}", storage.key);
         let entry = zip.by_name(&name).map_err(|_| file.fault(format!("the archive holds no {name:?}")))?;
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
@@ -72,7 +73,7 @@ fn open_zip(file: &Rc<CheckpointFile>) -> Result<Tensors> {
 }
 
 /// Magic number, protocol, system and object, a pickle each, the list of storage keys, then the storages in that order.
-fn open_legacy(file: &Rc<CheckpointFile>) -> Result<Tensors> {
+fn open_legacy(file: &Rc<CheckpointFile>, ema: bool) -> Result<(Tensors, Vec<String>)> {
     let name = file.path.display().to_string();
     let bytes = file.read_at(0, file.len.min(MAX_PICKLE))?;
     let mut at = 0;
@@ -102,7 +103,7 @@ fn open_legacy(file: &Rc<CheckpointFile>) -> Result<Tensors> {
         starts.insert(key.clone(), start + 8);
         start = bytes_of(storage).and_then(|n| n.checked_add(start + 8)).unwrap_or(u64::MAX);
     }
-    tensors(file, &object, |storage, _| {
+    tensors(file, &object, ema, |storage, _| {
         starts.get(&storage.key).copied().ok_or_else(|| file.fault(format!("storage {:?} is missing", storage.key)))
     })
 }
@@ -111,8 +112,9 @@ fn open_legacy(file: &Rc<CheckpointFile>) -> Result<Tensors> {
 fn tensors(
     file: &Rc<CheckpointFile>,
     pickle: &Pickle,
+    ema: bool,
     mut locate: impl FnMut(&Storage, u64) -> Result<u64>,
-) -> Result<Tensors> {
+) -> Result<(Tensors, Vec<String>)> {
     let entries = |value: &Value| match value {
         Value::Dict(i) => pickle.dicts.get(*i).map(Vec::as_slice),
         _ => None,
@@ -120,7 +122,25 @@ fn tensors(
     let root = entries(&pickle.root).ok_or_else(|| file.fault("it does not hold a dict of tensors"))?;
     let under =
         |key: &str| root.iter().find(|(k, _)| matches!(k, Value::Text(t) if &**t == key)).and_then(|(_, v)| entries(v));
-    let entries = WRAPPERS.iter().find_map(|key| under(key)).unwrap_or(root);
+    let find = |keys: &[&'static str]| keys.iter().find_map(|key| Some((*key, under(key)?)));
+    let (plain, averaged) = (find(&WRAPPERS), find(&AVERAGES));
+    let mut notes = Vec::new();
+    let entries = match (plain, averaged) {
+        (Some((key, _)), Some((average, entries))) if ema => {
+            notes.push(format!("the averaged weights of {average} are taken, not those of {key}"));
+            entries
+        }
+        (Some((key, entries)), Some((average, _))) => {
+            notes.push(format!("the weights of {key} are taken; --ema takes the averaged ones of {average}"));
+            entries
+        }
+        (None, Some((_, entries))) => entries,
+        (_, None) if ema => {
+            return Err(Error::input("ema", format!("{} holds no averaged weights", file.path.display())));
+        }
+        (Some((_, entries)), None) => entries,
+        (None, None) => root,
+    };
 
     few(file, entries.iter().filter(|(_, value)| matches!(value, Value::Tensor(_))).count())?;
     let mut found = Tensors::new();
@@ -147,7 +167,7 @@ fn tensors(
     if found.is_empty() {
         return Err(file.fault("it does not hold a dict of tensors"));
     }
-    Ok(found)
+    Ok((found, notes))
 }
 
 /// No more tensors or storages than any model has.

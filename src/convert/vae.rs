@@ -8,7 +8,7 @@ use serde_json::json;
 use super::checkpoint::{self, open_folder};
 use super::checkpoint_tensor::Tensors;
 use super::json::Config;
-use super::keys::{numbered, rename};
+use super::keys::{count, numbered, rename};
 use super::{keys_vae, taesd};
 use crate::bundle::config::{TinyVaeConfig, VaeConfig};
 use crate::error::{Error, Result};
@@ -16,8 +16,12 @@ use crate::error::{Error, Result};
 /// The names a component's weights have in a diffusers folder.
 pub const STEMS: [&str; 1] = ["diffusion_pytorch_model"];
 
-/// The configuration of `tensors` (under our names, `vae.` in front) and `config`.
-pub fn kl(tensors: &mut Tensors, config: &Config) -> Result<VaeConfig> {
+/// The configuration of `tensors` (under our names, `vae.` in front) and `config`; the tensors tell what it leaves out. An empty one, as of a file
+/// alone, needs the `scaling_factor`.
+///
+/// # Errors
+/// `ModelInvalid` naming the setting or the tensor, `InvalidInput` where nothing tells the factor.
+pub fn kl(tensors: &mut Tensors, config: &Config, scaling_factor: Option<f64>) -> Result<VaeConfig> {
     for (name, tensor) in tensors.iter_mut().filter(|(name, _)| name.contains(".mid_block.attentions.")) {
         // Attention of the original autoencoder is made of convolutions over single pixels.
         if let &[out, input, 1, 1] = tensor.shape.as_slice() {
@@ -32,7 +36,12 @@ pub fn kl(tensors: &mut Tensors, config: &Config) -> Result<VaeConfig> {
     config.only("shift_factor", &[json!(0)])?;
     config.only("latents_mean", &[])?;
     config.only("latents_std", &[])?;
-    let block_out_channels = config.counts("block_out_channels")?.unwrap_or(vec![64]);
+    let told = Told::by(tensors)?;
+    let block_out_channels = config.counts("block_out_channels")?.unwrap_or(told.block_out_channels);
+    let usual = if config.is_empty() { scaling_factor } else { Some(0.18215) };
+    let scaling_factor = config.number("scaling_factor")?.or(usual).ok_or_else(|| {
+        Error::input("vae-scaling-factor", "the autoencoder has no config.json beside it: give --vae-scaling-factor")
+    })?;
     for (field, kind) in [("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")] {
         config.only(field, &[json!(vec![kind; block_out_channels.len()])])?;
     }
@@ -40,16 +49,41 @@ pub fn kl(tensors: &mut Tensors, config: &Config) -> Result<VaeConfig> {
     Ok(VaeConfig {
         in_channels: config.count("in_channels")?.unwrap_or(3),
         out_channels: config.count("out_channels")?.unwrap_or(3),
-        latent_channels: config.count("latent_channels")?.unwrap_or(4),
+        latent_channels: config.count("latent_channels")?.unwrap_or(told.latent_channels),
         block_out_channels,
-        layers_per_block: config.count("layers_per_block")?.unwrap_or(1),
+        layers_per_block: config.count("layers_per_block")?.unwrap_or(told.layers_per_block),
         norm_groups: config.count("norm_num_groups")?.unwrap_or(32),
         mid_attention: has("decoder.mid_block.attentions.0.to_q.weight"),
         quant_conv: has("quant_conv.weight"),
         post_quant_conv: has("post_quant_conv.weight"),
-        scaling_factor: config.number("scaling_factor")?.unwrap_or(0.18215),
+        scaling_factor,
         encoder: has("encoder.conv_in.weight"),
     })
+}
+
+/// What the decoder's tensors tell.
+struct Told {
+    latent_channels: usize,
+    /// From the picture inwards.
+    block_out_channels: Vec<usize>,
+    /// Of the encoder; the decoder has one more.
+    layers_per_block: usize,
+}
+
+impl Told {
+    fn by(tensors: &Tensors) -> Result<Self> {
+        let channels = |name: &str, side: usize| {
+            let found = tensors.get(name).and_then(|t| t.shape.get(side)).copied();
+            found.ok_or_else(|| Error::model(name, "the tensor is missing"))
+        };
+        let levels = count(tensors.keys(), "vae.decoder.up_blocks")?;
+        let first = |level: usize| channels(&format!("vae.decoder.up_blocks.{level}.resnets.0.conv1.weight"), 0);
+        Ok(Self {
+            latent_channels: channels("vae.decoder.conv_in.weight", 1)?,
+            block_out_channels: (0..levels).rev().map(first).collect::<Result<_>>()?,
+            layers_per_block: count(tensors.keys(), "vae.decoder.up_blocks.0.resnets")?.saturating_sub(1),
+        })
+    }
 }
 
 /// A tiny autoencoder of so many `latents`: a diffusers folder, a TAESD file, a folder with TAESD's two files, or the beginning that the

@@ -11,7 +11,13 @@ use crate::{Error, Result};
 pub struct Tokenizer {
     inner: PipelineTokenizer,
     config: TokenizerConfig,
+    /// Whether the vocabulary is SentencePiece's.
+    unigram: bool,
 }
+
+/// To Rust a space, to SentencePiece an unknown character; and one that is that to both.
+const NEXT_LINE: char = '\u{85}';
+const UNKNOWN: &str = "\u{E000}";
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -41,13 +47,14 @@ impl Tokenizer {
             serde_json::from_slice(bytes).map_err(|e| Error::integrity(&config.file, e.to_string()))?;
         let refused = |reason: String| Error::model(&config.file, reason);
         tokenizer_check::check(&config.file, bytes.len(), &json, vocab_size)?;
+        let unigram = json.pointer("/model/type").is_some_and(|kind| kind == "Unigram");
         if let Some(normalizer) = json.get_mut("normalizer") {
             prepare(normalizer);
         }
         tokenizers::canonicalize_value(&mut json).map_err(|e| refused(e.to_string()))?;
         let inner = tokenizers::from_json(&json.to_string()).map_err(|e| refused(e.to_string()))?;
 
-        let tokenizer = Self { inner, config: config.clone() };
+        let tokenizer = Self { inner, config: config.clone(), unigram };
         let closing = tokenizer.ids("", true)?;
         if !(closing.is_empty() || closing == [config.eos_id]) {
             let reason = format!("{} is not how {} closes a prompt: {closing:?}", config.eos_id, config.file);
@@ -70,7 +77,11 @@ impl Tokenizer {
     /// # Errors
     /// As there.
     pub fn encode_counting(&self, prompt: &str) -> Result<(Vec<u32>, usize)> {
-        let mut ids = self.ids(&clean(prompt), false)?;
+        let mut text = clean(prompt);
+        if self.unigram {
+            text = text.replace(NEXT_LINE, UNKNOWN);
+        }
+        let mut ids = self.ids(&text, false)?;
         let room = self.config.max_length - 1;
         let lost = ids.len().saturating_sub(room);
         ids.truncate(room);

@@ -91,6 +91,7 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         vae_tiny: part("vae_tiny."),
         tokenizer: Some(tokenizer.to_vec()),
         routing: config.is_routed(kind).then(|| routing(config, frame, average)).transpose()?,
+        notes: vec![],
     };
     let options = ConvertOptions {
         src: path,
@@ -112,6 +113,8 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         heads: None,
         sample_size: None,
         interpolation_scale: None,
+        vae_scaling_factor: None,
+        ema: false,
     };
     match &config.from {
         Some(from) if frame.parts.text_encoder.is_none() => {

@@ -119,8 +119,9 @@ fn the_original_names_of_an_autoencoder() {
     std::fs::create_dir(&folder).unwrap();
     write_tensors(&folder.join("vae.safetensors"), &renamed);
     let file = folder.join("vae.safetensors");
+    // What 300 tokens of a caption tell is the factor; groups of 32 channels are the rule.
     let error = refused(&sigma("pipeline"), &scratch.path("none"), &["--vae", path(&file)]);
-    assert!(error.contains("no config.json beside it, which tells its scaling factor"), "{error}");
+    assert!(error.contains("blockOutChannels are not multiples of normGroups"), "{error}");
     std::fs::copy(sigma("pipeline").join("vae/config.json"), folder.join("config.json")).unwrap();
     converted(&sigma("pipeline"), &scratch.path("found"), &["--vae", path(&file)]);
     assert!(files(&scratch.path("found"), "vae") == files(&scratch.path("expected"), "vae"));
@@ -251,6 +252,81 @@ fn eight_bit_floats_with_their_factor() {
     write_tensors(&pipeline.join(TEXT), &expected);
     converted(&pipeline, &scratch.path("expected"), &[]);
     assert!(files(&scratch.path("found"), "text_encoder") == files(&scratch.path("expected"), "text_encoder"));
+
+    // A factor for each row, under the other name that people give it.
+    let rows = shape[0];
+    let factors: Vec<u8> = (0..rows).flat_map(|row| (row as f32 * 0.25).to_le_bytes()).collect();
+    let scale = format!("{name}.weight_scale");
+    let mut views: Vec<_> =
+        all.iter().map(|(n, (s, b))| (n.as_str(), view(Dtype::F32, s, b))).filter(|(n, _)| *n != weight).collect();
+    views.push((&weight, view(Dtype::F8_E4M3, &shape, &bytes)));
+    views.push((&scale, view(Dtype::F32, &[rows, 1], &factors)));
+    std::fs::write(&file, safetensors::serialize(views, None).unwrap()).unwrap();
+    converted(&sigma("pipeline"), &scratch.path("by_row"), &["--text-encoder", path(&file)]);
+    expected.insert(weight, tensor(&shape, |i| (i / shape[1]) as f32 * 0.25 * values[i % 5]));
+    write_tensors(&pipeline.join(TEXT), &expected);
+    converted(&pipeline, &scratch.path("expected_by_row"), &[]);
+    assert!(files(&scratch.path("by_row"), "text_encoder") == files(&scratch.path("expected_by_row"), "text_encoder"));
+}
+
+#[test]
+fn averaged_weights_are_taken_where_they_are_asked_for() {
+    let scratch = Scratch::new();
+    let plain = tensors(&sigma("pipeline").join(WEIGHTS));
+    let halved = |bytes: &[u8]| floats(bytes).iter().flat_map(|v| (v / 2.0).to_le_bytes()).collect::<Vec<_>>();
+    let averaged: Tensors = plain.iter().map(|(n, (s, b))| (n.clone(), (s.clone(), halved(b)))).collect();
+    let file = scratch.path("epoch_1_step_2.pth");
+    write_torch_dicts(&file, &[("state_dict", &plain), ("state_dict_ema", &averaged)]);
+    let told = ["--heads", "3", "--sample-size", "16", "--interpolation-scale", "1"];
+    let convert = |name: &str, more: &[&str]| {
+        let output = convert(&file, &scratch.path(name), &[&told[..], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        (all_values(&scratch.path(name)), String::from_utf8(output.stdout).unwrap())
+    };
+    let (values, said) = convert("plain", &[]);
+    assert!(said.contains("the weights of state_dict are taken; --ema takes"), "{said}");
+    let (average, said) = convert("average", &["--ema"]);
+    assert!(said.contains("the averaged weights of state_dict_ema are taken"), "{said}");
+    for (name, values) in values {
+        assert!(average[&name].iter().zip(values).all(|(a, b)| *a == b / 2.0), "{name}");
+    }
+    write_torch(&file, &plain);
+    let error = refused(&file, &scratch.path("no"), &[&told[..], &["--ema"]].concat());
+    assert!(error.contains("ema: ") && error.contains("holds no averaged weights"), "{error}");
+}
+
+#[test]
+fn a_pipeline_in_one_file() {
+    let scratch = Scratch::new();
+    let tokenizer = sigma("pipeline").join("tokenizer");
+    converted(&sigma("pipeline"), &scratch.path("expected"), &[]);
+    let part = |file: &str, prefix: &str| {
+        let named = tensors(&sigma("pipeline").join(file)).into_iter().map(|(n, t)| (format!("{prefix}{n}"), t));
+        named.collect::<Tensors>()
+    };
+    let told = ["--tokenizer", path(&tokenizer)];
+    for [transformer, text, vae] in [
+        ["model.diffusion_model.", "text_encoders.t5xxl.transformer.", "first_stage_model."],
+        ["transformer.", "text_encoder.", "vae."],
+    ] {
+        let mut all = part(WEIGHTS, transformer);
+        all.extend(part(TEXT, text));
+        all.extend(part(VAE, vae));
+        all.insert("text_encoders.t5xxl.logit_scale".into(), tensor(&[1], |_| 1.0));
+        let folder = scratch.path(&format!("{vae}folder"));
+        std::fs::create_dir(&folder).unwrap();
+        // The configuration beside the file is the transformer's, not the autoencoder's.
+        std::fs::copy(sigma("pipeline/transformer/config.json"), folder.join("config.json")).unwrap();
+        let file = folder.join("pixart.safetensors");
+        write_tensors(&file, &all);
+        let out = scratch.path(&format!("{vae}out"));
+        let error = refused(&file, &out, &told);
+        assert!(error.contains("normGroups"), "32 groups are the rule, and this one has fewer channels: {error}");
+        converted(&file, &out, &[&told[..], &["--vae", path(&sigma("pipeline/vae"))]].concat());
+        for part in ["transformer", "text_encoder", "vae"] {
+            assert!(files(&out, part) == files(&scratch.path("expected"), part), "{part}");
+        }
+    }
 }
 
 #[test]

@@ -151,6 +151,20 @@ fn a_sentencepiece_model_as_transformers_reads_it() {
     std::fs::write(pipeline.join("tokenizer/tokenizer_config.json"), r#"{"model_max_length": 512}"#).unwrap();
     let manifest = converted(&pipeline, &scratch.path("alpha"), &[]);
     assert_eq!(manifest["parts"]["tokenizer"]["maxLength"], 120);
+
+    // A token that was added above the vocabulary is one token.
+    std::fs::write(pipeline.join("tokenizer/added_tokens.json"), r#"{"<style>": 201}"#).unwrap();
+    converted(&pipeline, &scratch.path("added"), &[]);
+    let (prompts, out) = (scratch.path("prompts.json"), scratch.path("ids.safetensors"));
+    std::fs::write(&prompts, r#"["a <style> a"]"#).unwrap();
+    let mut probe = diffcr();
+    probe.arg("probe").arg(scratch.path("added")).args(["--part", "text-encoder", "--prompts"]).arg(&prompts);
+    assert!(probe.arg("--out").arg(&out).output().unwrap().status.success());
+    let ids = &read_tensors(&out)["input_ids"].1;
+    assert!(ids.contains(&201.0) && !ids.contains(&2.0), "{ids:?}");
+    std::fs::write(pipeline.join("tokenizer/added_tokens.json"), r#"{"<style>": 203}"#).unwrap();
+    let error = refused(&pipeline, &scratch.path("gap"), &[]);
+    assert!(error.contains("\"<style>\" has the id 203, and no token has the id 201"), "{error}");
 }
 
 #[test]

@@ -169,21 +169,47 @@ pub fn write_tensors(path: &Path, tensors: &Tensors) {
 
 /// Writes `tensors` as `torch.save` does: a zip of a pickle and a storage for each.
 pub fn write_torch(path: &Path, tensors: &Tensors) {
-    let text = |s: &str| [b"X".as_slice(), &(s.len() as u32).to_le_bytes(), s.as_bytes()].concat();
+    write_pickle(path, [&state_dict(tensors, 0), b".".as_slice()].concat(), &[tensors]);
+}
+
+/// As [`write_torch`], of several state dicts in one, under a key each.
+pub fn write_torch_dicts(path: &Path, dicts: &[(&str, &Tensors)]) {
+    let mut pickle = b"\x80\x02}(".to_vec();
+    let mut first = 0;
+    for (key, tensors) in dicts {
+        pickle.extend(text(key));
+        pickle.extend(&state_dict(tensors, first)[2..]);
+        first += tensors.len();
+    }
+    pickle.extend(b"u.");
+    write_pickle(path, pickle, &dicts.iter().map(|(_, tensors)| *tensors).collect::<Vec<_>>());
+}
+
+fn text(s: &str) -> Vec<u8> {
+    [b"X".as_slice(), &(s.len() as u32).to_le_bytes(), s.as_bytes()].concat()
+}
+
+/// The pickle of a state dict, protocol and all but the end, whose storages are numbered from `first` on.
+fn state_dict(tensors: &Tensors, first: usize) -> Vec<u8> {
     let int = |n: usize| [b"J".as_slice(), &(n as u32).to_le_bytes()].concat();
     let tuple = |items: &[usize]| [b"(".to_vec(), items.iter().flat_map(|n| int(*n)).collect(), b"t".to_vec()].concat();
     let mut pickle = b"\x80\x02ccollections\nOrderedDict\n)R(".to_vec();
     for (i, (name, (shape, bytes))) in tensors.iter().enumerate() {
         let strides: Vec<usize> = (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect();
+        let storage = text(&(first + i).to_string());
         pickle.extend(text(name));
         pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
-        pickle
-            .extend([text("storage"), b"ctorch\nFloatStorage\n".to_vec(), text(&i.to_string()), text("cpu")].concat());
+        pickle.extend([text("storage"), b"ctorch\nFloatStorage\n".to_vec(), storage, text("cpu")].concat());
         pickle.extend([int(bytes.len() / 4), b"tQ".to_vec(), int(0), tuple(shape), tuple(&strides)].concat());
         pickle.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     }
-    pickle.extend(b"u.");
-    let storages = tensors.values().enumerate().map(|(i, (_, bytes))| (format!("archive/data/{i}"), bytes.as_slice()));
+    pickle.extend(b"u");
+    pickle
+}
+
+fn write_pickle(path: &Path, pickle: Vec<u8>, dicts: &[&Tensors]) {
+    let storages = dicts.iter().flat_map(|tensors| tensors.values()).enumerate();
+    let storages = storages.map(|(i, (_, bytes))| (format!("archive/data/{i}"), bytes.as_slice()));
     let storages: Vec<_> = storages.collect();
     let entries = [("archive/data.pkl".to_owned(), pickle.as_slice()), ("archive/byteorder".to_owned(), b"little")];
     write_zip(path, entries.into_iter().chain(storages));

@@ -47,6 +47,17 @@ fn awkward_prompts_give_transformers_ids() {
     }
 }
 
+/// Inside a prompt U+0085 is no space to SentencePiece (0.2: `a`, `<unk>`, `b` for the first); at its ends Python's `strip` takes it away.
+#[test]
+fn the_next_line_character_is_unknown() {
+    let tokenizer = tokenizer(include_bytes!("../fixtures/sigma/pipeline/tokenizer/tokenizer.json"), 64);
+    let ids = |prompt: &str| tokenizer.encode(prompt).unwrap();
+    let (unknown, word) = (2, ids("a")[0]);
+    let found = ids("a\u{85}a");
+    assert_eq!((found[0], found[1]), (word, unknown), "{found:?}");
+    assert_eq!(ids("\u{85} a\u{85}"), ids("a"));
+}
+
 /// One token a word, as the demo's model has it, padded to 20.
 #[test]
 fn word_level_ids_are_transformers() {
