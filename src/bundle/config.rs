@@ -203,6 +203,10 @@ fn one() -> usize {
     1
 }
 
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
 fn is_one(n: &usize) -> bool {
     *n == 1
 }
@@ -231,6 +235,18 @@ pub struct SchedulerConfig {
     pub beta_schedule: BetaSchedule,
     pub prediction: Prediction,
     pub solver: SolverKind,
+    /// How timesteps are chosen; as each solver's own scheduler does where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub timestep_spacing: Option<TimestepSpacing>,
+    /// Added to `leading` timesteps.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(test, ts(optional, as = "Option<usize>"))]
+    pub steps_offset: usize,
+    /// The betas are rescaled so that the last timestep has no signal (Lin et al., <https://arxiv.org/abs/2305.08891>).
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub zero_terminal_snr: bool,
 }
 
 impl Default for SchedulerConfig {
@@ -242,6 +258,9 @@ impl Default for SchedulerConfig {
             beta_schedule: BetaSchedule::Linear,
             prediction: Prediction::Epsilon,
             solver: SolverKind::DpmSolver2M,
+            timestep_spacing: None,
+            steps_offset: 0,
+            zero_terminal_snr: false,
         }
     }
 }
@@ -252,6 +271,19 @@ impl Default for SchedulerConfig {
 pub enum BetaSchedule {
     Linear,
     ScaledLinear,
+}
+
+/// How timesteps are chosen, in diffusers' words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum TimestepSpacing {
+    /// Evenly from the first to the last.
+    Linspace,
+    /// Multiples of the stride, from 0.
+    Leading,
+    /// Strides down from the last.
+    Trailing,
 }
 
 /// The solvers, by the names users type.
@@ -266,6 +298,10 @@ pub enum SolverKind {
     Ddim,
     #[serde(rename = "euler")]
     Euler,
+    #[serde(rename = "euler_a")]
+    EulerAncestral,
+    #[serde(rename = "unipc")]
+    UniPc,
     #[serde(rename = "lcm")]
     Lcm,
     #[serde(rename = "dmd")]
@@ -274,5 +310,14 @@ pub enum SolverKind {
 
 impl SolverKind {
     /// All of them, the default first.
-    pub const ALL: [Self; 6] = [Self::DpmSolver2M, Self::DpmSolver1, Self::Ddim, Self::Euler, Self::Lcm, Self::Dmd];
+    pub const ALL: [Self; 8] = [
+        Self::DpmSolver2M,
+        Self::DpmSolver1,
+        Self::UniPc,
+        Self::Ddim,
+        Self::Euler,
+        Self::EulerAncestral,
+        Self::Lcm,
+        Self::Dmd,
+    ];
 }

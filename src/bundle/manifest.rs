@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::routing::Routing;
 use super::unique;
 use crate::bundle::config::{
-    SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
+    SchedulerConfig, SolverKind, TextEncoderConfig, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
 use crate::error::{Error, Result};
 
 /// Value of `format`.
 pub const FORMAT: &str = "diffcr";
 /// The newest version that this build reads. A bundle is written in the oldest that has all it needs:
-/// 2 has `qkNorm` and `kvCompression` of the transformer.
+/// 2 has `qkNorm` and `kvCompression` of the transformer, more solvers, `timestepSpacing`, `stepsOffset` and `zeroTerminalSnr` of the scheduler.
 pub const FORMAT_VERSION: u64 = 2;
 /// Name of the manifest in a bundle.
 pub const MANIFEST_FILE: &str = "diffcr.json";
@@ -218,7 +218,14 @@ impl Manifest {
 
     /// The oldest format version that has all that these parts need.
     pub fn version_for(parts: &Parts) -> u64 {
-        if parts.transformer.qk_norm || parts.transformer.kv_compression.is_some() { 2 } else { 1 }
+        let (transformer, scheduler) = (&parts.transformer, &parts.scheduler);
+        let newer = transformer.qk_norm
+            || transformer.kv_compression.is_some()
+            || matches!(scheduler.solver, SolverKind::UniPc | SolverKind::EulerAncestral)
+            || scheduler.timestep_spacing.is_some()
+            || scheduler.steps_offset > 0
+            || scheduler.zero_terminal_snr;
+        if newer { 2 } else { 1 }
     }
 
     /// The entry of a file.

@@ -2,7 +2,8 @@
 
 use super::manifest::Parts;
 use crate::bundle::config::{
-    ANY_VOCABULARY, KvCompression, SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig, VaeConfig,
+    ANY_VOCABULARY, KvCompression, Prediction, SchedulerConfig, TextEncoderConfig, TinyVaeConfig, TransformerConfig,
+    VaeConfig,
 };
 use crate::error::{Error, Result};
 
@@ -164,6 +165,12 @@ fn scheduler(c: &SchedulerConfig) -> Result<()> {
     }
     if !(c.beta_start > 0.0 && c.beta_start <= c.beta_end && c.beta_end < 1.0) {
         return fault(part, "betaStart", "and betaEnd are not 0 < start <= end < 1");
+    }
+    if c.steps_offset >= c.train_timesteps {
+        return fault(part, "stepsOffset", "is not below trainTimesteps");
+    }
+    if c.zero_terminal_snr && c.prediction == Prediction::Epsilon {
+        return fault(part, "zeroTerminalSnr", "does not go with epsilon: noise alone says nothing about the picture");
     }
     Ok(())
 }

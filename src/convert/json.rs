@@ -93,6 +93,10 @@ impl Config {
         self.typed(field, "a number", Value::as_f64)
     }
 
+    pub fn flag(&self, field: &str) -> Result<Option<bool>> {
+        self.typed(field, "true or false", Value::as_bool)
+    }
+
     pub fn count(&self, field: &str) -> Result<Option<usize>> {
         self.typed(field, "a count", |value| value.as_u64().and_then(|n| n.try_into().ok()))
     }

@@ -3,12 +3,11 @@
 use serde_json::{Value, json};
 
 use super::json::Config;
-use crate::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
+use crate::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind, TimestepSpacing};
 use crate::error::Result;
 
 /// Settings that no solver here has.
-const MUST_BE_OFF: [&str; 8] = [
-    "rescale_betas_zero_snr",
+const MUST_BE_OFF: [&str; 7] = [
     "thresholding",
     "use_karras_sigmas",
     "use_exponential_sigmas",
@@ -42,7 +41,14 @@ pub fn with_solver(config: &Config, solver: SolverKind) -> Result<SchedulerConfi
 }
 
 /// Classes with a solver here.
-const CLASSES: [&str; 4] = ["DPMSolverMultistepScheduler", "DDIMScheduler", "EulerDiscreteScheduler", "LCMScheduler"];
+const CLASSES: [&str; 6] = [
+    "DPMSolverMultistepScheduler",
+    "UniPCMultistepScheduler",
+    "DDIMScheduler",
+    "EulerDiscreteScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "LCMScheduler",
+];
 
 /// Reads a `scheduler_config.json`. Left-out settings are diffusers' defaults of that class.
 pub fn config(config: &Config) -> Result<SchedulerConfig> {
@@ -61,30 +67,37 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
                 ("lower_order_final", json!(true), json!(true)),
                 ("euler_at_final", json!(false), json!(false)),
                 ("final_sigmas_type", json!("zero"), json!("zero")),
-                ("timestep_spacing", json!("linspace"), json!("linspace")),
                 ("variance_type", Value::Null, Value::Null),
             ];
             (solver, settings)
         }
         "DDIMScheduler" => {
-            let settings = vec![
-                ("clip_sample", json!(false), json!(true)),
-                ("set_alpha_to_one", json!(true), json!(true)),
-                ("steps_offset", json!(0), json!(0)),
-                ("timestep_spacing", json!("leading"), json!("leading")),
-            ];
+            let settings =
+                vec![("clip_sample", json!(false), json!(true)), ("set_alpha_to_one", json!(true), json!(true))];
             (SolverKind::Ddim, settings)
         }
         "EulerDiscreteScheduler" => {
             let settings = vec![
                 ("interpolation_type", json!("linear"), json!("linear")),
-                ("timestep_spacing", json!("linspace"), json!("linspace")),
                 ("timestep_type", json!("discrete"), json!("discrete")),
                 ("final_sigmas_type", json!("zero"), json!("zero")),
                 ("sigma_min", Value::Null, Value::Null),
                 ("sigma_max", Value::Null, Value::Null),
             ];
             (SolverKind::Euler, settings)
+        }
+        "EulerAncestralDiscreteScheduler" => (SolverKind::EulerAncestral, vec![]),
+        "UniPCMultistepScheduler" => {
+            let settings = vec![
+                ("solver_order", json!(2), json!(2)),
+                ("predict_x0", json!(true), json!(true)),
+                ("solver_type", json!("bh2"), json!("bh2")),
+                ("lower_order_final", json!(true), json!(true)),
+                ("disable_corrector", json!([]), json!([])),
+                ("solver_p", Value::Null, Value::Null),
+                ("final_sigmas_type", json!("zero"), json!("zero")),
+            ];
+            (SolverKind::UniPc, settings)
         }
         "LCMScheduler" => {
             let settings = vec![
@@ -114,13 +127,36 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
     for flag in MUST_BE_OFF {
         config.only(flag, &[json!(false)])?;
     }
-    schedule(config, solver, solver == SolverKind::Lcm)
+    let mut found = schedule(config, solver, solver == SolverKind::Lcm)?;
+    if solver != SolverKind::Lcm {
+        spacing(config, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// How timesteps are chosen, where that is not the solver's own way.
+fn spacing(config: &Config, found: &mut SchedulerConfig) -> Result<()> {
+    let usual = if found.solver == SolverKind::Ddim { TimestepSpacing::Leading } else { TimestepSpacing::Linspace };
+    let spacing = match config.text("timestep_spacing")? {
+        None => usual,
+        Some("linspace") => TimestepSpacing::Linspace,
+        Some("leading") => TimestepSpacing::Leading,
+        Some("trailing") => TimestepSpacing::Trailing,
+        Some(other) => return Err(config.fault("timestep_spacing", format_args!("{other:?} is not supported"))),
+    };
+    found.timestep_spacing = (spacing != usual).then_some(spacing);
+    if spacing == TimestepSpacing::Leading {
+        found.steps_offset = config.count("steps_offset")?.unwrap_or(0);
+    }
+    Ok(())
 }
 
 /// The noise schedule, with the defaults of LCM or those of the others.
 fn schedule(config: &Config, solver: SolverKind, lcm: bool) -> Result<SchedulerConfig> {
     config.only("trained_betas", &[])?;
-    config.only("rescale_betas_zero_snr", &[json!(false)])?;
+    if lcm {
+        config.only("rescale_betas_zero_snr", &[json!(false)])?;
+    }
     let (start, end, shape) = if lcm { (0.00085, 0.012, "scaled_linear") } else { (1e-4, 0.02, "linear") };
     Ok(SchedulerConfig {
         train_timesteps: config.count("num_train_timesteps")?.unwrap_or(1000),
@@ -138,6 +174,9 @@ fn schedule(config: &Config, solver: SolverKind, lcm: bool) -> Result<SchedulerC
             other => return Err(config.fault("prediction_type", format_args!("{other:?} is not supported"))),
         },
         solver,
+        timestep_spacing: None,
+        steps_offset: 0,
+        zero_terminal_snr: config.flag("rescale_betas_zero_snr")?.unwrap_or(false),
     })
 }
 
@@ -160,6 +199,26 @@ mod tests {
         assert_eq!(read(json!({ "_class_name": "EulerDiscreteScheduler" })).unwrap().solver, SolverKind::Euler);
         let lcm = read(json!({ "_class_name": "LCMScheduler", "beta_end": 0.5, "timestep_scaling": 10 })).unwrap();
         assert_eq!((lcm.beta_start, lcm.beta_end, lcm.beta_schedule), (0.00085, 0.5, BetaSchedule::ScaledLinear));
+    }
+
+    #[test]
+    fn timesteps_are_spaced_as_the_file_says() {
+        let spaced = |class: &str, spacing: &str| {
+            let json =
+                json!({ "_class_name": class, "clip_sample": false, "timestep_spacing": spacing, "steps_offset": 1 });
+            let found = read(json).unwrap();
+            (found.timestep_spacing, found.steps_offset)
+        };
+        let (dpm, ddim) = ("DPMSolverMultistepScheduler", "DDIMScheduler");
+        assert_eq!(spaced(dpm, "linspace"), (None, 0), "the solver's own way, which no older engine need know of");
+        assert_eq!(spaced(dpm, "leading"), (Some(TimestepSpacing::Leading), 1));
+        assert_eq!(spaced(ddim, "leading"), (None, 1));
+        assert_eq!(spaced("UniPCMultistepScheduler", "trailing"), (Some(TimestepSpacing::Trailing), 0));
+        assert_eq!(spaced("EulerAncestralDiscreteScheduler", "trailing"), (Some(TimestepSpacing::Trailing), 0));
+        let zero = json!({ "_class_name": dpm, "rescale_betas_zero_snr": true, "prediction_type": "v_prediction" });
+        assert!(read(zero).unwrap().zero_terminal_snr);
+        let error = read(json!({ "_class_name": dpm, "timestep_spacing": "log" })).unwrap_err().to_string();
+        assert!(error.contains("timestep_spacing \"log\""), "{error}");
     }
 
     #[test]
@@ -194,6 +253,7 @@ mod tests {
         let fault = |json: Value| read(json, SolverKind::Ddim).unwrap_err().to_string();
         assert!(fault(json!({ "_class_name": "FlowMatchEulerDiscreteScheduler" })).contains("has no betas"));
         assert!(fault(json!({ "_class_name": "PNDMScheduler" })).contains("beta_start is absent"));
-        assert!(fault(json!({ "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": true })).contains("zero_snr"));
+        let zero = json!({ "_class_name": "DDIMScheduler", "rescale_betas_zero_snr": true });
+        assert!(read(zero, SolverKind::Euler).unwrap().zero_terminal_snr);
     }
 }

@@ -200,6 +200,7 @@ impl Run {
         if let Some(edit) = &self.edit {
             let (done, total) = (i - self.first, self.total());
             self.latents = edit.blend(self.latents.clone(), done, total, self.sampler.noise_at(i + 1));
+            self.history.edited();
             self.denoised = self.denoised.take().map(|x| edit.blend(x, done, total, Level::CLEAN));
         }
         self.next += 1;

@@ -25,6 +25,8 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
         clean: level.to_clean(prediction),
         next: Next::renoised(Level::CLEAN),
         next_with_history: None,
+        corrected: None,
+        corrected_with_history: None,
     };
     Ok(SolverPlan { steps: vec![step], init_sigma: 1.0 })
 }

@@ -4,19 +4,17 @@
 //! step has no history and the last lands on σ = 0; both are of the first order.
 
 use super::plan::{Next, SolverPlan, StepPlan};
-use super::schedule::{Level, Schedule, linspace};
+use super::schedule::{Level, Schedule};
+use super::timesteps::without_the_clean_end;
 use crate::Result;
-use crate::bundle::config::Prediction;
+use crate::bundle::config::SchedulerConfig;
 
-/// Timesteps are `round(linspace(0, T − 1, N + 1))`, reversed, without the last; `order` is 1 or 2.
+/// Timesteps are `round(linspace(0, T − 1, N + 1))` by default, reversed, without the last; `order` is 1 or 2.
 ///
 /// # Errors
-/// `INVALID_INPUT` on `steps` outside `1..=T − 1`: more would visit a timestep twice.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize, order: usize) -> Result<SolverPlan> {
-    let last = schedule.timesteps() - 1;
-    Schedule::check_steps(steps, last)?;
-    let timesteps: Vec<f64> =
-        linspace(0.0, last as f64, steps + 1).into_iter().skip(1).rev().map(f64::round_ties_even).collect();
+/// `INVALID_INPUT` on `steps` outside `1..=T − 1`.
+pub fn plan(schedule: &Schedule, config: &SchedulerConfig, steps: usize, order: usize) -> Result<SolverPlan> {
+    let timesteps = without_the_clean_end(config, steps)?;
     let mut levels: Vec<Level> = timesteps.iter().map(|t| schedule.level(*t as usize)).collect();
     levels.push(Level::CLEAN);
 
@@ -26,9 +24,11 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize, order: us
         StepPlan {
             timestep: timesteps[i],
             level: from,
-            clean: from.to_clean(prediction),
+            clean: from.to_clean(config.prediction),
             next: Next::along_the_ode(from, to),
             next_with_history: second.then(|| second_order(levels[i - 1], from, to)),
+            corrected: None,
+            corrected_with_history: None,
         }
     };
     Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })

@@ -3,19 +3,18 @@
 //! Karras et al., <https://arxiv.org/abs/2206.00364>, algorithm 1, as diffusers' `EulerDiscreteScheduler` runs it by default.
 
 use super::plan::{Next, SolverPlan, StepPlan};
-use super::schedule::{Level, Schedule, linspace};
+use super::schedule::{Level, Schedule};
+use super::timesteps::with_both_ends;
 use crate::Result;
-use crate::bundle::config::Prediction;
+use crate::bundle::config::{SchedulerConfig, TimestepSpacing};
 
-/// Timesteps are `linspace(T − 1, 0, N)`, fractions kept (in single precision, as diffusers passes them to the model); σ is
-/// linear between whole timesteps.
+/// Timesteps are `linspace(T − 1, 0, N)` by default, fractions kept (in single precision, as diffusers passes them to the model); σ is linear
+/// between whole timesteps.
 ///
 /// # Errors
 /// `INVALID_INPUT` on `steps` outside `1..=T`.
-pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result<SolverPlan> {
-    Schedule::check_steps(steps, schedule.timesteps())?;
-    let ascending = linspace(0.0, (schedule.timesteps() - 1) as f64, steps);
-    let timesteps: Vec<f64> = ascending.into_iter().rev().map(|t| f64::from(t as f32)).collect();
+pub fn plan(schedule: &Schedule, config: &SchedulerConfig, steps: usize) -> Result<SolverPlan> {
+    let timesteps = with_both_ends(config, TimestepSpacing::Linspace, steps, false)?;
     let noisy = |t: &f64| Level { signal: 1.0, sigma: schedule.noise_ratio(*t) };
     let mut levels: Vec<Level> = timesteps.iter().map(noisy).collect();
     levels.push(Level::CLEAN);
@@ -23,9 +22,14 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
     let step = |i: usize| StepPlan {
         timestep: timesteps[i],
         level: levels[i],
-        clean: levels[i].to_clean(prediction),
+        clean: levels[i].to_clean(config.prediction),
         next: Next::along_the_ode(levels[i], levels[i + 1]),
         next_with_history: None,
+        corrected: None,
+        corrected_with_history: None,
     };
-    Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: levels[0].sigma })
+    // Leading timesteps begin below the last, where the picture is not negligible.
+    let leading = config.timestep_spacing == Some(TimestepSpacing::Leading);
+    let init_sigma = if leading { levels[0].norm() } else { levels[0].sigma };
+    Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma })
 }

@@ -4,6 +4,7 @@
 
 use super::plan::{Next, SolverPlan, StepPlan};
 use super::schedule::{Level, Schedule, linspace};
+use super::timesteps::check_steps;
 use crate::bundle::config::Prediction;
 use crate::{Error, Result};
 
@@ -23,7 +24,7 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
     if stride == 0 {
         return Err(Error::model("scheduler.trainTimesteps", format!("LCM needs at least {ORIGINAL_STEPS}")));
     }
-    Schedule::check_steps(steps, ORIGINAL_STEPS)?;
+    check_steps(steps, ORIGINAL_STEPS)?;
     let skipped = linspace(0.0, ORIGINAL_STEPS as f64, steps + 1).into_iter().take(steps);
     let timesteps: Vec<usize> = skipped.map(|i| (ORIGINAL_STEPS - i.floor() as usize) * stride - 1).collect();
 
@@ -36,6 +37,8 @@ pub fn plan(schedule: &Schedule, prediction: Prediction, steps: usize) -> Result
             clean: with_boundary(timesteps[i], level.to_clean(prediction)),
             next: Next::renoised(to),
             next_with_history: None,
+            corrected: None,
+            corrected_with_history: None,
         }
     };
     Ok(SolverPlan { steps: (0..steps).map(step).collect(), init_sigma: 1.0 })

@@ -2,7 +2,8 @@
 //!
 //! - [`schedule`]: betas, noise levels, timesteps
 //! - [`plan`]: a solver as a table of factors, and the first-order step most of them share
-//! - [`dpm_solver`], [`ddim`], [`euler`], [`lcm`], [`dmd`]: one table each
+//! - [`timesteps`]: which ones are visited
+//! - [`dpm_solver`], [`unipc`], [`ddim`], [`euler`], [`euler_ancestral`], [`lcm`], [`dmd`]: one table each
 //! - [`field`]: what the factors are applied to
 //! - [`guidance`]: classifier-free guidance, before the solver
 //! - [`noise`]: seeded Gaussian noise, the same on every machine
@@ -18,12 +19,15 @@ pub mod ddim;
 pub mod dmd;
 pub mod dpm_solver;
 pub mod euler;
+pub mod euler_ancestral;
 pub mod field;
 pub mod guidance;
 pub mod lcm;
 pub mod noise;
 pub mod plan;
 pub mod schedule;
+mod timesteps;
+pub mod unipc;
 
 pub use field::Field;
 pub use schedule::{Level, Schedule};
@@ -49,10 +53,21 @@ pub struct Step<F> {
     pub denoised: F,
 }
 
-/// The clean estimate of the step before. One per image, empty at the start, wherever that is.
+/// What the steps before leave to the next. One per image, empty at the start, wherever that is.
 #[derive(Debug, Clone)]
 pub struct History<F> {
-    last: Option<(usize, F)>,
+    last: Option<Last<F>>,
+}
+
+#[derive(Debug, Clone)]
+struct Last<F> {
+    step: usize,
+    /// Its clean estimate.
+    denoised: F,
+    /// The latents it started from, for a solver that corrects.
+    sample: Option<F>,
+    /// The estimate before, where it took part in the step.
+    before: Option<F>,
 }
 
 impl<F> Default for History<F> {
@@ -61,16 +76,28 @@ impl<F> Default for History<F> {
     }
 }
 
+impl<F> History<F> {
+    /// To be told where the latents were changed after a step: they are then not corrected, which would undo the change.
+    pub fn edited(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.sample = None;
+        }
+    }
+}
+
 impl Sampler {
     /// # Errors
     /// `MODEL_INVALID` naming the scheduler setting, `INVALID_INPUT` on `steps` where the solver cannot take so many.
     pub fn new(config: &SchedulerConfig, kind: SolverKind, steps: usize) -> Result<Self> {
         let schedule = Schedule::new(config)?;
+        let with_some_signal = || schedule.clone().with_some_signal();
         let plan = match kind {
-            SolverKind::DpmSolver2M => dpm_solver::plan(&schedule, config.prediction, steps, 2),
-            SolverKind::DpmSolver1 => dpm_solver::plan(&schedule, config.prediction, steps, 1),
-            SolverKind::Ddim => ddim::plan(&schedule, config.prediction, steps),
-            SolverKind::Euler => euler::plan(&schedule, config.prediction, steps),
+            SolverKind::DpmSolver2M => dpm_solver::plan(&with_some_signal(), config, steps, 2),
+            SolverKind::DpmSolver1 => dpm_solver::plan(&with_some_signal(), config, steps, 1),
+            SolverKind::UniPc => unipc::plan(&with_some_signal(), config, steps),
+            SolverKind::Ddim => ddim::plan(&schedule, config, steps),
+            SolverKind::Euler => euler::plan(&with_some_signal(), config, steps),
+            SolverKind::EulerAncestral => euler_ancestral::plan(&with_some_signal(), config, steps),
             SolverKind::Lcm => lcm::plan(&schedule, config.prediction, steps),
             SolverKind::Dmd => dmd::plan(&schedule, config.prediction, steps),
         }?;
@@ -95,14 +122,14 @@ impl Sampler {
 
     /// What the latents of step `i` are multiplied by before the model sees them (and only there).
     ///
-    /// Exactly 1 where the latents keep unit variance by themselves: all solvers but Euler.
+    /// Exactly 1 where the latents keep unit variance by themselves: all solvers but Euler's two.
     pub fn input_scale(&self, i: usize) -> f64 {
         let level = self.noise_at(i);
         if level.signal < 1.0 { 1.0 } else { 1.0 / level.norm() }
     }
 
     /// The noise level before step `i`: clean latents `z` belong there as `signal · z + sigma · noise`. After the last step
-    /// (`i >= steps`) it is clean. Euler keeps the signal at 1, the others preserve the variance.
+    /// (`i >= steps`) it is clean. Euler's two keep the signal at 1, the others preserve the variance.
     pub fn noise_at(&self, i: usize) -> Level {
         self.plan.steps.get(i).map_or(Level::CLEAN, |step| step.level)
     }
@@ -129,22 +156,47 @@ impl Sampler {
     ) -> Step<F> {
         let step = &self.plan.steps[i];
         let denoised = combine(step.clean.0, x.clone(), step.clean.1, output);
-        let before = history.last.take().filter(|(j, _)| j + 1 == i).map(|(_, denoised)| denoised);
-        let (next, before) = match (step.next_with_history, before) {
-            (Some(next), Some(before)) => (next, Some(before)),
+        let last = history.last.take().filter(|last| last.step + 1 == i);
+        let x = self.corrected(i, x, &denoised, last.as_ref());
+        let sample = self.corrects().then(|| x.clone());
+        let (next, before) = match (step.next_with_history, last) {
+            (Some(next), Some(last)) => (next, Some(last.denoised)),
             _ => (step.next, None),
         };
 
-        let Next { sample, denoised: of_denoised, previous, noise: of_noise } = next;
-        let mut x = combine(sample, x, of_denoised, denoised.clone());
-        if let Some(before) = before {
-            x = combine(1.0, x, previous, before);
+        let Next { sample: of_sample, denoised: of_denoised, previous, noise: of_noise } = next;
+        let mut x = combine(of_sample, x, of_denoised, denoised.clone());
+        if let Some(before) = &before {
+            x = combine(1.0, x, previous, before.clone());
         }
         if of_noise != 0.0 {
             x = combine(1.0, x, of_noise, noise());
         }
-        history.last = Some((i, denoised.clone()));
+        let before = before.filter(|_| self.corrects());
+        history.last = Some(Last { step: i, denoised: denoised.clone(), sample, before });
         Step { next: x, denoised }
+    }
+
+    /// Whether the solver corrects the latents of a step once the model has seen them.
+    fn corrects(&self) -> bool {
+        self.plan.steps.iter().any(|step| step.corrected.is_some())
+    }
+
+    /// What the latents `x` of step `i` should have been.
+    fn corrected<F: Field>(&self, i: usize, x: F, denoised: &F, last: Option<&Last<F>>) -> F {
+        let step = &self.plan.steps[i];
+        let Some((last, sample)) = last.and_then(|last| Some((last, last.sample.clone()?))) else { return x };
+        let (corrected, before) = match (step.corrected, step.corrected_with_history, &last.before) {
+            (_, Some(corrected), Some(before)) => (corrected, Some(before)),
+            (Some(corrected), _, _) => (corrected, None),
+            _ => return x,
+        };
+        let x = combine(corrected.sample, sample, corrected.denoised, denoised.clone());
+        let x = combine(1.0, x, corrected.previous, last.denoised.clone());
+        match before {
+            Some(before) => combine(1.0, x, corrected.before, before.clone()),
+            None => x,
+        }
     }
 }
 
@@ -154,14 +206,7 @@ mod tests {
     use crate::Error;
     use crate::bundle::config::Prediction;
 
-    const KINDS: [SolverKind; 6] = [
-        SolverKind::DpmSolver2M,
-        SolverKind::DpmSolver1,
-        SolverKind::Ddim,
-        SolverKind::Euler,
-        SolverKind::Lcm,
-        SolverKind::Dmd,
-    ];
+    const KINDS: [SolverKind; 8] = SolverKind::ALL;
 
     fn config(prediction: Prediction) -> SchedulerConfig {
         SchedulerConfig { prediction, ..Default::default() }
@@ -212,7 +257,8 @@ mod tests {
                 assert!(ratio(i) > ratio(i + 1), "{kind:?} {i}");
                 let scaled = sampler.noise_at(i).norm() * sampler.input_scale(i);
                 assert!((scaled - 1.0).abs() < 1e-12, "{kind:?}: the model sees unit variance");
-                assert!(kind == SolverKind::Euler || sampler.input_scale(i) == 1.0);
+                let unscaled = matches!(kind, SolverKind::Euler | SolverKind::EulerAncestral);
+                assert!(unscaled || sampler.input_scale(i) == 1.0);
             }
             assert_eq!(sampler.noise_at(steps), Level::CLEAN);
         }

@@ -23,6 +23,19 @@ pub struct StepPlan {
     pub next: Next,
     /// The same where the estimate of the step before is at hand, for solvers that look back.
     pub next_with_history: Option<Next>,
+    /// What the latents of this step should have been, known once the model has seen them: for solvers that correct a step of the first order.
+    pub corrected: Option<Corrected>,
+    /// The same of a step of the second order.
+    pub corrected_with_history: Option<Corrected>,
+}
+
+/// `x = sample · x_before + denoised · x0 + previous · x0_before + before · x0_before_that`, where `x_before` is what the last step started from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Corrected {
+    pub sample: f64,
+    pub denoised: f64,
+    pub previous: f64,
+    pub before: f64,
 }
 
 /// `x' = sample · x + denoised · x0 + previous · x0_before + noise · fresh`.

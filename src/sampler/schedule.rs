@@ -64,12 +64,24 @@ impl Schedule {
                 return Err(Error::model(name, format!("{beta} is not between 0 and 1")));
             }
         }
-        let betas = betas(config);
+        let mut betas = betas(config);
+        if config.zero_terminal_snr {
+            betas = without_terminal_signal(&alphas_cumprod(&betas));
+        }
         let schedule = Self { alphas_cumprod: alphas_cumprod(&betas), betas };
-        if schedule.alphas_cumprod.iter().any(|a| *a <= 0.0) {
+        if !config.zero_terminal_snr && schedule.alphas_cumprod.iter().any(|a| *a <= 0.0) {
             return Err(Error::model("scheduler.betaEnd", "the schedule leaves no signal at its last timestep"));
         }
         Ok(schedule)
+    }
+
+    /// The same with a trace of signal at every timestep, for solvers that divide by it: diffusers' 2⁻²⁴.
+    pub fn with_some_signal(mut self) -> Self {
+        const TRACE: f32 = 1.0 / (1 << 24) as f32;
+        if let Some(last) = self.alphas_cumprod.last_mut().filter(|last| **last == 0.0) {
+            *last = TRACE;
+        }
+        self
     }
 
     /// Number of training timesteps.
@@ -98,14 +110,6 @@ impl Schedule {
         let (low, high) = (ratio(below as usize), ratio(below as usize + 1));
         low + (high - low) * part
     }
-
-    /// The caller's error unless `1 <= steps <= limit`.
-    pub(super) fn check_steps(steps: usize, limit: usize) -> Result<()> {
-        if (1..=limit).contains(&steps) {
-            return Ok(());
-        }
-        Err(Error::input("steps", format!("{steps} is not between 1 and {limit} for this solver")))
-    }
 }
 
 /// The betas as torch computes them: `linspace` in single precision, the second half counted from the end.
@@ -123,6 +127,16 @@ fn betas(config: &SchedulerConfig) -> Vec<f32> {
         false => (end - step * (n - 1 - i) as f64) as f32,
     });
     linspace.map(|b| if root { b * b } else { b }).collect()
+}
+
+/// Betas whose square roots of cumulative products `alphas` are shifted so that the last is 0, and scaled so that the first stays: in single precision,
+/// as diffusers' `rescale_zero_terminal_snr` does it.
+fn without_terminal_signal(alphas: &[f32]) -> Vec<f32> {
+    let roots: Vec<f32> = alphas.iter().map(|a| a.sqrt()).collect();
+    let (Some(&first), Some(&last)) = (roots.first(), roots.last()) else { return vec![] };
+    let products: Vec<f32> = roots.iter().map(|root| ((root - last) * (first / (first - last))).powi(2)).collect();
+    let ratio = |i: usize| if i == 0 { products[0] } else { products[i] / products[i - 1] };
+    (0..products.len()).map(|i| 1.0 - ratio(i)).collect()
 }
 
 /// Cumulative products in double precision, each rounded to single precision, as torch stores them.

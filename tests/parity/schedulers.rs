@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diffcr::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind};
+use diffcr::bundle::config::{BetaSchedule, Prediction, SchedulerConfig, SolverKind, TimestepSpacing};
 use diffcr::sampler::{Field, History, Level, Sampler};
 
 #[derive(serde::Deserialize)]
@@ -84,28 +84,40 @@ struct Trajectory {
     init_noise_sigma: f64,
     noised: Vec<Vec<f64>>,
     trace: Vec<Vec<f64>>,
+    spacing: Option<TimestepSpacing>,
+    offset: usize,
+    zero: bool,
 }
 
-/// Every prediction type, few steps and many, a later first step, both beta schedules, LCM's noise, and the levels that
+/// Every prediction type, few steps and many, timesteps spaced in every way, no signal at the last of them, a later first step, both beta schedules, LCM's noise, and the levels that
 /// latents are noised to: `make_trajectories.py` says how.
 #[test]
 fn every_setting_gives_diffusers_trajectory() {
     let cases: Vec<Trajectory> = serde_json::from_str(include_str!("../fixtures/sigma/trajectories.json")).unwrap();
-    assert_eq!(cases.len(), 5 * (3 * 6 + 1));
+    assert_eq!(cases.len(), 7 * (3 * 6 + 1) - 6 + 6 * (3 * 3 + 2));
     let image: Vec<f64> = (0..4).map(|i| -2.0 + 4.0 * f64::from(i) / 3.0).collect();
     let noise: Vec<f64> = (0..4).map(|i| 1.5 - 2.0 * f64::from(i) / 3.0).collect();
     for case in cases {
         let Trajectory { solver, prediction, steps, start, .. } = case;
-        let what = format!("{solver:?} {prediction:?} {:?}, {steps} steps from {start}", case.beta);
+        let (beta, spacing) = (case.beta, case.spacing);
+        let what = format!("{solver:?} {prediction:?} {beta:?} {spacing:?} {}, {steps} steps from {start}", case.zero);
         let (beta_start, beta_end) = match case.beta {
             BetaSchedule::Linear => (1e-4, 0.02),
             BetaSchedule::ScaledLinear => (0.00085, 0.012),
         };
-        let config =
-            SchedulerConfig { beta_schedule: case.beta, beta_start, beta_end, prediction, ..Default::default() };
+        let config = SchedulerConfig {
+            beta_schedule: case.beta,
+            beta_start,
+            beta_end,
+            prediction,
+            timestep_spacing: spacing,
+            steps_offset: case.offset,
+            zero_terminal_snr: case.zero,
+            ..Default::default()
+        };
         let sampler = Sampler::new(&config, solver, steps).unwrap();
         assert_eq!(single(&sampler.timesteps()[start..]), single(&case.timesteps), "{what}");
-        assert_eq!(sampler.init_sigma() as f32, case.init_noise_sigma as f32, "{what}");
+        assert_close(sampler.init_sigma(), case.init_noise_sigma, 1e-6, &what);
 
         let noised = |i: usize| {
             let Level { signal, sigma } = sampler.noise_at(i);

@@ -129,6 +129,10 @@ export type TransformerConfig = {
   readonly interpolationScale: number;
   /** Alpha at 1024: resolution and aspect ratio are embedded beside the timestep. */
   readonly sizeConditions: boolean;
+  /** Queries and keys of self-attention pass a LayerNorm over all heads. */
+  readonly qkNorm?: boolean;
+  /** Layers whose self-attention reads a key and a value for a square of tokens (Sigma's KV compression). */
+  readonly kvCompression?: KvCompression;
 };
 
 /**
@@ -216,7 +220,7 @@ export type BetaSchedule = "linear" | "scaled_linear";
 /**
  * The solvers, by the names users type.
  */
-export type SolverKind = "dpm++" | "dpm++1" | "ddim" | "euler" | "lcm" | "dmd";
+export type SolverKind = "dpm++" | "dpm++1" | "ddim" | "euler" | "euler_a" | "unipc" | "lcm" | "dmd";
 
 /**
  * The noise schedule the model was trained with, and the solver its publisher chose.
@@ -228,6 +232,12 @@ export type SchedulerConfig = {
   readonly betaSchedule: BetaSchedule;
   readonly prediction: Prediction;
   readonly solver: SolverKind;
+  /** How timesteps are chosen; as each solver's own scheduler does where absent. */
+  readonly timestepSpacing?: TimestepSpacing;
+  /** Added to `leading` timesteps. */
+  readonly stepsOffset?: number;
+  /** The betas are rescaled so that the last timestep has no signal (Lin et al., <https://arxiv.org/abs/2305.08891>). */
+  readonly zeroTerminalSnr?: boolean;
 };
 
 /**
@@ -501,4 +511,4 @@ export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guida
 /** Options of an inpainting, beside those of its run. */
 export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];
 
-export const SOLVERS = ["dpm++", "dpm++1", "ddim", "euler", "lcm", "dmd"] as const satisfies readonly SolverKind[];
+export const SOLVERS = ["dpm++", "dpm++1", "unipc", "ddim", "euler", "euler_a", "lcm", "dmd"] as const satisfies readonly SolverKind[];
