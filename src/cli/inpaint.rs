@@ -18,6 +18,7 @@ use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
 use crate::pipeline::limits::{FEATHER, STRENGTH};
 use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
+use crate::pipeline::photo;
 use crate::pipeline::picture::Picture;
 use crate::pipeline::png;
 use crate::pipeline::{EditOptions, Run};
@@ -26,10 +27,10 @@ use crate::pipeline::{EditOptions, Run};
 pub struct InpaintArgs {
     #[command(flatten)]
     drawing: DrawingArgs,
-    /// The picture: a PNG of 8 bits a channel (turned upright, brought to sRGB), or a safetensors file with `image` [1, 3, H, W] in [-1, 1].
+    /// The picture: a PNG, JPEG or WebP of 8 bits a channel (turned upright, brought to sRGB), or a safetensors file with `image` [1, 3, H, W] in [-1, 1].
     #[arg(long)]
     image: PathBuf,
-    /// What to redraw, in white: a PNG, or a safetensors file with `mask` [1, 1, H, W].
+    /// What to redraw, in white: a PNG, JPEG or WebP, or a safetensors file with `mask` [1, 1, H, W].
     #[arg(long)]
     mask: PathBuf,
     /// The mask is where its picture is transparent, not where it is white.
@@ -133,7 +134,7 @@ fn picture(path: &Path, field: &str) -> Result<(Picture, bool)> {
     if path.extension().is_some_and(|e| e == "safetensors") {
         return Ok((Picture::Values(tensor(path, field)?), false));
     }
-    let (image, alpha) = png::read(path, field)?;
+    let (image, alpha) = photo::read(path, field)?;
     Ok((Picture::Bytes(image), alpha))
 }
 

@@ -19,6 +19,8 @@ pub mod mask;
 pub mod mask_aware;
 pub mod options;
 pub mod paste;
+#[cfg(feature = "cli")]
+pub mod photo;
 pub mod picture;
 #[cfg(feature = "cli")]
 pub mod png;

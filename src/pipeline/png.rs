@@ -1,21 +1,10 @@
-//! Pictures as PNG, one or a sheet of many, and PNGs as pictures.
+//! Pictures as PNG, one or a sheet of many.
 
-use std::io::{BufReader, Cursor};
-use std::path::Path;
-
-use image::codecs::png::{PngDecoder, PngEncoder};
-use image::{ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, Limits, RgbaImage};
-use moxcms::{ColorProfile, Layout, TransformOptions};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 
 use super::image::Image;
-use super::picture::check_size;
 use crate::error::{Error, Result};
-use crate::files;
-
-/// How a PNG begins.
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// Bytes of a colour profile, unpacked, beside those of the picture.
-const MAX_PROFILE: u64 = 4 << 20;
 
 /// PNG of `[3, height, width]`.
 pub fn encode(pixels: &[f32], width: usize, height: usize) -> Result<Vec<u8>> {
@@ -43,64 +32,6 @@ fn write(data: &[u8], width: usize, height: usize, color: ExtendedColorType) -> 
         .write_image(data, width as u32, height as u32, color)
         .map_err(|e| Error::internal(format!("PNG: {e}")))?;
     Ok(bytes)
-}
-
-/// A PNG as an image, turned upright as its EXIF says and in sRGB, and whether it has an alpha channel (or a transparent colour).
-///
-/// # Errors
-/// `InvalidInput` naming `field`: no PNG, too large (before it is decoded), of 16 bits, which would not survive, or of a colour profile that
-/// is not understood.
-pub fn read(path: &Path, field: &str) -> Result<(Image, bool)> {
-    let fault = |e: &dyn std::fmt::Display| Error::input(field, format!("{}: {e}", path.display()));
-    let bytes = files::read(path)?;
-    if let Some(kind) = other_format(&bytes) {
-        return Err(fault(&format_args!("it is a {kind}, and a PNG is read: convert it")));
-    }
-    // What unpacks, profile and texts included, is held to what a picture of the size in the header may take.
-    let side = |at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
-    let (width, height) = (u64::from(side(16)), u64::from(side(20)));
-    if bytes.starts_with(SIGNATURE) {
-        check_size(field, width, height)?;
-    }
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(8u64.saturating_mul(width).saturating_mul(height).saturating_add(MAX_PROFILE));
-    let mut decoder = PngDecoder::with_limits(BufReader::new(Cursor::new(bytes)), limits).map_err(|e| fault(&e))?;
-    let (width, height) = decoder.dimensions();
-    check_size(field, width.into(), height.into())?;
-    let color = decoder.color_type();
-    if !matches!(color, ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8) && field == "image" {
-        return Err(fault(&"16 bits a channel are not supported, convert it to 8"));
-    }
-    let orientation = decoder.orientation().map_err(|e| fault(&e))?;
-    let profile = decoder.icc_profile().map_err(|e| fault(&e))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| fault(&e))?;
-    image.apply_orientation(orientation);
-    let mut rgba = image.into_rgba8();
-    if let Some(profile) = profile.filter(|_| field == "image" && color.has_color()) {
-        to_srgb(&mut rgba, &profile)
-            .ok_or_else(|| fault(&"its colour profile is not understood: convert it to sRGB"))?;
-    }
-    let (width, height) = (rgba.width() as usize, rgba.height() as usize);
-    Ok((Image { width, height, data: rgba.into_raw() }, color.has_alpha()))
-}
-
-/// What a picture of another format that people have is called.
-fn other_format(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0xff, 0xd8, 0xff, ..] => Some("JPEG"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("WebP"),
-        [b'G', b'I', b'F', b'8', ..] => Some("GIF"),
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("HEIC or AVIF"),
-        _ => None,
-    }
-}
-
-/// From the profile's colours to sRGB, where they differ; `None` where the profile cannot be used.
-fn to_srgb(image: &mut RgbaImage, profile: &[u8]) -> Option<()> {
-    let (from, to) = (ColorProfile::new_from_slice(profile).ok()?, ColorProfile::new_srgb());
-    let transform = from.create_transform_8bit(Layout::Rgba, &to, Layout::Rgba, TransformOptions::default()).ok()?;
-    let source = image.as_raw().clone();
-    transform.transform(&source, image).ok()
 }
 
 /// PNG of pictures `[3, side, side]` in rows of `columns`; what they do not fill is black.

@@ -81,7 +81,18 @@ fn a_photo_is_no_mask_but_its_hole_is() {
     let changed: Vec<_> = changed.collect();
     assert!(changed.len() > 100 && changed.iter().all(|&(x, y)| x < 16 && y < 16), "{}", changed.len());
 
-    std::fs::write(&photo, [0xff, 0xd8, 0xff, 0xe0, 0, 0]).unwrap();
-    let jpeg = inpaint(SCENES, &photo, &image, &out, &["--prompt", PROMPT]).output().unwrap();
-    assert!(error_line(&jpeg).contains("it is a JPEG, and a PNG is read"), "{}", stderr(&jpeg));
+    std::fs::write(&photo, b"GIF89a").unwrap();
+    let gif = inpaint(SCENES, &photo, &image, &out, &["--prompt", PROMPT]).output().unwrap();
+    assert!(error_line(&gif).contains("it is a GIF: PNG, JPEG and WebP are read"), "{}", stderr(&gif));
+}
+
+#[test]
+fn a_jpeg_keeps_what_is_outside_the_mask() {
+    let Case { scratch, mask, out, .. } = case();
+    let photo = scratch.path("photo.jpg");
+    noisy(64, 64).save(&photo).unwrap();
+    save_mask(&mask, 64, 64, |x, y| x < 16 && y < 16);
+    scenes(&photo, &mask, &out, &["--steps", "2"]);
+    let (before, after) = (image::open(&photo).unwrap().into_rgb8(), image::open(&out).unwrap().into_rgb8());
+    assert!(after.enumerate_pixels().all(|(x, y, pixel)| (x < 16 && y < 16) || pixel == before.get_pixel(x, y)));
 }
