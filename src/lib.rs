@@ -35,6 +35,9 @@ mod contract;
 #[cfg(feature = "cli")]
 pub mod convert;
 
+#[cfg(feature = "cli")]
+pub mod export;
+
 #[cfg(feature = "train")]
 pub mod data;
 

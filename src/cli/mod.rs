@@ -11,6 +11,7 @@ mod device;
 mod eval;
 #[cfg(feature = "train")]
 mod eval_inpaint;
+mod export;
 mod generate;
 mod help;
 mod inpaint;
@@ -49,6 +50,8 @@ struct Cli {
 enum Command {
     /// A diffusers folder, .safetensors or .pth becomes a bundle.
     Convert(convert::ConvertArgs),
+    /// A bundle becomes a diffusers folder or a PixArt .pth.
+    Export(export::ExportArgs),
     /// What a bundle is made of.
     Inspect(inspect::InspectArgs),
     /// Every file, hash and tensor of a bundle against its manifest.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Convert(args) => convert::run(args, &cli.shared),
+        Command::Export(args) => export::run(args, &cli.shared),
         Command::Inspect(args) => inspect::run(args, &cli.shared),
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),

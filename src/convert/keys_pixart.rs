@@ -37,6 +37,15 @@ const INNER: [(&str, &str); 11] = [
     ("router", "router"),
 ];
 
+/// Layers of a block whose rows are those of several of ours.
+const FUSED: [(&str, &[&str]); 2] = [
+    ("attn.qkv", &["attn1.to_q", "attn1.to_k", "attn1.to_v"]),
+    ("cross_attn.kv_linear", &["attn2.to_k", "attn2.to_v"]),
+];
+
+/// What the original calls the last norm's shift and scale.
+pub const LAST_TABLE: &str = "final_layer.scale_shift_table";
+
 /// Names inside a block of a diffusers checkpoint.
 const DIFFUSERS_INNER: [&str; 16] = [
     "attn1.to_q",
@@ -76,33 +85,34 @@ pub fn is_original(tensors: &Tensors) -> bool {
     tensors.keys().any(|name| name.starts_with("x_embedder.") || name.starts_with("blocks."))
 }
 
-/// The layers that the original has of a transformer with these tensors of ours.
-pub fn original_layers<'a>(ours: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let numbers = ours.filter_map(|name| Some(numbered(name, "transformer.transformer_blocks")?.0));
-    let blocks = numbers.max().map_or(0, |n| n + 1);
-    let inner = INNER.iter().map(|(old, _)| *old).chain(["attn.qkv", "cross_attn.kv_linear"]);
-    let inner = inner.flat_map(|old| (0..blocks).map(move |n| format!("blocks.{n}.{old}")));
-    OUTER.iter().map(|(old, _)| (*old).to_owned()).chain(inner).collect()
+/// The authors' layers of a transformer of so many blocks, and ours whose rows each has, in order. Tables of a block are layers too, without a
+/// weight and a bias of their own.
+pub fn original_layers(blocks: usize) -> Vec<(String, Vec<String>)> {
+    let one = |old: &str, new: &str| (old.to_owned(), vec![new.to_owned()]);
+    let mut layers: Vec<_> = OUTER.iter().map(|(old, new)| one(old, new)).collect();
+    for n in 0..blocks {
+        let block = |name: &str| format!("transformer_blocks.{n}.{name}");
+        layers.extend(INNER.iter().map(|(old, new)| (format!("blocks.{n}.{old}"), vec![block(new)])));
+        let fused = |names: &[&str]| names.iter().map(|name| block(name)).collect();
+        layers.extend(FUSED.iter().map(|(old, new)| (format!("blocks.{n}.{old}"), fused(new))));
+    }
+    layers
 }
 
 /// The authors' names.
 pub fn original(name: &str) -> Key {
     if let Some((n, rest)) = numbered(name, "blocks") {
         let block = |name: &str| format!("transformer_blocks.{n}.{name}");
-        return match rest.split('.').collect::<Vec<_>>().as_slice() {
-            ["attn", "qkv", kind] => {
-                Key::Rows(["q", "k", "v"].iter().map(|x| block(&format!("attn1.to_{x}.{kind}"))).collect())
-            }
-            ["cross_attn", "kv_linear", kind] => {
-                Key::Rows(["k", "v"].iter().map(|x| block(&format!("attn2.to_{x}.{kind}"))).collect())
-            }
-            ["diff_ratio" | "kept_ratio_candidate"] => Key::Drop,
+        let fused = FUSED.iter().find_map(|(old, new)| Some((rest.strip_prefix(old)?.strip_prefix('.')?, new)));
+        return match (rest, fused) {
+            ("diff_ratio" | "kept_ratio_candidate", _) => Key::Drop,
+            (_, Some((kind, names))) => Key::Rows(names.iter().map(|name| block(&format!("{name}.{kind}"))).collect()),
             _ => swap(rest, &INNER).map_or(Key::Unknown, |name| Key::Is(block(&name))),
         };
     }
     match name {
         "pos_embed" | "y_embedder.y_embedding" => Key::Drop,
-        "final_layer.scale_shift_table" => Key::Is("scale_shift_table".into()),
+        LAST_TABLE => Key::Is("scale_shift_table".into()),
         _ => swap(name, &OUTER).map_or(Key::Unknown, Key::Is),
     }
 }

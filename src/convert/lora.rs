@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::checkpoint;
 use super::checkpoint_tensor::{CheckpointTensor, Tensors};
 use super::json::Config;
-use super::keys::Key;
+use super::keys::numbered;
 use super::keys_pixart;
 use super::low_rank::LowRank;
 use crate::error::{Error, Result};
@@ -171,13 +171,10 @@ fn targets(transformer: &Tensors) -> BTreeMap<String, Vec<String>> {
     for layer in layers {
         found.insert(layer.replace('.', "_"), vec![format!("transformer.{layer}.weight")]);
     }
-    for layer in keys_pixart::original_layers(transformer.keys()) {
-        let ours = match keys_pixart::original(&format!("{layer}.weight")) {
-            Key::Is(ours) => vec![ours],
-            Key::Rows(ours) => ours,
-            _ => continue,
-        };
-        found.insert(layer.replace('.', "_"), ours.iter().map(|name| format!("transformer.{name}")).collect());
+    let numbers = transformer.keys().filter_map(|name| Some(numbered(name, "transformer.transformer_blocks")?.0));
+    for (layer, ours) in keys_pixart::original_layers(numbers.max().map_or(0, |n| n + 1)) {
+        let ours = ours.iter().map(|name| format!("transformer.{name}.weight")).collect();
+        found.insert(layer.replace('.', "_"), ours);
     }
     found
 }

@@ -52,6 +52,7 @@ use crate::bundle::manifest::{FORMAT, MANIFEST_FILE, Manifest, Part, Provenance}
 use crate::bundle::whole;
 use crate::error::{Error, Result};
 use checkpoint_tensor::Tensors;
+pub use keys_pixart::{LAST_TABLE, original_layers};
 pub use model::SourceModel;
 pub use options::{ConvertOptions, Places};
 use output::OutputFolder;

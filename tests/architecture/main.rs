@@ -9,7 +9,7 @@ use std::path::Path;
 use imports::{Crate, circles};
 
 /// The rooms in the order of the flow, each with those that it may import from.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("files", &["error"]),
     ("device", &["error"]),
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("wasm", &["error", "device", "bundle", "kernels", "model", "sampler", "pipeline"]),
     ("contract", &["error", "device", "bundle", "model", "pipeline"]),
     ("convert", &["error", "files", "device", "bundle", "model", "sampler"]),
+    ("export", &["error", "files", "bundle", "convert"]),
     ("data", &["error", "files"]),
     ("eval", &["error", "files", "device", "bundle", "model", "flops", "sampler", "pipeline", "data"]),
     (
@@ -35,7 +36,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         "cli",
         &[
             "error", "files", "device", "bundle", "kernels", "model", "flops", "sampler", "pipeline", "convert",
-            "data", "train", "eval",
+            "export", "data", "train", "eval",
         ],
     ),
 ];

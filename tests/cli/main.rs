@@ -3,6 +3,7 @@
 mod bench;
 mod convert;
 mod example;
+mod export;
 mod faults;
 mod inpaint;
 mod interrupt;
