@@ -61,7 +61,7 @@ pub fn write(
     }
     let of = |component: &Component| tensors(manifest, component.part);
     let all = components.iter().map(of).collect::<Result<Vec<_>>>()?;
-    let total = all.iter().flatten().map(|t| (t.elements() * precision.size()) as u64).sum();
+    let total = all.iter().flatten().map(|t| t.bytes(precision) as u64).sum();
     let mut tally = Tally { done: 0, total, progress };
     let mut index = Map::from_iter([("_class_name".to_owned(), json!(configs::pipeline(parts)))]);
     for (component, tensors) in components.iter().zip(&all) {

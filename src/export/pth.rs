@@ -23,7 +23,7 @@ pub fn write(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let tensors = tensors(manifest)?;
-    let total = tensors.iter().map(|t| (t.elements() * options.precision.size()) as u64).sum();
+    let total = tensors.iter().map(|t| t.bytes(options.precision) as u64).sum();
     let mut tally = Tally { done: 0, total, progress };
     let mut failure = None;
     files::put(&options.out, |file| {

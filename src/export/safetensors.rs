@@ -44,14 +44,14 @@ pub fn write(
     tally: &mut Tally,
 ) -> Result<()> {
     let io = |e: std::io::Error| Error::io(path, e);
-    let dtype = match precision {
-        Precision::F32 => "F32",
-        Precision::F16 => "F16",
-    };
     let mut header = Map::from_iter([("__metadata__".to_owned(), json!({ "format": "pt" }))]);
     let mut at = 0;
     for tensor in tensors {
-        let end = at + tensor.elements() * precision.size();
+        let end = at + tensor.bytes(precision);
+        let dtype = match tensor.precision(precision) {
+            Precision::F32 => "F32",
+            Precision::F16 => "F16",
+        };
         header.insert(tensor.name.clone(), json!({ "dtype": dtype, "shape": tensor.shape, "data_offsets": [at, end] }));
         at = end;
     }
@@ -62,7 +62,7 @@ pub fn write(
     file.write_all(&(header.len() as u64).to_le_bytes()).map_err(io)?;
     file.write_all(header.as_bytes()).map_err(io)?;
     for tensor in tensors {
-        let stored = bytes(&tensor.read(reader)?, precision);
+        let stored = bytes(&tensor.read(reader)?, tensor.precision(precision));
         file.write_all(&stored).map_err(io)?;
         tally.add(stored.len())?;
     }

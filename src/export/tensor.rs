@@ -54,6 +54,19 @@ impl ForeignTensor {
         }
     }
 
+    /// How it is stored where the weights are to be in `weights`: ratios keep their bits.
+    pub fn precision(&self, weights: Precision) -> Precision {
+        match self.values {
+            Values::Bundle(_) => weights,
+            Values::Given(_) => Precision::F32,
+        }
+    }
+
+    /// Bytes of it.
+    pub fn bytes(&self, weights: Precision) -> usize {
+        self.elements() * self.precision(weights).size()
+    }
+
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
     }

@@ -36,7 +36,7 @@ pub fn write(
     entry("data.pkl", &pickle(tensors, precision))?;
     entry("byteorder", b"little")?;
     for (i, tensor) in tensors.iter().enumerate() {
-        let stored = bytes(&tensor.read(reader)?, precision);
+        let stored = bytes(&tensor.read(reader)?, tensor.precision(precision));
         entry(&format!("data/{i}"), &stored)?;
         tally.add(stored.len())?;
     }
@@ -46,10 +46,6 @@ pub fn write(
 
 /// The pickle of protocol 2: a dict of an ordered dict of tensors that lie in storages of their own.
 fn pickle(tensors: &[ForeignTensor], precision: Precision) -> Vec<u8> {
-    let storage: &[u8] = match precision {
-        Precision::F32 => b"ctorch\nFloatStorage\n",
-        Precision::F16 => b"ctorch\nHalfStorage\n",
-    };
     let mut out = b"\x80\x02}".to_vec();
     text(&mut out, "state_dict");
     out.extend(b"ccollections\nOrderedDict\n)R(");
@@ -57,7 +53,10 @@ fn pickle(tensors: &[ForeignTensor], precision: Precision) -> Vec<u8> {
         text(&mut out, &tensor.name);
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut out, "storage");
-        out.extend(storage);
+        out.extend(match tensor.precision(precision) {
+            Precision::F32 => b"ctorch\nFloatStorage\n".as_slice(),
+            Precision::F16 => b"ctorch\nHalfStorage\n",
+        });
         text(&mut out, &i.to_string());
         text(&mut out, "cpu");
         integer(&mut out, tensor.elements());

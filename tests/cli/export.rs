@@ -72,6 +72,11 @@ fn routers_go_with_either_and_quantized_values_are_what_they_stand_for() {
             assert!((a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-6);
         }
     }
+    // Half precision is for weights: ratios keep their bits.
+    let half = scratch.path("half");
+    exported(&q4, &half, &["--to", "diffusers", "--dtype", "f16"]);
+    let manifest = converted(&half, &scratch.path("half-again"), &[]);
+    assert_eq!(manifest["routing"]["bins"], own["routing"]["bins"]);
     // The same picture, which no other number of bits would draw.
     let draw = |bundle: &std::path::Path| {
         let (picture, latents) = (scratch.path("x.png"), scratch.path("x.safetensors"));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod convert;
+mod documented;
 mod example;
 mod export;
 mod faults;
