@@ -8,8 +8,8 @@ use ts_rs::{Config, TS};
 
 use crate::bundle::Manifest;
 use crate::bundle::config::{
-    BetaSchedule, FeedForward, Prediction, SchedulerConfig, SolverKind, TextEncoderConfig, TinyVaeConfig,
-    TokenizerConfig, TransformerConfig, VaeConfig,
+    BetaSchedule, FeedForward, KvCompression, Prediction, SchedulerConfig, SolverKind, TextEncoderConfig,
+    TimestepSpacing, TinyVaeConfig, TokenizerConfig, TransformerConfig, VaeConfig,
 };
 use crate::bundle::manifest::{FileEntry, Part, Parts};
 use crate::bundle::routing::{Preset, Routing, ScoreScale};
@@ -161,6 +161,8 @@ fn contract() -> String {
     declaration::<TinyVaeConfig>(&mut text);
     declaration::<Prediction>(&mut text);
     declaration::<BetaSchedule>(&mut text);
+    declaration::<TimestepSpacing>(&mut text);
+    declaration::<KvCompression>(&mut text);
     declaration::<SolverKind>(&mut text);
     declaration::<SchedulerConfig>(&mut text);
     declaration::<Parts>(&mut text);

@@ -1,6 +1,6 @@
 /** Files that the reader brings: to pixels, or to the settings that a picture of ours was drawn with. */
 
-import { DiffCRError, readParams, type PictureParams } from 'diffcr-web';
+import { DiffCRError, readImage, readParams, type PictureParams } from 'diffcr-web';
 
 /** Pixels along the longer side that are worked on. */
 const LARGEST = 4096;
@@ -20,25 +20,28 @@ export async function openPicture(file: Blob): Promise<Opened> {
   if (/hei[cf]/i.test(file.type) || /\.hei[cf]$/i.test(name)) refuse('is HEIC, which browsers do not read: save it as JPEG or PNG');
   if (file.type !== '' && !file.type.startsWith('image/')) refuse(`is no image, but ${file.type}`);
   const params = await readParams(file).catch(() => undefined);
-  const bitmap = await bitmapOf(file).catch((cause: unknown) => refuse('is no image that this browser can read', cause));
-  const { width, height } = bitmap;
+  const read = file.type === 'image/svg+xml' ? drawn(file) : readImage(file);
+  const image = await read.catch((cause: unknown) => {
+    if (cause instanceof DiffCRError) throw new DiffCRError(cause.code, cause.message.replace('the file', name), cause.details, cause);
+    return refuse('is no image that this browser can read', cause);
+  });
+  const { width, height } = image;
   if (width * height > LARGEST * LARGEST) refuse(`has ${width} × ${height} pixels, more than ${LARGEST} × ${LARGEST}`);
-  const context = new OffscreenCanvas(width, height).getContext('2d');
-  context?.drawImage(bitmap, 0, 0);
-  if ('close' in bitmap) bitmap.close();
-  const image = context?.getImageData(0, 0, width, height) ?? refuse('cannot be drawn here');
   return { image, params };
 }
 
-/** Of a vector drawing too, which bitmaps are not made of. */
-async function bitmapOf(file: Blob): Promise<ImageBitmap | HTMLImageElement> {
-  if (file.type !== 'image/svg+xml') return await createImageBitmap(file);
-  const image = new Image();
-  image.src = URL.createObjectURL(file);
+/** A vector drawing, which bitmaps are not made of. */
+async function drawn(file: Blob): Promise<ImageData> {
+  const source = new Image();
+  source.src = URL.createObjectURL(file);
   try {
-    await image.decode();
+    await source.decode();
+    const { naturalWidth: width, naturalHeight: height } = source;
+    const context = new OffscreenCanvas(width, height).getContext('2d');
+    if (context === null) throw new DiffCRError('INTERNAL', 'the browser gives no 2d canvas');
+    context.drawImage(source, 0, 0);
+    return context.getImageData(0, 0, width, height);
   } finally {
-    URL.revokeObjectURL(image.src);
+    URL.revokeObjectURL(source.src);
   }
-  return image;
 }

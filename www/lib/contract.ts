@@ -218,6 +218,21 @@ export type Prediction = "epsilon" | "sample" | "v_prediction";
 export type BetaSchedule = "linear" | "scaled_linear";
 
 /**
+ * How timesteps are chosen, in diffusers' words.
+ */
+export type TimestepSpacing = "linspace" | "leading" | "trailing";
+
+/**
+ * Which layers compress their keys and values, and how far.
+ */
+export type KvCompression = {
+  /** Tokens along a square that becomes one key and one value. */
+  readonly scale: number;
+  /** The layers, ascending. */
+  readonly layers: readonly number[];
+};
+
+/**
  * The solvers, by the names users type.
  */
 export type SolverKind = "dpm++" | "dpm++1" | "ddim" | "euler" | "euler_a" | "unipc" | "lcm" | "dmd";

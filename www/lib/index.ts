@@ -9,7 +9,7 @@ export { models, type KeptModel } from './models.ts';
 export type { Busy } from './options.ts';
 export type { Output, RunParams } from './output.ts';
 export { readParams, type PictureParams } from './params.ts';
-export type { Picture } from './picture.ts';
+export { readImage, type Picture } from './picture.ts';
 export type { BatchOptions, EditOptions, GenerateOptions, InpaintOptions, Pipeline, RunEvent } from './pipeline.ts';
 export type { Phase, Progress } from './progress.ts';
 export { CODES, RANGES, SOLVERS } from './contract.ts';
@@ -17,12 +17,14 @@ export type {
   AdapterKind,
   BetaSchedule,
   FeedForward,
+  KvCompression,
   Part,
   Parts,
   Prediction,
   SchedulerConfig,
   ScoreScale,
   TextEncoderConfig,
+  TimestepSpacing,
   TinyVaeConfig,
   TokenizerConfig,
   TransformerConfig,

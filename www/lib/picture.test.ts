@@ -9,7 +9,8 @@ class FakeCanvas {
     this.width = width;
     this.height = height;
   }
-  getContext() {
+  getContext(kind: string) {
+    if (kind !== '2d') return null;
     return {
       drawImage: (source: { fill?: number }) => void (this.fill = source.fill ?? 0),
       getImageData: () => ({ data: new Uint8ClampedArray(4 * this.width * this.height).fill(this.fill) }),

@@ -1,8 +1,10 @@
 /** What callers hold images in, as bytes for the worker: every byte as it is wherever the browser lets us. */
 
 import { DiffCRError } from './errors.ts';
+import { readBitmap } from './exact.ts';
+import { findOrientation, upright, withoutOrientation } from './exif.ts';
 import { copyTensor } from './options.ts';
-import { decodeTranslucent } from './png.ts';
+import { decodeTranslucent, isDeepPng } from './png.ts';
 import type { Pixels, Tensor } from './protocol.ts';
 
 /** An image or a mask; `{ shape, data }` is an image `[1, 3, H, W]` in [-1, 1], or a mask `[1, 1, H, W]`. */
@@ -38,20 +40,54 @@ export function whiteMask(image: Pixels | Tensor): Pixels {
   return { width, height, data: new Uint8ClampedArray(4 * width * height).fill(255) };
 }
 
+/**
+ * The pixels of an image file as `inpaint` and `edit` read it: upright as its EXIF says, in sRGB, and to the bit, translucent ones too.
+ * Rejects with `INVALID_INPUT` where the browser cannot read the file, or it would lose what it holds (16 bits a channel).
+ */
+export async function readImage(file: Blob): Promise<ImageData> {
+  const { width, height, data } = await fromBlob('image', file);
+  return new ImageData(new Uint8ClampedArray(data), width, height);
+}
+
+/**
+ * The pixels of an image file, turned upright as its EXIF says, in sRGB, and otherwise as they are stored: 8 bits of RGBA.
+ * Rejects with `INVALID_INPUT` naming `field` where the browser cannot read the file, or it would lose what it holds.
+ */
 async function fromBlob(field: string, blob: Blob): Promise<Pixels> {
-  const exact = await decodeTranslucent(new Uint8Array(await blob.arrayBuffer()));
-  if (exact !== undefined) {
+  const file = new Uint8Array(await blob.arrayBuffer());
+  if (field === 'image' && isDeepPng(file)) throw invalid(field, 'a PNG of 16 bits a channel would not stay as it is: convert it to 8');
+  const orientation = findOrientation(file);
+  const stored = orientation === undefined ? file : withoutOrientation(file, orientation);
+  const pixels = await decoded(field, stored, blob.type);
+  return orientation === undefined ? pixels : upright(pixels, orientation.value);
+}
+
+/** The pixels of a file, in the order they are stored. */
+async function decoded(field: string, file: Uint8Array<ArrayBuffer>, type: string): Promise<Pixels> {
+  if (typeof createImageBitmap !== 'function') {
+    const exact = await decodeTranslucent(file);
+    if (exact === undefined) throw invalid(field, 'without a browser only PNGs with an alpha channel of 8 bits are read: give its pixels');
     checkSize(field, exact.width, exact.height);
     return exact;
   }
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' }).catch((cause: unknown) => {
+  // A mask's values are what they are, of whatever colours.
+  const colorSpaceConversion = field === 'mask' ? 'none' : 'default';
+  const options = { colorSpaceConversion, premultiplyAlpha: 'none' } as const;
+  const bitmap = await createImageBitmap(new Blob([file], { type }), options).catch((cause: unknown) => {
     throw invalid(field, 'the file is no image that this browser can read', cause);
   });
   try {
-    return drawn(field, bitmap, bitmap.width, bitmap.height);
+    const pixels = drawn(field, bitmap, bitmap.width, bitmap.height);
+    if (isOpaque(pixels)) return pixels;
+    return readBitmap(bitmap) ?? (await decodeTranslucent(file)) ?? pixels;
   } finally {
     bitmap.close();
   }
+}
+
+function isOpaque({ data }: Pixels): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i] !== 255) return false;
+  return true;
 }
 
 function drawn(field: string, source: CanvasImageSource, width: number, height: number): Pixels {

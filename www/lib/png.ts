@@ -59,6 +59,11 @@ export async function decodeTranslucent(
   return { width, height, data };
 }
 
+/** Whether the file is a PNG of 16 bits a channel. */
+export function isDeepPng(file: Uint8Array): boolean {
+  return file.length >= AFTER_HEADER && SIGNATURE.every((byte, i) => file[i] === byte) && file[24] === 16;
+}
+
 /** Lines without their filters; undefined where one is unknown. */
 function unfiltered(lines: Uint8Array, stride: number, channels: number): Uint8Array<ArrayBuffer> | undefined {
   const out = new Uint8Array((lines.length / (stride + 1)) * stride);
