@@ -24,6 +24,7 @@ use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
 use crate::pipeline::limits::{MAX_SIDE, OptionRange, RANGES};
 use crate::pipeline::mask_aware::MaskAwareOptions;
 use crate::pipeline::options::{Settings, Values};
+use crate::pipeline::picture::MaskFrom;
 use crate::pipeline::record::{RoutedStep, RoutingRecord};
 use crate::pipeline::warning::{Warning, WarningCode};
 
@@ -177,6 +178,7 @@ fn contract() -> String {
     declaration::<GenerateOptions>(&mut text);
     declaration::<MaskAwareOptions>(&mut text);
     declaration::<MaskAware>(&mut text);
+    declaration::<MaskFrom>(&mut text);
     declaration::<InpaintSettings>(&mut text);
     declaration::<Settings>(&mut text);
     declaration::<WarningCode>(&mut text);

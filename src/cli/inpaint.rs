@@ -13,13 +13,12 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;
-use crate::pipeline::image::Image;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
 use crate::pipeline::limits::{FEATHER, STRENGTH};
 use crate::pipeline::mask_aware::{MaskAwareOptions, StepMode};
 use crate::pipeline::options::Values;
 use crate::pipeline::photo;
-use crate::pipeline::picture::Picture;
+use crate::pipeline::picture::{MaskFrom, Picture};
 use crate::pipeline::png;
 use crate::pipeline::{EditOptions, Run};
 
@@ -67,10 +66,7 @@ enum Switch {
 
 pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
     let (image, alpha) = picture(&args.image, "image")?;
-    let mask = match picture(&args.mask, "mask")? {
-        (Picture::Bytes(mask), alpha) => Picture::Bytes(grey(mask, alpha, args.mask_from_alpha)?),
-        (values, _) => values,
-    };
+    let (mask, _) = picture(&args.mask, "mask")?;
     let noise = args.noise.as_deref().map(|path| tensor(path, "noise")).transpose()?;
     let own = MaskAwareOptions::default();
     let mask_aware =
@@ -83,6 +79,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
         },
         crop_to_mask: args.crop_to_mask,
         feather: args.feather,
+        mask_from: if args.mask_from_alpha { MaskFrom::Alpha } else { MaskFrom::Lightness },
     };
     let (options, edit) = (args.drawing.options(noise)?, EditOptions { image, mask, how });
     let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, Some(&edit)))?;
@@ -107,26 +104,6 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
             ("tokensInFocus", json!(drawn.run.mode(0).1)),
         ],
     )
-}
-
-/// A mask's picture, white where to redraw: its transparent part where `from_alpha`, and else itself, which must have no colours.
-fn grey(mut mask: Image, alpha: bool, from_alpha: bool) -> Result<Image> {
-    if from_alpha && !alpha {
-        return Err(Error::input("mask", "it has no alpha channel to take the mask from"));
-    }
-    for pixel in mask.data.chunks_exact_mut(4) {
-        if from_alpha {
-            let hole = u8::MAX - pixel[3];
-            pixel[..3].fill(hole);
-            pixel[3] = u8::MAX;
-        } else if pixel[3] > 0 && (pixel[0] != pixel[1] || pixel[1] != pixel[2]) {
-            return Err(Error::input(
-                "mask",
-                "it is a picture in colours, not black and white: give --mask-from-alpha to redraw its transparent part",
-            ));
-        }
-    }
-    Ok(mask)
 }
 
 /// A picture, and whether it has an alpha channel.

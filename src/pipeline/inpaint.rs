@@ -15,7 +15,7 @@ use super::mask::Mask;
 use super::mask_aware::{MaskAwareOptions, RunShape};
 use super::options::GenerateOptions;
 use super::paste::Paste;
-use super::picture::Picture;
+use super::picture::{MaskFrom, Picture};
 use super::resample::resize;
 use crate::error::{Error, Result};
 use crate::sampler::Sampler;
@@ -25,7 +25,7 @@ use crate::sampler::Sampler;
 #[derive(Debug, Clone)]
 pub struct EditOptions {
     pub image: Picture,
-    /// White is redrawn: `[1, 1, H, W]` of at least one half, or light opaque pixels.
+    /// White is redrawn: `[1, 1, H, W]` of at least one half, or pixels as [`InpaintSettings::mask_from`] says.
     pub mask: Picture,
     pub how: InpaintSettings,
 }
@@ -47,6 +47,9 @@ pub struct InpaintSettings {
     /// Pixels outside the mask over which the drawing fades into the image. @default 0
     #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub feather: f64,
+    /// What of the mask says what is redrawn: `lightness`, of a picture in black and white, or `alpha`, its transparent part. @default 'lightness'
+    #[cfg_attr(test, ts(as = "Option<_>", optional))]
+    pub mask_from: MaskFrom,
 }
 
 /// Whether the cost follows the hole: yes, no, or how.
@@ -65,6 +68,7 @@ impl Default for InpaintSettings {
             mask_aware: MaskAware::Switch(true),
             crop_to_mask: false,
             feather: FEATHER.default,
+            mask_from: MaskFrom::default(),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Placed {
         let EditOptions { image, mask, how } = edit;
         STRENGTH.check(how.strength)?;
         let (size, mask_size) = (image.size("image", 3)?, mask.size("mask", 1)?);
-        let mask = Mask::new(&mask.lightness(), mask_size, size)?.feathered(how.feather)?;
+        let mask = Mask::new(&mask.mask(how.mask_from)?, mask_size, size)?.feathered(how.feather)?;
         let (region, work) = place(pipeline, generate, how, &mask);
         Ok(Self { paste: Paste { picture: image.clone(), mask, region, work }, how: how.clone() })
     }

@@ -1,5 +1,7 @@
 //! An image that a caller brings: bytes as a canvas has them, or values; checked, and read region by region.
 
+use serde::Deserialize;
+
 use super::crop::Region;
 use super::image::Image;
 use super::options::Values;
@@ -11,7 +13,7 @@ pub const MAX_PIXELS: usize = 4096 * 4096;
 /// An image or a mask.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Picture {
-    /// RGBA. As a mask: the lightness of what is opaque.
+    /// RGBA.
     Bytes(Image),
     /// `[1, 3, H, W]` in [-1, 1]; as a mask `[1, 1, H, W]` in [0, 1].
     Values(Values),
@@ -59,18 +61,51 @@ impl Picture {
     }
 
     /// As a mask `[H, W]` in [0, 1].
-    pub fn lightness(&self) -> Vec<f32> {
-        match self {
-            Self::Values(values) => values.data.clone(),
-            Self::Bytes(image) => {
+    ///
+    /// # Errors
+    /// `InvalidInput` on `mask` where it is a picture in colours whose lightness is asked for, or has no transparent part to ask for.
+    pub fn mask(&self, from: MaskFrom) -> Result<Vec<f32>> {
+        let fault = |reason: &str| Err(Error::input("mask", reason));
+        let image = match (self, from) {
+            (Self::Values(values), MaskFrom::Lightness) => return Ok(values.data.clone()),
+            (Self::Values(_), MaskFrom::Alpha) => return fault("values have no alpha channel to take it from"),
+            (Self::Bytes(image), _) => image,
+        };
+        let pixels = || image.data.chunks_exact(4);
+        match from {
+            MaskFrom::Alpha if pixels().all(|p| p[3] == u8::MAX) => fault("it has no transparent part to take it from"),
+            MaskFrom::Alpha => Ok(pixels().map(|p| 1.0 - f32::from(p[3]) / 255.0).collect()),
+            MaskFrom::Lightness if pixels().any(is_coloured) => fault(
+                "it is a picture in colours, not black and white: its transparent part can be taken (maskFrom 'alpha')",
+            ),
+            MaskFrom::Lightness => {
                 let of = |p: &[u8]| {
                     let luma = 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
                     luma * f32::from(p[3]) / (255.0 * 255.0)
                 };
-                image.data.chunks_exact(4).map(of).collect()
+                Ok(pixels().map(of).collect())
             }
         }
     }
+}
+
+/// What of a mask's picture says what is redrawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum MaskFrom {
+    /// What is light and opaque, of a picture in black and white.
+    #[default]
+    Lightness,
+    /// What is transparent, whatever its colours.
+    Alpha,
+}
+
+/// Whether a visible pixel is further from grey than compression makes it.
+fn is_coloured(pixel: &[u8]) -> bool {
+    const NOISE: u8 = 24;
+    let (least, most) = (pixel[0].min(pixel[1]).min(pixel[2]), pixel[0].max(pixel[1]).max(pixel[2]));
+    pixel[3] > 0 && most - least > NOISE
 }
 
 /// # Errors
@@ -102,8 +137,21 @@ mod tests {
     #[test]
     fn paint_counts_where_it_is_light_and_opaque() {
         let data = vec![255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 255, 255, 255, 255, 128];
-        let mask = bytes(4, 1, data).lightness();
+        let mask = bytes(4, 1, data).mask(MaskFrom::Lightness).unwrap();
         assert!((mask[0] - 1.0).abs() < 1e-6 && mask[1] == 0.0 && mask[2] == 0.0 && mask[3] >= 0.5, "{mask:?}");
+    }
+
+    #[test]
+    fn a_photo_is_no_mask_but_what_is_transparent_of_it_is() {
+        let photo = bytes(3, 1, vec![200, 90, 40, 255, 9, 9, 9, 0, 0, 0, 0, 51]);
+        assert!(
+            photo.mask(MaskFrom::Lightness).unwrap_err().to_string().starts_with("mask: it is a picture in colours")
+        );
+        assert_eq!(photo.mask(MaskFrom::Alpha).unwrap(), [0.0, 1.0, 0.8]);
+        let opaque = bytes(1, 1, vec![255; 4]);
+        assert!(opaque.mask(MaskFrom::Alpha).unwrap_err().to_string().contains("no transparent part"));
+        // What JPEG makes of grey.
+        assert!(bytes(1, 1, vec![250, 240, 244, 255]).mask(MaskFrom::Lightness).is_ok());
     }
 
     #[test]

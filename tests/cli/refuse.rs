@@ -35,7 +35,7 @@ fn tensors_that_are_not_pixarts() {
     let insert = |name: &str| edited(|all| drop(all.insert(name.into(), zeros(&[24]))));
     assert!(
         insert("transformer_blocks.0.attn1.norm_q.weight")
-            .contains("transformer_blocks.0.attn1.norm_q.weight: normalised")
+            .contains("transformer_blocks.0.attn1.norm_q.weight: norms of each head's queries")
     );
     assert!(insert("transformer_blocks.0.surprise").contains("transformer_blocks.0.surprise: unknown tensor"));
     assert!(insert("proj_out.weight.quant_state.bitsandbytes__nf4").contains("the checkpoint is quantized"));
@@ -70,8 +70,7 @@ fn settings_that_are_not_pixarts() {
     let scheduler = configured("scheduler/scheduler_config.json", "use_karras_sigmas", json!(true));
     assert!(scheduler.contains("use_karras_sigmas true is not supported"), "{scheduler}");
     assert!(
-        configured("scheduler/scheduler_config.json", "_class_name", json!("UniPCMultistepScheduler"))
-            .contains("UniPC")
+        configured("scheduler/scheduler_config.json", "_class_name", json!("SASolverScheduler")).contains("SASolver")
     );
 }
 

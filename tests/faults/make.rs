@@ -107,7 +107,7 @@ impl Scratch {
         };
         chunk(b"IHDR", &[0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0]);
         chunk(b"iCCP", &[b"p\0\0".to_vec(), zlib(&vec![0; length])].concat());
-        chunk(b"IDAT", &zlib(&[0, 1, 2, 3, 255]));
+        chunk(b"IDAT", &zlib(&[0, 200, 2, 3, 255]));
         chunk(b"IEND", &[]);
         self.write("in.png", bytes)
     }

@@ -416,6 +416,11 @@ export type MaskAwareOptions = {
 export type MaskAware = boolean | MaskAwareOptions;
 
 /**
+ * What of a mask's picture says what is redrawn.
+ */
+export type MaskFrom = "lightness" | "alpha";
+
+/**
  * How an image is inpainted.
  */
 export type InpaintSettings = {
@@ -427,6 +432,8 @@ export type InpaintSettings = {
   readonly cropToMask?: boolean;
   /** Pixels outside the mask over which the drawing fades into the image. @default 0 */
   readonly feather?: number;
+  /** What of the mask says what is redrawn: `lightness`, of a picture in black and white, or `alpha`, its transparent part. @default 'lightness' */
+  readonly maskFrom?: MaskFrom;
 };
 
 /**
@@ -524,6 +531,6 @@ export const RANGES = {
 export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds', 'negativePromptEmbeds', 'returnRouting'] as const satisfies readonly (keyof RunRequest)[];
 
 /** Options of an inpainting, beside those of its run. */
-export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather'] as const satisfies readonly (keyof InpaintSettings)[];
+export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather', 'maskFrom'] as const satisfies readonly (keyof InpaintSettings)[];
 
 export const SOLVERS = ["dpm++", "dpm++1", "unipc", "ddim", "euler", "euler_a", "lcm", "dmd"] as const satisfies readonly SolverKind[];

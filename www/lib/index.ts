@@ -43,6 +43,7 @@ export type {
   ManifestSummary,
   MaskAware,
   MaskAwareOptions,
+  MaskFrom,
   ModelInfo,
   OptionRange,
   Preset as RoutingPreset,

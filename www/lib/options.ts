@@ -1,6 +1,6 @@
 /** What callers pass, checked and copied before a call returns: unknown names, wrong kinds and numbers out of range are refused by name. */
 
-import { INPAINT_KEYS, MAX_SIDE, RANGES, REQUEST_KEYS, SOLVERS, type OptionRange } from './contract.ts';
+import { INPAINT_KEYS, MAX_SIDE, RANGES, REQUEST_KEYS, SOLVERS, type MaskFrom, type OptionRange } from './contract.ts';
 import { DiffCRError } from './errors.ts';
 import type { InpaintSettings, RunPhase, RunRequest, Step, Tensor } from './protocol.ts';
 
@@ -29,6 +29,7 @@ const NUMBERS: Readonly<Record<string, OptionRange>> = {
 const TEXTS: readonly string[] = ['prompt', 'negativePrompt'];
 const FLAGS: readonly string[] = ['returnRouting', 'returnLatents', 'cropToMask'];
 const TENSORS: readonly string[] = ['latents', 'promptEmbeds', 'negativePromptEmbeds'];
+const MASK_FROM: readonly MaskFrom[] = ['lightness', 'alpha'];
 const MASK_AWARE = ['ring', 'refresh', 'minSteps', 'maxActive'] as const;
 
 /** The options of a run as they were when it was asked for. */
@@ -99,6 +100,7 @@ function checkValue(name: string, value: unknown): unknown {
   }
   if (TENSORS.includes(name)) return copyTensor(name, value);
   if (name === 'solver') return checkWord(name, value, SOLVERS);
+  if (name === 'maskFrom') return checkWord(name, value, MASK_FROM);
   if (name === 'maskAware') return typeof value === 'boolean' ? value : copyMaskAware(value);
   throw new DiffCRError('INTERNAL', `nothing is known of the option ${name}`);
 }

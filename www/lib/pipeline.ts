@@ -6,6 +6,7 @@ import { guarded } from './guard.ts';
 import { checkSignal, readRunOptions, type Busy, type RunOptions } from './options.ts';
 import { Output } from './output.ts';
 import { toPixels, whiteMask, type Picture } from './picture.ts';
+import { INPAINT_KEYS } from './contract.ts';
 import type { Backend, InpaintSettings, ModelInfo, Pixels, ReplyOf, RunPhase, RunRequest, Step, Tensor } from './protocol.ts';
 import type { CallOptions, Remote } from './remote.ts';
 
@@ -59,7 +60,7 @@ type Images = Promise<readonly [Pixels | Tensor, Pixels | Tensor]>;
 
 const EDIT_STRENGTH = 0.6;
 /** Names that only an image's runs take. */
-const IMAGE_KEYS = ['image', 'mask', 'strength', 'maskAware', 'cropToMask', 'feather'];
+const IMAGE_KEYS = ['image', 'mask', ...INPAINT_KEYS];
 
 export class Pipeline {
   /** Where the model runs. */

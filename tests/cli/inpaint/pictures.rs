@@ -73,7 +73,7 @@ fn a_photo_is_no_mask_but_its_hole_is() {
         error_line(&output)
     };
     assert!(refused(&photo, &[]).contains("mask: it is a picture in colours"));
-    assert!(refused(&image, &["--mask-from-alpha"]).contains("mask: it has no alpha channel"));
+    assert!(refused(&image, &["--mask-from-alpha"]).contains("mask: it has no transparent part"));
     scenes(&image, &photo, &out, &["--steps", "2", "--mask-from-alpha"]);
     let after = image::open(&out).unwrap().into_rgb8();
     let changed =
