@@ -12,7 +12,7 @@ use crate::bundle::config::SolverKind;
 use crate::convert::lora::Adapter;
 use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
 use crate::convert::quality::table;
-use crate::convert::{ConvertOptions, Converted, Places, convert};
+use crate::convert::{ConvertOptions, Converted, Places, Probe, convert};
 use crate::error::Result;
 
 #[derive(Debug, Args)]
@@ -40,7 +40,10 @@ pub struct ConvertArgs {
     /// Scales always reach a group's largest value, even where clipping it has the smaller error.
     #[arg(long)]
     no_clip: bool,
-    /// Do not run the quantized transformer against the source's, which needs memory for it in f32.
+    /// Run the quantized transformer against the source's, which takes memory for it in f32; done without being asked up to 268 million parameters.
+    #[arg(long, conflicts_with = "no_probe")]
+    probe: bool,
+    /// Do not.
     #[arg(long)]
     no_probe: bool,
     /// MiB of a chunk, at most; a larger tensor is split by rows.
@@ -123,7 +126,11 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
             exceptions: args.tensor.clone(),
         },
         encoded: args.encoding.is_some() || !args.tensor.is_empty(),
-        probe: !args.no_probe,
+        probe: match (args.probe, args.no_probe) {
+            (true, _) => Probe::Always,
+            (_, true) => Probe::Never,
+            _ => Probe::Small,
+        },
         chunk_bytes: (args.chunk_mib * 1_048_576.0) as u64,
         routers: args.routers.clone(),
         vae_tiny: args.vae_tiny.clone(),

@@ -29,7 +29,13 @@ pub fn add(model: &mut SourceModel, places: &Places, options: &ConvertOptions, t
                 model.notes.push(note);
                 scheduler::with_solver(&config, solver)?
             }
-            None => scheduler::config(&config)?,
+            None => {
+                if config.text("_class_name")? == Some("DDPMScheduler") {
+                    let note = "DDPMScheduler: its noise schedule is kept and sampled by DPM-Solver++; --solver dmd for a model of one step";
+                    model.notes.push(note.into());
+                }
+                scheduler::config(&config)?
+            }
         };
     } else if let Some(solver) = options.solver {
         model.parts.scheduler.solver = solver;

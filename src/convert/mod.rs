@@ -51,10 +51,10 @@ use std::path::Path;
 use crate::bundle::manifest::{FORMAT, MANIFEST_FILE, Manifest, Part, Provenance};
 use crate::bundle::whole;
 use crate::error::{Error, Result};
-use checkpoint_tensor::Tensors;
+use checkpoint_tensor::{CheckpointTensor, Tensors};
 pub use keys_pixart::{LAST_TABLE, original_layers};
 pub use model::SourceModel;
-pub use options::{ConvertOptions, Places};
+pub use options::{ConvertOptions, Places, Probe};
 use output::OutputFolder;
 use progress::Progress;
 use shard::{Loss, ShardPlan, Tally};
@@ -105,7 +105,14 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
         model.vae_tiny = tensors;
     }
     let (manifest, losses) = write(&model, options, &output, progress)?;
-    let probed = options.probe && !losses.is_empty();
+    let parameters: usize = model.transformer.values().map(CheckpointTensor::elements).sum();
+    let is_large = options.probe == Probe::Small && parameters > Probe::MAX_PARAMETERS;
+    if is_large && !losses.is_empty() {
+        model
+            .notes
+            .push("the transformer was not run before and after, which takes it in f32 in memory: --probe does".into());
+    }
+    let probed = !losses.is_empty() && options.probe != Probe::Never && !is_large;
     let psnr = probed.then(|| quality::psnr(&model, output.dir())).transpose()?;
     if progress.cancelled() {
         return Err(Error::Cancelled);

@@ -32,6 +32,21 @@ impl Places {
     }
 }
 
+/// Whether the transformer is run before and after.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Probe {
+    /// Where that takes no more than [`Probe::MAX_PARAMETERS`] in memory.
+    #[default]
+    Small,
+    Always,
+    Never,
+}
+
+impl Probe {
+    /// 1 GiB of them in f32.
+    pub const MAX_PARAMETERS: usize = 1 << 28;
+}
+
 /// What to convert, and how.
 #[derive(Debug, Clone)]
 pub struct ConvertOptions {
@@ -48,7 +63,7 @@ pub struct ConvertOptions {
     /// Whether the caller chose an encoding; a quantized bundle is otherwise taken as it is.
     pub encoded: bool,
     /// Runs the transformer before and after, where it is quantized.
-    pub probe: bool,
+    pub probe: Probe,
     /// Bytes of a chunk, at most.
     pub chunk_bytes: u64,
     /// Routers and keep ratios in a file of their own.

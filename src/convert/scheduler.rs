@@ -110,6 +110,8 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
             ];
             (SolverKind::Lcm, settings)
         }
+        // What training leaves; it samples in as many steps as there are timesteps, which nobody wants.
+        "DDPMScheduler" => return with_solver(config, SolverKind::DpmSolver2M),
         other => {
             return Err(
                 config.fault("_class_name", format_args!("{other:?} is not supported: choose a solver with --solver"))
@@ -233,6 +235,8 @@ mod tests {
         assert!(dpm("solver_order", json!(3)).contains("solver_order 3"));
         assert!(dpm("trained_betas", json!([0.1])).contains("trained_betas"));
         assert!(dpm("num_train_timesteps", json!("x")).contains("num_train_timesteps"));
+        let ddpm = json!({ "_class_name": "DDPMScheduler", "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear" });
+        assert_eq!(read(ddpm).unwrap(), SchedulerConfig::default());
         let class = read(json!({ "_class_name": "PNDMScheduler" })).unwrap_err().to_string();
         assert_eq!(class, "config.json: _class_name \"PNDMScheduler\" is not supported: choose a solver with --solver");
         let ddim = read(json!({ "_class_name": "DDIMScheduler" })).unwrap_err().to_string();

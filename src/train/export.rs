@@ -14,7 +14,7 @@ use crate::bundle::manifest::Manifest;
 use crate::bundle::routing::{Preset, Routing, ScoreScale};
 use crate::convert::policy::{Policy, Scheme};
 use crate::convert::progress::Progress;
-use crate::convert::{self, ConvertOptions, SourceModel, checkpoint};
+use crate::convert::{self, ConvertOptions, Probe, SourceModel, checkpoint};
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable, MAX_SHARE};
 
@@ -101,7 +101,7 @@ pub fn export(config: &TrainConfig, kind: Kind, run: Trained, progress: &mut dyn
         license: config.license.clone(),
         policy: Policy::new(Scheme::F16),
         encoded: true,
-        probe: false,
+        probe: Probe::Never,
         chunk_bytes: CHUNK_BYTES,
         routers: None,
         vae_tiny: None,

@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use diffcr::bundle::config::TransformerConfig;
+use diffcr::model::embed::position_table;
 use diffcr::model::transformer::Transformer;
 
 use crate::support::{error, read, weights};
@@ -41,5 +42,33 @@ fn output_is_that_of_diffusers() {
         let error = error(output, get("output"));
         println!("case {case}: {error:.2e}");
         assert!(error < 1e-4, "case {case}: {error}");
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Positions {
+    model: String,
+    sample_size: usize,
+    interpolation_scale: f64,
+    height: usize,
+    width: usize,
+    rows: std::collections::BTreeMap<String, Vec<f32>>,
+}
+
+/// Every released size, Sigma and alpha, at its own grid and at an oblong one.
+#[test]
+fn positions_of_every_released_size_are_those_of_diffusers() {
+    let cases: Vec<Positions> = serde_json::from_str(include_str!("../fixtures/positions.json")).unwrap();
+    assert_eq!(cases.len(), 14);
+    for Positions { model, sample_size, interpolation_scale, height, width, rows } in cases {
+        let config = TransformerConfig { heads: 1, head_dim: 8, sample_size, interpolation_scale, ..sigma() };
+        let table = position_table(&config, height, width, &Device::flex()).into_data().try_to_vec::<f32>().unwrap();
+        for (token, expected) in rows {
+            let token: usize = token.parse().unwrap();
+            let found = &table[8 * token..8 * (token + 1)];
+            for (a, b) in found.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-5, "{model} {height} x {width}, token {token}: {found:?}, {expected:?}");
+            }
+        }
     }
 }
