@@ -21,6 +21,8 @@ beforeAll(() => {
   diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'sigma'), ...tiny);
   diffcr('convert', fixture('alpha/pipeline'), '--out', join(bundles, 'alpha'));
   diffcr('convert', fixture('sigma/pipeline'), '--out', join(bundles, 'routed'), '--routers', fixture('sigma/routed.safetensors'));
+  const told = ['--heads', '3', '--sample-size', '16', '--interpolation-scale', '1'];
+  diffcr('convert', fixture('sigma/kv_compression.pth'), '--out', join(bundles, 'compressed'), ...told);
 });
 const site = useSite({ '/bundles/': bundles });
 
@@ -82,6 +84,14 @@ for (const family of ['sigma', 'alpha']) {
     await opened.close();
   });
 }
+
+test('normed queries and keys, and compressed ones, of square and oblong grids', async () => {
+  const opened = await openModel('compressed');
+  const inputs = read('sigma/kv_compression.safetensors');
+  const outputs = await probe(opened, 'transformer', inputs);
+  for (const i of [0, 1, 2]) close(`compressed transformer ${i}`, outputs.get(`${i}.output`), tensor(inputs, `${i}.output`));
+  await opened.close();
+});
 
 test('inpainting: latents, what the decoder draws, and the image with it in place', async () => {
   const opened = await openModel('sigma');
