@@ -118,6 +118,10 @@ impl Origin {
         }
         let mut routing = None;
         if config.is_routed(kind) {
+            if parts.transformer.kv_compression.is_some() {
+                let reason = "the model compresses its keys and values, which needs all tokens in every layer: it cannot be routed";
+                return Err(Error::input("from", reason));
+            }
             let r = &config.routing;
             if learned.is_none() {
                 trained.extend(init::make(init::routers(&parts.transformer), &mut random));
