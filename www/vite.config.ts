@@ -1,16 +1,21 @@
 import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { writeServiceWorker } from './scripts/offline.mjs';
 import { compressEngines, sizesOf } from './scripts/sizes.mjs';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** The demo page. It takes the package as its users do, from pkg/dist: `npm run build:pkg` comes first. */
-export default defineConfig({
+export default defineConfig(({ command }) => ({
   root: fileURLToPath(new URL('app', import.meta.url)),
   publicDir: fileURLToPath(new URL('public', import.meta.url)),
   base: './',
-  define: { SITE: JSON.stringify(process.env['SITE'] === '1'), SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))) },
+  define: {
+    SITE: JSON.stringify(process.env['SITE'] === '1'),
+    SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))),
+    OFFLINE: JSON.stringify(command === 'build'),
+  },
   plugins: [
     {
       name: 'beside-the-page',
@@ -18,6 +23,7 @@ export default defineConfig({
       closeBundle: () => {
         compressEngines(here('dist'));
         copyFileSync(here('../LICENSE'), here('dist/LICENSE.txt'));
+        writeServiceWorker(here('dist'), here('sw/service-worker.ts'));
       },
     },
   ],
@@ -31,4 +37,4 @@ export default defineConfig({
     chunkSizeWarningLimit: 100,
   },
   server: { fs: { allow: ['..'] } },
-});
+}));

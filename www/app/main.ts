@@ -15,6 +15,7 @@ import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions 
 import { faultOf } from './faults.ts';
 import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
+import { keepPage } from './offline.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing } from './shelf.ts';
@@ -130,6 +131,7 @@ async function load(): Promise<void> {
     pipeline = await loadModel(page.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
     dispatch({ type: 'loaded', backend: pipeline.backend, note: pipeline.note, info: pipeline.info });
     void lookForWeights();
+    void keepForLater();
     if (state.run.kind === 'waiting') await draw(pipeline);
   } catch (error) {
     ended(error);
@@ -327,6 +329,15 @@ async function isAsked({ png }: Drawn): Promise<boolean> {
   if (formOf(location.search).prompt === undefined) return true;
   const params = await readParams(png).catch(() => undefined);
   return params !== undefined && linkOf(location.href, formFrom(params)) === linkOf(location.href, state.form);
+}
+
+/** The page is kept once a model is there, so that nothing is fetched beside it. */
+async function keepForLater(): Promise<void> {
+  const offline = await keepPage((take) => {
+    find('update', HTMLElement).hidden = false;
+    find('update-take', HTMLButtonElement).onclick = take;
+  });
+  if (pipeline !== undefined) offline?.keep(pipeline.backend);
 }
 
 for (const render of views) render(state);
