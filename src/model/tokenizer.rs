@@ -13,6 +13,7 @@ pub struct Tokenizer {
     config: TokenizerConfig,
     /// Whether the vocabulary is SentencePiece's.
     unigram: bool,
+    words: Option<Vec<String>>,
 }
 
 /// To Rust a space, to SentencePiece an unknown character; and one that is that to both.
@@ -48,13 +49,14 @@ impl Tokenizer {
         let refused = |reason: String| Error::model(&config.file, reason);
         tokenizer_check::check(&config.file, bytes.len(), &json, vocab_size)?;
         let unigram = json.pointer("/model/type").is_some_and(|kind| kind == "Unigram");
+        let words = words(&json);
         if let Some(normalizer) = json.get_mut("normalizer") {
             prepare(normalizer);
         }
         tokenizers::canonicalize_value(&mut json).map_err(|e| refused(e.to_string()))?;
         let inner = tokenizers::from_json(&json.to_string()).map_err(|e| refused(e.to_string()))?;
 
-        let tokenizer = Self { inner, config: config.clone(), unigram };
+        let tokenizer = Self { inner, config: config.clone(), unigram, words };
         let closing = tokenizer.ids("", true)?;
         if !(closing.is_empty() || closing == [config.eos_id]) {
             let reason = format!("{} is not how {} closes a prompt: {closing:?}", config.eos_id, config.file);
@@ -89,6 +91,11 @@ impl Tokenizer {
         Ok((ids, lost))
     }
 
+    /// The words that it knows, in order, where each is a token: of a small model with a vocabulary of its own.
+    pub fn words(&self) -> Option<&[String]> {
+        self.words.as_deref()
+    }
+
     /// The longest prompt in tokens, `</s>` included.
     pub fn max_length(&self) -> usize {
         self.config.max_length
@@ -105,6 +112,19 @@ impl Tokenizer {
         self.inner.encode_into(text, &options, &mut ids).map_err(|e| Error::input("prompt", e.to_string()))?;
         Ok(ids.into_iter().map(u32::from).collect())
     }
+}
+
+/// The words of a vocabulary of words, its special tokens left out.
+fn words(json: &Value) -> Option<Vec<String>> {
+    let vocab =
+        json.pointer("/model/vocab").filter(|_| json.pointer("/model/type").is_some_and(|t| t == "WordLevel"))?;
+    let added: Vec<&str> =
+        json.get("added_tokens")?.as_array()?.iter().filter_map(|t| t.get("content")?.as_str()).collect();
+    let mut words: Vec<String> =
+        vocab.as_object()?.keys().filter(|word| !added.contains(&word.as_str())).cloned().collect();
+    words.retain(|word| word.chars().any(char::is_alphanumeric));
+    words.sort();
+    Some(words)
 }
 
 /// `text.lower().strip()` of Python.

@@ -78,6 +78,9 @@ pub struct ModelInfo {
     /// Of a picture of the model's own size.
     pub tokens: usize,
     pub parts: Parts,
+    /// The words that it knows, where each is a token of its own vocabulary; absent for a model that reads any text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<Vec<String>>,
     /// Where its layers route their tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
@@ -113,6 +116,7 @@ impl Pipeline {
             layers: transformer.layers,
             tokens: (transformer.sample_size / transformer.patch_size).saturating_pow(2),
             parts: manifest.parts.clone(),
+            vocabulary: self.vocabulary().map(<[String]>::to_vec),
             routing: manifest.routing.clone(),
         }
     }

@@ -138,6 +138,11 @@ impl Pipeline {
         self.pixel_scale() * self.transformer.config().sample_size
     }
 
+    /// The words that it knows, where its vocabulary is one of words.
+    pub fn vocabulary(&self) -> Option<&[String]> {
+        self.tokenizer.as_ref()?.words()
+    }
+
     /// Token ids of a prompt, unpadded, `</s>` last.
     ///
     /// # Errors

@@ -197,3 +197,55 @@ test('a worker that dies is told, and the model can be loaded again', async () =
   await modelIs(page, 'ready');
   await close(/RuntimeError: unreachable/);
 });
+
+test('words are offered and marked, a share of the work is chosen, every picture may have its own seed, and four are drawn to choose from', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
+  await modelIs(page, 'ready');
+  await page.getByLabel('Steps').fill('2');
+
+  // Words: how one could go on, what is not known, what is not read.
+  const prompt = page.getByRole('textbox', { name: 'Prompt', exact: true });
+  await prompt.fill('a dragon on a pur');
+  expect(await page.textContent('#words')).toContain('This model has never seen: dragon');
+  await page.getByRole('group', { name: 'Words that the model knows' }).getByRole('button', { name: 'purple' }).click();
+  expect(await prompt.inputValue()).toBe('a dragon on a purple ');
+  expect(await page.evaluate(() => document.activeElement?.id)).toBe('prompt');
+  expect(await page.getByRole('group', { name: 'Words that the model knows' }).isVisible()).toBe(false);
+  await prompt.fill(`a red circle ${'on a blue background '.repeat(8)}`);
+  expect(await page.textContent('#words')).toContain('It does not read that far: ');
+  await prompt.fill('a red circle on a blue background');
+  expect(await page.textContent('#words')).toBe('');
+
+  // From dense to fast, by name and by share.
+  const [share, preset] = [page.getByLabel('Skipped'), page.getByLabel('Compression')];
+  await share.fill('0.45');
+  expect(await page.textContent('#skip-value')).toBe('45 %');
+  expect(await preset.inputValue()).toBe('0.45');
+  await share.fill('0');
+  expect(await preset.inputValue()).toBe('off');
+  await preset.selectOption('learned');
+  expect(await page.textContent('#skip-value')).toMatch(/^[1-9]\d? %$/);
+
+  // Four pictures, of which another is chosen: its seed is the one that is shown and linked.
+  await page.getByLabel('Seed', { exact: true }).fill('40');
+  await page.getByRole('button', { name: 'Draw four' }).click();
+  await page.waitForSelector('body[data-run=done]');
+  const four = page.getByRole('group', { name: 'The four pictures' }).getByRole('button');
+  expect(await four.count()).toBe(4);
+  const first = (await pixels(page)).data.join();
+  await four.nth(2).click();
+  await page.waitForFunction(() => location.search.includes('seed=42'));
+  expect((await pixels(page)).data.join()).not.toBe(first);
+  expect(await four.nth(2).getAttribute('aria-pressed')).toBe('true');
+  expect(await page.locator('#history-list li').count()).toBe(4);
+
+  // A seed of its own for every picture.
+  await page.getByLabel('A new seed for every picture').check();
+  const seed = await page.inputValue('#seed');
+  await page.click('#generate');
+  await page.waitForFunction((before) => document.querySelector<HTMLInputElement>('#seed')?.value !== before, seed);
+  await page.waitForSelector('body[data-run=done]');
+  await screenshot(page, 'four');
+  await close();
+});

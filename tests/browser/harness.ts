@@ -131,6 +131,8 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
   page.setDefaultTimeout(300_000);
   const complaints: string[] = [];
   page.on('console', (message) => {
+    // Playwright's own word.
+    if (message.text() === 'Service Worker registration blocked by Playwright') return;
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on('pageerror', (error) => complaints.push(`uncaught: ${error.stack ?? error.message}`));

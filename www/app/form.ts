@@ -18,6 +18,8 @@ export interface Form {
 export const LIMITS = {
   steps: { ...RANGES.steps, max: 50 },
   guidance: { ...RANGES.guidance, min: 1, max: 10, step: 0.5 },
+  /** Share of the tokens that layers skip. */
+  skip: RANGES.compression,
   /** In percent. */
   strength: { min: 5, max: 100 * RANGES.strength.max, step: 5 },
   feather: { ...RANGES.feather, max: 64 },

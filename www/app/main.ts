@@ -20,6 +20,7 @@ import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
+import { createBatch } from './views/batch.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
 import { find, limit, say } from './views/dom.ts';
@@ -55,6 +56,8 @@ state = reduce(state, { type: 'edit', change: formOf(location.search) });
 let device: DeviceChoice = page.device;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
+/** Pictures of the run that is asked for. */
+let wanted = 1;
 /** The picture that is shown, where it is one of ours. */
 let shown: Shared | undefined;
 let history: History | undefined;
@@ -93,9 +96,19 @@ const showHistory = createHistory({
   remove: ({ id }) => void changeHistory((kept) => kept.remove(id)),
   clear: () => void changeHistory((kept) => kept.clear()),
 });
+const batch = createBatch((chosen) => busy(state) || void attempt(() => present(chosen)));
 createGallery(page.model, (change) => dispatch({ type: 'edit', change }));
 const views = [
-  createForm({ edit: (change) => dispatch({ type: 'edit', change }), submit: () => void ask(), cancel }, page.scenes),
+  createForm(
+    {
+      edit: (change) => dispatch({ type: 'edit', change }),
+      submit: () => void ask(),
+      four: () => void ask(4),
+      roll: (roll) => dispatch({ type: 'roll', roll }),
+      cancel,
+    },
+    page.scenes,
+  ),
   createNotices({
     retry: () => void (state.model.kind === 'ready' ? ask() : load()),
     useCpu: () => {
@@ -156,10 +169,12 @@ async function removeWeights(): Promise<void> {
   dispatch({ type: 'kept', kept: { bytes: kept.bytes, state: gone ? 'removed' : 'stuck' } });
 }
 
-async function ask(): Promise<void> {
+async function ask(count = 1): Promise<void> {
   if (state.run.kind === 'waiting' || state.run.kind === 'running') return;
   const { kind } = state.model;
+  if (state.roll) dispatch({ type: 'edit', change: { seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) } });
   dispatch({ type: 'ask' });
+  wanted = count;
   if (kind === 'idle') await load();
   else if (pipeline !== undefined && kind === 'ready') await draw(pipeline);
 }
@@ -172,6 +187,7 @@ async function draw(model: Pipeline): Promise<void> {
   const total = retouch === undefined ? form.steps : stepsRun(form.steps, retouch.strength);
   picture.begin(total);
   dispatch({ type: 'start' });
+  let outputs: readonly Output[];
   const options = {
     ...optionsOf(form),
     previewEvery: 1,
@@ -184,32 +200,43 @@ async function draw(model: Pipeline): Promise<void> {
   };
   try {
     if (retouch === undefined) {
-      output = await model.generate(options);
+      outputs = await model.generate({ ...options, count: wanted });
     } else if (source !== undefined && before !== undefined && mask !== undefined) {
       const { strength, feather, crop } = retouch;
-      output = await model.inpaint({ ...options, image: source, mask, strength: strength / 100, feather, cropToMask: crop });
+      outputs = [await model.inpaint({ ...options, image: source, mask, strength: strength / 100, feather, cropToMask: crop })];
       editor.keep(before);
       editor.clear();
     } else {
       throw new DiffCRError('INVALID_INPUT', 'image: there is no picture to change', { field: 'image' });
     }
-    const { image, timings, flops, params } = output;
-    source = image;
-    picture.finish(image);
-    routing.keep(output.routing);
-    code.show(new URL(page.model, location.href).href, params);
-    shown = { png: await output.toBlob(), params };
-    const { totalMs } = timings;
-    const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
-    const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
-    dispatch({ type: 'done', total: timings.stepMs.length, totalMs, stepMs, cost });
-    globalThis.history.replaceState(null, '', linkOf(location.href, formFrom(params)));
-    const { prompt, seed } = params;
-    const entry = { png: shown.png, prompt, seed, at: Date.now() };
-    await changeHistory((kept) => kept.add(entry));
+    batch.keep(outputs);
+    const [first] = outputs;
+    if (first === undefined) return;
+    await present(first);
+    for (const each of [...outputs].reverse()) {
+      const { prompt, seed } = each.params;
+      const entry = { png: await each.toBlob(), prompt, seed, at: Date.now() };
+      await changeHistory((kept) => kept.add(entry));
+    }
   } catch (error) {
     ended(error);
   }
+}
+
+/** Shows a picture that a run of this visit drew. */
+async function present(drawn: Output): Promise<void> {
+  const { image, timings, flops, params } = drawn;
+  output = drawn;
+  source = image;
+  picture.finish(image);
+  routing.keep(drawn.routing);
+  code.show(new URL(page.model, location.href).href, params);
+  shown = { png: await drawn.toBlob(), params };
+  const { totalMs } = timings;
+  const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
+  const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
+  dispatch({ type: 'done', total: timings.stepMs.length, totalMs, stepMs, cost });
+  globalThis.history.replaceState(null, '', linkOf(location.href, formFrom(params)));
 }
 
 /** The picture that is shown once more, with every token in every layer, to compare the two. */

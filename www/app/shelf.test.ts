@@ -1,15 +1,18 @@
 import { expect, test } from 'vitest';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_MODEL } from './address.ts';
 import { firstVisit, SHELVES, sparing } from './shelf.ts';
 import { unknownWords } from './words.ts';
 
+const TOKENIZER = new URL('../public/models/scenes-q4/tokenizer.json', import.meta.url);
+const vocabulary = Object.keys((JSON.parse(readFileSync(TOKENIZER, 'utf8')) as { model: { vocab: object } }).model.vocab);
+
 test("the page's own model has three pictures that ship, of words it knows", () => {
   const { examples = [] } = SHELVES[DEFAULT_MODEL] ?? {};
   expect(examples).toHaveLength(3);
   for (const { prompt, picture } of examples) {
-    expect(unknownWords(prompt)).toEqual([]);
+    expect(unknownWords(prompt, vocabulary)).toEqual([]);
     expect(existsSync(fileURLToPath(new URL(`../public/${picture}`, import.meta.url)))).toBe(true);
   }
 });

@@ -60,6 +60,8 @@ export interface Retouch {
 
 export interface State {
   readonly form: Form;
+  /** Every picture has a new seed. */
+  readonly roll: boolean;
   readonly model: Model;
   readonly run: Run;
   /** The picture that is shown again where a run ends without one. */
@@ -85,6 +87,7 @@ export interface State {
 
 export type Action =
   | { readonly type: 'edit'; readonly change: Partial<Form> }
+  | { readonly type: 'roll'; readonly roll: boolean }
   | { readonly type: 'load' }
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'loaded'; readonly backend: Backend; readonly note: string | undefined; readonly info: ModelInfo }
@@ -117,6 +120,7 @@ const FATAL: readonly string[] = ['DEVICE_LOST', 'DISPOSED', 'INTERNAL'];
 export function initial(form: Form): State {
   return {
     form,
+    roll: false,
     model: { kind: 'idle' },
     run: { kind: 'none' },
     last: undefined,
@@ -152,6 +156,8 @@ export function reduce(state: State, action: Action): State {
   switch (action.type) {
     case 'edit':
       return { ...state, form: clamped({ ...state.form, ...action.change }) };
+    case 'roll':
+      return { ...state, roll: action.roll };
     case 'load':
       return { ...state, model: { kind: 'loading', progress: undefined }, fault: undefined };
     case 'progress':

@@ -1,15 +1,10 @@
-/** The words of the scenes model: its captions, drawn at random, and what in a prompt it has never seen. */
+/** Prompts as words: what a model has never seen, how a word could go on, and captions of the scenes model, drawn at random. */
 
 export const COLORS = ['red', 'orange', 'yellow', 'green', 'blue', 'purple', 'pink', 'brown', 'black', 'white', 'gray', 'cyan'] as const;
 const SHAPES = ['circle', 'square', 'triangle', 'star', 'heart', 'ring', 'cross', 'moon', 'diamond'];
 const SIZES = ['small ', '', 'large '];
 const PLACES = ['', '', ' in the left', ' in the right', ' in the top', ' in the bottom', ' in the center'];
 const RELATIONS = ['left of', 'right of', 'above', 'below'];
-const SMALL_WORDS =
-  'a in the on of to and with background gradient striped checkered dots above below left right top bottom center small large dotted';
-
-const KNOWN: ReadonlySet<string> = new Set([...COLORS, ...SHAPES, ...SMALL_WORDS.split(' ')]);
-
 export const EXAMPLES: readonly string[] = [
   'a large red circle on a blue background',
   'a cyan ring above a pink square on a black background',
@@ -23,10 +18,44 @@ export function tokens(prompt: string): string[] {
   return prompt.match(/[\p{L}\p{N}]+|[^\p{L}\p{N}]+/gu) ?? [];
 }
 
-/** Words that the model does not know, each once, in order. */
-export function unknownWords(prompt: string): string[] {
-  const words = tokens(prompt.toLowerCase()).filter((token) => /[\p{L}\p{N}]/u.test(token));
-  return [...new Set(words)].filter((word) => !KNOWN.has(word));
+function wordsOf(prompt: string): string[] {
+  return tokens(prompt.toLowerCase()).filter((token) => /[\p{L}\p{N}]/u.test(token));
+}
+
+/** Words that are not in the `vocabulary`, each once, in order. */
+export function unknownWords(prompt: string, vocabulary: readonly string[]): string[] {
+  const known = new Set(vocabulary);
+  return [...new Set(wordsOf(prompt))].filter((word) => !known.has(word));
+}
+
+/** What of a prompt a model that reads `longest` words does not read. */
+export function unread(prompt: string, longest: number): string {
+  return wordsOf(prompt).slice(longest).join(' ');
+}
+
+/** A word of the vocabulary in the place of the one that is being typed. */
+export interface Completion {
+  readonly word: string;
+  /** The prompt with it, and where typing goes on. */
+  readonly prompt: string;
+  readonly caret: number;
+}
+
+const COMPLETIONS = 6;
+
+/** How the word before the caret could go on; nothing where it is a letter, or known as it is and the only one. */
+export function completions(prompt: string, caret: number, vocabulary: readonly string[]): Completion[] {
+  const begun = /[\p{L}\p{N}]+$/u.exec(prompt.slice(0, caret))?.[0] ?? '';
+  const isInside = /^[\p{L}\p{N}]/u.test(prompt.slice(caret));
+  if (begun.length < 2 || isInside) return [];
+  const start = begun.toLowerCase();
+  const words = vocabulary.filter((word) => word.startsWith(start) && word !== start).slice(0, COMPLETIONS);
+  const before = prompt.slice(0, caret - begun.length);
+  return words.map((word) => ({
+    word,
+    prompt: `${before}${word} ${prompt.slice(caret).trimStart()}`,
+    caret: before.length + word.length + 1,
+  }));
 }
 
 export function isColor(word: string): boolean {

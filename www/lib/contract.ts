@@ -352,6 +352,8 @@ export type ModelInfo = {
   /** Of a picture of the model's own size. */
   readonly tokens: number;
   readonly parts: Parts;
+  /** The words that it knows, where each is a token of its own vocabulary; absent for a model that reads any text. */
+  readonly vocabulary?: readonly string[];
   /** Where its layers route their tokens. */
   readonly routing?: Routing;
 };

@@ -3,21 +3,27 @@
 import { SOLVERS } from 'diffcr-web';
 import { LIMITS, stepsRun, type Form } from '../form.ts';
 import type { State } from '../state.ts';
-import { EXAMPLES, isColor, randomCaption, tokens, unknownWords } from '../words.ts';
+import { completions, EXAMPLES, isColor, randomCaption, tokens, unknownWords, unread } from '../words.ts';
 import { find, say } from './dom.ts';
 
 export interface FormEvents {
   readonly edit: (change: Partial<Form>) => void;
   readonly submit: () => void;
+  readonly four: () => void;
+  readonly roll: (roll: boolean) => void;
   readonly cancel: () => void;
 }
 
-/** `scenes`: the model's words are known, so examples and hints make sense. */
+/** `scenes`: the page's own model, whose captions are known. */
 export function createForm(events: FormEvents, scenes: boolean): (state: State) => void {
   const form = find('form', HTMLFormElement);
   const prompt = find('prompt', HTMLTextAreaElement);
   const negative = find('negative', HTMLTextAreaElement);
   const words = find('words', HTMLElement);
+  const offers = find('completions', HTMLElement);
+  const four = find('four', HTMLButtonElement);
+  const roll = find('roll', HTMLInputElement);
+  let vocabulary: readonly string[] = [];
   const examples = find('examples', HTMLElement);
   const seed = find('seed', HTMLInputElement);
   const steps = find('steps', HTMLInputElement);
@@ -38,7 +44,26 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
     events.submit();
   });
   cancel.addEventListener('click', events.cancel);
-  prompt.addEventListener('input', () => events.edit({ prompt: prompt.value }));
+  four.addEventListener('click', events.four);
+  roll.addEventListener('change', () => events.roll(roll.checked));
+  prompt.addEventListener('input', () => {
+    events.edit({ prompt: prompt.value });
+    offer();
+  });
+  const offer = (): void => {
+    const found = completions(prompt.value, prompt.selectionEnd, vocabulary);
+    offers.hidden = found.length === 0;
+    offers.replaceChildren(
+      ...found.map(({ word, prompt: next, caret }) =>
+        exampleButton(word, () => {
+          events.edit({ prompt: next });
+          prompt.focus();
+          prompt.setSelectionRange(caret, caret);
+          offer();
+        }),
+      ),
+    );
+  };
   negative.addEventListener('input', () => events.edit({ negativePrompt: negative.value }));
   seed.addEventListener('input', () => seed.validity.valid && events.edit({ seed: seed.valueAsNumber }));
   seed.addEventListener('change', () => events.edit({ seed: seed.valueAsNumber }));
@@ -71,15 +96,23 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
     say(own, model.kind === 'ready' ? `the model's own (${model.info.defaultSolver})` : "the model's own");
     say(stepsValue, String(values.steps));
     say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
-    const unknown = scenes ? unknownWords(values.prompt) : [];
+    const info = model.kind === 'ready' ? model.info : undefined;
+    vocabulary = info?.vocabulary ?? [];
+    const unknown = info?.vocabulary === undefined ? [] : unknownWords(values.prompt, vocabulary);
+    const longest = info?.parts.tokenizer?.maxLength;
+    const lost = info?.vocabulary === undefined || longest === undefined ? '' : unread(values.prompt, longest - 1);
+    if (roll.checked !== state.roll) roll.checked = state.roll;
     const idle = retouch !== undefined && stepsRun(values.steps, retouch.strength) < 1;
     const hints = [
       unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '',
+      lost === '' ? '' : `It does not read that far: ${lost}`,
       values.prompt.trim() === '' ? 'Without a prompt the model draws whatever the seed gives.' : '',
       idle ? `${values.steps} steps at a strength of ${retouch.strength} % run none: raise one of them.` : '',
     ];
     say(words, hints.filter((hint) => hint !== '').join(' '));
     const drawing = run.kind === 'waiting' || run.kind === 'running';
+    four.hidden = retouch !== undefined;
+    four.disabled = drawing;
     generate.disabled = drawing || idle || (retouch !== undefined && !retouch.painted);
     const ready = retouch === undefined ? 'Generate' : 'Inpaint';
     say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : ready);

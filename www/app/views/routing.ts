@@ -23,6 +23,8 @@ export interface RoutingView {
 export function createRouting(events: RoutingEvents): RoutingView {
   const field = find('compression-field', HTMLElement);
   const select = find('compression', HTMLSelectElement);
+  const share = find('skip', HTMLInputElement);
+  const shareValue = find('skip-value', HTMLOutputElement);
   const table = find('keep', HTMLTableElement);
   const details = find('keep-details', HTMLDetailsElement);
   const tableText = find('keep-text', HTMLElement);
@@ -38,6 +40,7 @@ export function createRouting(events: RoutingEvents): RoutingView {
   let tabled: RoutingPreset | undefined;
 
   select.addEventListener('change', () => events.edit({ compression: select.value }));
+  share.addEventListener('input', () => events.edit({ compression: share.valueAsNumber === 0 ? 'off' : String(share.valueAsNumber) }));
   toggle.addEventListener('click', events.toggle);
   layer.addEventListener('input', () => events.layer(layer.valueAsNumber > 0 ? layer.valueAsNumber : undefined));
   saveButton.addEventListener('click', () => save(new Blob([JSON.stringify(record)], { type: 'application/json' }), 'routing.json'));
@@ -60,6 +63,11 @@ export function createRouting(events: RoutingEvents): RoutingView {
         select.append(new Option(`${percent(Number(form.compression))} skipped`, form.compression));
       if (select.value !== form.compression) select.value = form.compression;
       const preset = presets?.find(({ name }) => name === form.compression);
+      // Where a preset is chosen the slider stands at what it skips.
+      const skips = preset === undefined ? (shareOf(form.compression) ?? 0) : 1 - meanKeep(preset);
+      if (document.activeElement !== share || preset !== undefined) share.value = String(skips);
+      say(shareValue, percent(skips));
+      share.setAttribute('aria-valuetext', `${percent(skips)} of the tokens`);
       details.hidden = tableText.hidden = preset === undefined;
       if (preset !== undefined && preset !== tabled) fillRatios(table, preset);
       tabled = preset;
