@@ -177,3 +177,70 @@ for (const [name, options] of [
     await close();
   });
 }
+
+test('what the page runs on, what it took, and what it keeps can be looked up; another model can be opened', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu`);
+  await page.waitForSelector('body[data-run=done]');
+  await page.getByText('Device and times').click();
+  const facts = page.locator('#facts');
+  expect(await facts.textContent()).toContain('Runs onCPU (WebAssembly)');
+  for (const name of ['Memory, at the most', 'Words', '12 steps', 'To pixels', 'All']) {
+    expect(await facts.getByRole('rowheader', { name, exact: true }).isVisible(), name).toBe(true);
+  }
+  await page.getByText('Models', { exact: true }).click();
+  expect(await page.getByLabel('Draw with').locator('option').allTextContents()).toEqual([
+    expect.stringMatching(/^scenes, [\d.]+ MB$/), expect.stringMatching(/^scenes-q4, [\d.]+ MB$/), 'another address',
+  ]);
+  const kept = page.locator('#models-kept li');
+  await kept.first().waitFor();
+  await kept.first().getByRole('button').click();
+  await page.waitForFunction(() => document.querySelectorAll('#models-kept li').length === 0);
+  await page.getByLabel('Draw with').selectOption('models/scenes/');
+  await page.getByRole('button', { name: 'Open', exact: true }).click();
+  await page.waitForURL(/model=models%2Fscenes%2F/);
+  await page.waitForSelector('body[data-model=ready]');
+  expect(await page.textContent('#about')).toContain('Model: ');
+  await close();
+});
+
+test('a model of another host waits for a click that says whose it is, and how large', async () => {
+  const { page, close } = await openPage(site.browser);
+  const other = site.url.replace('127.0.0.1', 'localhost') === site.url ? site.url.replace('localhost', '127.0.0.1') : site.url.replace('127.0.0.1', 'localhost');
+  const asked: string[] = [];
+  await page.route(`${other}**`, async (route) => {
+    asked.push(new URL(route.request().url()).pathname);
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), 'access-control-allow-origin': '*' } });
+  });
+  await page.goto(`${site.url}?device=cpu&model=${encodeURIComponent(`${other}models/scenes-q4/`)}`);
+  await page.waitForFunction(() => document.querySelector('#weight')?.textContent?.includes('MB') === true);
+  expect(await page.textContent('#weight')).toMatch(new RegExp(`^From ${new URL(other).host}, 2\\.\\d MB$`));
+  expect(asked.filter((path) => path.endsWith('.safetensors'))).toEqual([]);
+  await page.getByRole('button', { name: 'Load the model' }).click();
+  await page.waitForSelector('body[data-model=ready]');
+  expect(asked.filter((path) => path.endsWith('.safetensors')).length).toBeGreaterThan(0);
+  await close();
+});
+
+for (const [name, options] of Object.entries({ light: {}, dark: { colorScheme: 'dark' }, narrow: { viewport: { width: 360, height: 740 } } } as const)) {
+  test(`every state with a picture can be used by all: ${name}`, async () => {
+    const { page, close } = await openPage(site.browser, options);
+    await page.goto(`${site.url}?device=cpu`);
+    await page.waitForSelector('body[data-run=done]');
+    await page.getByRole('button', { name: 'Draw four' }).click();
+    await page.waitForSelector('body[data-run=running]');
+    expect(await complaints(page), 'drawing').toEqual([]);
+    await page.waitForSelector('body[data-run=done]');
+    for (const summary of ['Device and times', 'Models', 'What was learned', 'Negative prompt']) await page.locator('summary', { hasText: summary }).click();
+    expect(await complaints(page), 'done').toEqual([]);
+    expect(await small(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Show the routing' }).click();
+    expect(await complaints(page), 'routing').toEqual([]);
+    await page.getByRole('button', { name: 'Change a part' }).click();
+    expect(await complaints(page), 'editor').toEqual([]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth)).toBe(true);
+    await screenshot(page, `all-${name}`);
+    await close();
+  });
+}

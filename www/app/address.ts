@@ -32,6 +32,13 @@ export function pageOptions(search: string): PageOptions {
   return { model: model ?? DEFAULT_MODEL, scenes: model === null, device, draws: query.get('draw') !== 'no' };
 }
 
+/** The host of a model from elsewhere; undefined for one of the page's own host. */
+export function foreignHost(model: string, page: string): string | undefined {
+  if (!URL.canParse(model, page)) return undefined;
+  const { host, origin } = new URL(model, page);
+  return origin === new URL(page).origin ? undefined : host === '' ? model.slice(0, 40) : host;
+}
+
 /** The settings' names in an address. */
 const NAMES = {
   prompt: 'prompt',

@@ -1,6 +1,7 @@
 /** The demo page: wires state, views and the package. */
 
 import {
+  checkSupport,
   DiffCRError,
   loadModel,
   models,
@@ -11,8 +12,9 @@ import {
   type Pipeline,
   type Step,
 } from 'diffcr-web';
-import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, foreignHost, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
+import { bytes } from './format.ts';
 import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { keepPage } from './offline.ts';
@@ -24,10 +26,12 @@ import { createBatch } from './views/batch.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
 import { find, limit, say } from './views/dom.ts';
+import { createFacts } from './views/facts.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
 import { createGallery } from './views/gallery.ts';
 import { createHistory } from './views/history.ts';
+import { createModels } from './views/models.ts';
 import { createNotices } from './views/notices.ts';
 import { createPicture } from './views/picture.ts';
 import { createRouting } from './views/routing.ts';
@@ -98,6 +102,15 @@ const showHistory = createHistory({
 });
 const batch = createBatch((chosen) => busy(state) || void attempt(() => present(chosen)));
 createGallery(page.model, (change) => dispatch({ type: 'edit', change }));
+const facts = createFacts();
+const shelves = createModels(page.model, {
+  open: (model) => {
+    const link = new URL(location.href);
+    link.searchParams.set('model', model);
+    location.assign(link);
+  },
+  remove: (url) => void attempt(() => models.remove(url).then(lookForWeights)),
+});
 const views = [
   createForm(
     {
@@ -119,6 +132,7 @@ const views = [
   (state: State) => picture.render(state, shown?.params.prompt ?? state.form.prompt),
   (state: State) => editor.render(state),
   (state: State) => routing.render(state),
+  (state: State) => facts.render(state),
   createCost({ dense: () => void drawDense() }),
   createStorage({ remove: () => void removeWeights() }),
 ];
@@ -155,6 +169,7 @@ async function load(): Promise<void> {
 /** What the browser keeps of the model, also where a load was cut short. */
 async function lookForWeights(): Promise<void> {
   const found = await models.get(page.model).catch(() => undefined);
+  shelves.show(await models.list().catch(() => []));
   dispatch({ type: 'kept', kept: found === undefined || found.bytes === 0 ? undefined : { bytes: found.bytes, state: 'there' } });
 }
 
@@ -230,6 +245,7 @@ async function present(drawn: Output): Promise<void> {
   source = image;
   picture.finish(image);
   routing.keep(drawn.routing);
+  facts.keep(drawn);
   code.show(new URL(page.model, location.href).href, params);
   shown = { png: await drawn.toBlob(), params };
   const { totalMs } = timings;
@@ -344,11 +360,26 @@ async function begin(): Promise<void> {
       console.info('this browser keeps no pictures:', error);
       return [];
     });
-  const wait = sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
+  const host = foreignHost(page.model, location.href);
+  if (host !== undefined) void tellOfHost(host);
+  const wait =
+    host !== undefined ||
+    sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
   const kept = newest !== undefined && page.draws && (await isAsked(newest));
   if (kept) await open(newest.png, false);
   const draws = page.draws && !kept && state.form.prompt !== '';
   if (!wait) await (draws ? ask() : load());
+}
+
+/** A model from elsewhere is loaded when the reader says so, who then knows from where, and how much. */
+async function tellOfHost(host: string): Promise<void> {
+  const weight = find('weight', HTMLElement);
+  say(weight, `From ${host}`);
+  const needs = await checkSupport(page.model).then(
+    (support) => support.needs,
+    () => undefined,
+  );
+  if (needs !== undefined) say(weight, `From ${host}, ${bytes(needs.downloadBytes)}`);
 }
 
 /** Whether the address asks for that picture, or for none. */

@@ -41,6 +41,11 @@ export function firstVisit(model: string, sizes: typeof SIZES = SIZES): { readon
   return own === undefined ? undefined : { engine: Math.max(...Object.values(sizes.engines)), model: own };
 }
 
+/** The bundles that lie beside the page. */
+export function ownModels(sizes: typeof SIZES = SIZES): { readonly model: string; readonly name: string; readonly size: number }[] {
+  return Object.entries(sizes.models).map(([model, size]) => ({ model, name: model.split('/').at(-2) ?? model, size }));
+}
+
 /** Whether a reader is to be asked before anything large is fetched. */
 export function sparing(connection: { readonly saveData?: boolean; readonly type?: string } | undefined): boolean {
   return connection?.saveData === true || connection?.type === 'cellular';
