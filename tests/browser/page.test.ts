@@ -244,3 +244,17 @@ for (const [name, options] of Object.entries({ light: {}, dark: { colorScheme: '
     await close();
   });
 }
+
+test('a file that stands still is named after ten seconds, and comes in at the second try', async () => {
+  const { page, close } = await openPage(site.browser);
+  let calls = 0;
+  await page.route('**/models/scenes-q4/transformer-00001*', async (route) => {
+    calls += 1;
+    if (calls > 1) await route.continue();
+  });
+  await page.goto(`${site.url}?device=cpu&draw=no`);
+  await page.getByText(/^Nothing of transformer-00001.* came for ten seconds/).waitFor();
+  await page.waitForSelector('body[data-model=ready]');
+  expect(calls).toBe(2);
+  await close();
+});

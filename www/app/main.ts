@@ -170,7 +170,9 @@ async function load(): Promise<void> {
 async function lookForWeights(): Promise<void> {
   const found = await models.get(page.model).catch(() => undefined);
   shelves.show(await models.list().catch(() => []));
-  dispatch({ type: 'kept', kept: found === undefined || found.bytes === 0 ? undefined : { bytes: found.bytes, state: 'there' } });
+  const whole = found?.complete === true || state.model.kind !== 'ready';
+  const kept = found === undefined || found.bytes === 0 ? undefined : ({ bytes: found.bytes, state: whole ? 'there' : 'part' } as const);
+  dispatch({ type: 'kept', kept });
 }
 
 /** The loaded model goes on without what is kept: its weights are in the worker. */

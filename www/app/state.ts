@@ -36,8 +36,8 @@ export interface Cost {
 /** Weights that stay in the browser between visits. */
 export interface Kept {
   readonly bytes: number;
-  /** Whether they are there, were taken away by the reader, or would not go. */
-  readonly state: 'there' | 'removed' | 'stuck';
+  /** Whether they are there, all or for want of room a part, were taken away by the reader, or would not go. */
+  readonly state: 'there' | 'part' | 'removed' | 'stuck';
 }
 
 /** How a part of the picture is drawn anew. */

@@ -48,3 +48,15 @@ test('a bundle without bytes is soon over', () => {
   meter.finish();
   expect(events.at(-1)).toMatchObject({ phase: 'compile', overall: 1 });
 });
+
+test('a file that stands still is named until its bytes come again', () => {
+  const told: (string | undefined)[] = [];
+  const meter = new ProgressMeter(({ stalled }) => told.push(stalled));
+  meter.start(100);
+  meter.received('a', 10);
+  meter.stalled('a');
+  meter.received('b', 20);
+  meter.received('a', 11);
+  expect(told).toContain('a');
+  expect(told.at(-1)).toBeUndefined();
+});

@@ -12,6 +12,8 @@ export interface Progress {
   readonly totalBytes: number;
   /** The file that moved last. */
   readonly file?: string;
+  /** A file whose bytes have not come for ten seconds; absent while they come. After twenty it is asked for again. */
+  readonly stalled?: string;
   /** From 0 to 1, over all phases; never falls. */
   readonly overall: number;
 }
@@ -33,6 +35,7 @@ export class ProgressMeter {
   #uploadedBytes = 0;
   #phase: Phase = 'manifest';
   #sent = -1;
+  #stalled: string | undefined;
 
   constructor(report: (progress: Progress) => void = () => {}) {
     this.#report = report;
@@ -60,6 +63,12 @@ export class ProgressMeter {
     this.received(file, bytes);
   }
 
+  /** Its bytes do not come. */
+  stalled(file: string): void {
+    this.#stalled = file;
+    this.#tell(this.#sent, file);
+  }
+
   verified(file: string, bytes: number): void {
     this.#verifiedBytes += bytes;
     this.#moved(file);
@@ -76,13 +85,15 @@ export class ProgressMeter {
   }
 
   #moved(file: string): void {
+    const goesOn = this.#stalled === file;
+    if (goesOn) this.#stalled = undefined;
     const before = this.#phase;
     if (this.#loadedBytes < this.#totalBytes) this.#phase = 'download';
     else if (this.#verifiedBytes < this.#totalBytes) this.#phase = 'verify';
     else if (this.#uploadedBytes < this.#totalBytes) this.#phase = 'upload';
     else this.#phase = 'compile';
     const overall = this.#overall();
-    if (this.#phase !== before || overall - this.#sent >= VISIBLE) this.#tell(overall, file);
+    if (goesOn || this.#phase !== before || overall - this.#sent >= VISIBLE) this.#tell(overall, file);
   }
 
   #overall(): number {
@@ -102,6 +113,7 @@ export class ProgressMeter {
       loadedBytes: this.#loadedBytes,
       cachedBytes: this.#cachedBytes,
       totalBytes: this.#totalBytes,
+      ...(this.#stalled === undefined ? {} : { stalled: this.#stalled }),
       overall,
     };
     this.#report(file === undefined ? progress : { ...progress, file });

@@ -140,6 +140,8 @@ function createLoading(): (model: State['model']) => void {
     bar.value = progress?.overall ?? 0;
     say(phase, PHASES[progress?.phase ?? 'manifest']);
     const known = progress !== undefined && progress.totalBytes > 0;
+    const stalled = progress?.stalled;
+    if (stalled !== undefined) say(phase, `Nothing of ${stalled} came for ten seconds; after twenty it is asked for again`);
     say(amount, known ? `${bytes(progress.loadedBytes)} of ${bytes(progress.totalBytes)}` : 'engine and manifest');
   };
 }

@@ -23,6 +23,8 @@ function textOf({ bytes: count, state }: Kept): string {
   switch (state) {
     case 'there':
       return `This browser keeps ${bytes(count)} of weights, so that the next visit need not fetch them.`;
+    case 'part':
+      return `This browser had room for ${bytes(count)} of the weights only; the next visit fetches the rest again.`;
     case 'removed':
       return `${bytes(count)} of weights were removed from this browser; the next visit fetches them again.`;
     case 'stuck':

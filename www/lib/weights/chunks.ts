@@ -69,6 +69,7 @@ async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint
       fresh,
       expectedBytes: entry.bytes,
       onBytes: (bytes) => options.meter.received(entry.path, bytes),
+      onStall: () => options.meter.stalled(entry.path),
     });
     return (await verify(bytes, entry)) ?? bytes;
   };

@@ -144,3 +144,42 @@ test('nothing from another origin names CORS', async () => {
   await expect(fetchBytes(URL_A, { fetch, signal, backoffMs: [] })).rejects.toMatchObject({ details: { remedy: /COEP/ } });
   vi.unstubAllGlobals();
 });
+
+test('a body that stands still is told, before it is asked for again', async () => {
+  let calls = 0;
+  const fetch: Fetch = async () => {
+    calls += 1;
+    const [now, later] = calls === 1 ? [3, undefined] : [5, 0];
+    return new Response(
+      new ReadableStream({
+        start(controller) {
+          controller.enqueue(new Uint8Array(now));
+          if (later === 0) controller.close();
+        },
+      }),
+    );
+  };
+  const onStall = vi.fn();
+  const bytes = await fetchBytes(URL_A, { fetch, signal, backoffMs, slowMs: 10, stallMs: 40, onStall });
+  expect(bytes).toHaveLength(5);
+  expect(calls).toBe(2);
+  expect(onStall).toHaveBeenCalledOnce();
+});
+
+test('a body without end is cut', async () => {
+  let sent = 0;
+  const fetch: Fetch = async () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 1000;
+          controller.enqueue(new Uint8Array(1000));
+        },
+      }),
+    );
+  await expect(fetchBytes(URL_A, { fetch, signal, backoffMs, limitBytes: 5000 })).rejects.toMatchObject({
+    code: 'NETWORK',
+    message: expect.stringContaining('goes on beyond 5000 bytes') as string,
+  });
+  expect(sent).toBeLessThan(20_000);
+});

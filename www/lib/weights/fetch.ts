@@ -15,14 +15,22 @@ export interface FetchOptions {
   readonly fresh?: boolean;
   /** Bytes of this attempt so far. */
   readonly onBytes?: (bytes: number) => void;
-  /** How long the body may stand still. @default 30000 */
+  /** The body stands still for {@link slowMs}. */
+  readonly onStall?: () => void;
+  /** After how long without a byte that is told. @default 10000 */
+  readonly slowMs?: number;
+  /** How long the body may stand still, before the file is asked for again. @default 20000 */
   readonly stallMs?: number;
+  /** The most that is read of a file of unknown length. @default 67108864 */
+  readonly limitBytes?: number;
   /** Waits before the second, third … attempt, in ms. @default [300, 1000, 3000] */
   readonly backoffMs?: readonly number[];
 }
 
 const BACKOFF_MS: readonly number[] = [300, 1000, 3000];
-const STALL_MS = 30_000;
+const SLOW_MS = 10_000;
+const STALL_MS = 20_000;
+const LIMIT_BYTES = 2 ** 26;
 /** The most that a server may ask to wait. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
@@ -52,8 +60,11 @@ async function once(url: string, options: FetchOptions, attempts: number): Promi
   const { signal } = controller;
   let stalled = false;
   let patience: ReturnType<typeof setTimeout> | undefined;
+  let concern: ReturnType<typeof setTimeout> | undefined;
   const moved = (): void => {
+    clearTimeout(concern);
     clearTimeout(patience);
+    concern = setTimeout(() => options.onStall?.(), options.slowMs ?? SLOW_MS);
     patience = setTimeout(() => {
       stalled = true;
       controller.abort();
@@ -84,11 +95,13 @@ async function once(url: string, options: FetchOptions, attempts: number): Promi
     return await read(response, { ...options, signal, onBytes });
   } catch (cause) {
     throwIfAborted(options.signal);
+    if (cause instanceof TooLong) return failure(cause.message, false);
     if (stalled) return failure('the server stopped sending', true, {}, cause);
     const remedy = likelyCause(url);
     const hint = remedy === undefined ? '' : `. ${remedy}`;
     return failure(`the connection failed${hint}`, true, remedy === undefined ? {} : { remedy }, cause);
   } finally {
+    clearTimeout(concern);
     clearTimeout(patience);
     unlink();
   }
@@ -111,6 +124,9 @@ function likelyCause(url: string): string | undefined {
   return `The host is another origin: it must send Access-Control-Allow-Origin${embedder}, and the page's connect-src must allow it.`;
 }
 
+/** A body that goes on beyond what any such file has. */
+class TooLong extends Error {}
+
 /** One buffer where the length is promised; at most one byte beyond the promise is kept, enough to see that the reply is too long. */
 async function read(response: Response, options: FetchOptions): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, expectedBytes, onBytes } = options;
@@ -129,6 +145,8 @@ async function read(response: Response, options: FetchOptions): Promise<Uint8Arr
       if (promised === undefined) pieces.push(value);
       else promised.set(value.subarray(0, promised.length - length), length);
       length += value.byteLength;
+      const limit = options.limitBytes ?? LIMIT_BYTES;
+      if (promised === undefined && length > limit) throw new TooLong(`it goes on beyond ${limit} bytes, which no manifest has`);
       onBytes?.(length);
     }
   } finally {
