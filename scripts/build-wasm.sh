@@ -13,6 +13,9 @@ version=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, "", $3); print $3 
 bindgen="$cache/wasm-bindgen-$version/bin/wasm-bindgen"
 [ -x "$bindgen" ] || cargo install --quiet wasm-bindgen-cli --version "$version" --root "$cache/wasm-bindgen-$version" >&2
 
+# The paths in panic messages say where the source is, not where it was built.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src/=crates/ --remap-path-prefix=$root/="
+
 # build NAME PROFILE FEATURES WASM_OPT_LEVEL
 build() {
   local name=$1 profile=$2 features=$3 level=$4

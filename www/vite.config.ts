@@ -1,6 +1,7 @@
 import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
+import { CONTENT_SECURITY_POLICY } from './scripts/serve.mjs';
 import { writeServiceWorker } from './scripts/offline.mjs';
 import { compressEngines, sizesOf } from './scripts/sizes.mjs';
 
@@ -20,6 +21,19 @@ export default defineConfig(({ command }) => ({
     {
       name: 'beside-the-page',
       apply: 'build',
+      // A host that sets no headers has the policy too, but for what only a header may say.
+      transformIndexHtml: () => [
+        {
+          tag: 'meta',
+          attrs: {
+            'http-equiv': 'Content-Security-Policy',
+            content: CONTENT_SECURITY_POLICY.split('; ')
+              .filter((rule) => !rule.startsWith('frame-ancestors'))
+              .join('; '),
+          },
+          injectTo: 'head-prepend',
+        },
+      ],
       closeBundle: () => {
         compressEngines(here('dist'));
         copyFileSync(here('../LICENSE'), here('dist/LICENSE.txt'));

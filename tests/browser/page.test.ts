@@ -84,6 +84,14 @@ test('before anything is fetched: three pictures, a sentence, the size, and the 
   await close();
 });
 
+test('the page says what it may load, on hosts that say nothing', async () => {
+  const html = await readFile(`${root}www/dist/index.html`, 'utf8');
+  const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)?.[1]?.replaceAll('&#39;', "'") ?? '';
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).toContain("script-src 'self' 'wasm-unsafe-eval'");
+  expect(html.indexOf('Content-Security-Policy')).toBeLessThan(html.indexOf('<script'));
+});
+
 test('a link fills in every setting', async () => {
   const { page, close } = await visit('?prompt=a%20red%20star&seed=99&steps=5&guidance=2&compression=off&solver=euler');
   expect(await page.getByRole('textbox', { name: 'Prompt', exact: true }).inputValue()).toBe('a red star');

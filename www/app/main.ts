@@ -1,7 +1,6 @@
 /** The demo page: wires state, views and the package. */
 
 import {
-  checkSupport,
   DiffCRError,
   loadModel,
   models,
@@ -12,12 +11,11 @@ import {
   type Pipeline,
   type Step,
 } from 'diffcr-web';
-import { DEFAULT_MODEL, foreignHost, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { bytes } from './format.ts';
 import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
-import { keepPage } from './offline.ts';
+import { createKeeping } from './keeping.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing } from './shelf.ts';
@@ -109,8 +107,9 @@ const shelves = createModels(page.model, {
     link.searchParams.set('model', model);
     location.assign(link);
   },
-  remove: (url) => void attempt(() => models.remove(url).then(lookForWeights)),
+  remove: (url) => void attempt(() => models.remove(url).then(() => keeping.look())),
 });
+const keeping = createKeeping(page.model, shelves, () => state, dispatch);
 const views = [
   createForm(
     {
@@ -134,7 +133,7 @@ const views = [
   (state: State) => routing.render(state),
   (state: State) => facts.render(state),
   createCost({ dense: () => void drawDense() }),
-  createStorage({ remove: () => void removeWeights() }),
+  createStorage({ remove: () => void keeping.remove() }),
 ];
 
 function dispatch(action: Action): void {
@@ -157,33 +156,13 @@ async function load(): Promise<void> {
     pipeline = undefined;
     pipeline = await loadModel(page.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
     dispatch({ type: 'loaded', backend: pipeline.backend, note: pipeline.note, info: pipeline.info });
-    void lookForWeights();
-    void keepForLater();
+    void keeping.look();
+    void keeping.page(pipeline.backend);
     if (state.run.kind === 'waiting') await draw(pipeline);
   } catch (error) {
     ended(error);
-    void lookForWeights();
+    void keeping.look();
   }
-}
-
-/** What the browser keeps of the model, also where a load was cut short. */
-async function lookForWeights(): Promise<void> {
-  const found = await models.get(page.model).catch(() => undefined);
-  shelves.show(await models.list().catch(() => []));
-  const whole = found?.complete === true || state.model.kind !== 'ready';
-  const kept = found === undefined || found.bytes === 0 ? undefined : ({ bytes: found.bytes, state: whole ? 'there' : 'part' } as const);
-  dispatch({ type: 'kept', kept });
-}
-
-/** The loaded model goes on without what is kept: its weights are in the worker. */
-async function removeWeights(): Promise<void> {
-  const { kept } = state;
-  if (kept === undefined) return;
-  const gone = await models.remove(page.model).then(
-    () => true,
-    () => false,
-  );
-  dispatch({ type: 'kept', kept: { bytes: kept.bytes, state: gone ? 'removed' : 'stuck' } });
 }
 
 async function ask(count = 1): Promise<void> {
@@ -373,31 +352,11 @@ async function begin(): Promise<void> {
   if (!wait) await (draws ? ask() : load());
 }
 
-/** A model from elsewhere is loaded when the reader says so, who then knows from where, and how much. */
-async function tellOfHost(host: string): Promise<void> {
-  const weight = find('weight', HTMLElement);
-  say(weight, `From ${host}`);
-  const needs = await checkSupport(page.model).then(
-    (support) => support.needs,
-    () => undefined,
-  );
-  if (needs !== undefined) say(weight, `From ${host}, ${bytes(needs.downloadBytes)}`);
-}
-
 /** Whether the address asks for that picture, or for none. */
 async function isAsked({ png }: Drawn): Promise<boolean> {
   if (formOf(location.search).prompt === undefined) return true;
   const params = await readParams(png).catch(() => undefined);
   return params !== undefined && linkOf(location.href, formFrom(params)) === linkOf(location.href, state.form);
-}
-
-/** The page is kept once a model is there, so that nothing is fetched beside it. */
-async function keepForLater(): Promise<void> {
-  const offline = await keepPage((take) => {
-    find('update', HTMLElement).hidden = false;
-    find('update-take', HTMLButtonElement).onclick = take;
-  });
-  if (pipeline !== undefined) offline?.keep(pipeline.backend);
 }
 
 for (const render of views) render(state);
