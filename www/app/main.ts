@@ -341,10 +341,8 @@ async function begin(): Promise<void> {
       console.info('this browser keeps no pictures:', error);
       return [];
     });
-  const host = foreignHost(page.model, location.href);
-  if (host !== undefined) void tellOfHost(host);
   const wait =
-    host !== undefined ||
+    keeping.isForeign() ||
     sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
   const kept = newest !== undefined && page.draws && (await isAsked(newest));
   if (kept) await open(newest.png, false);
