@@ -302,6 +302,8 @@ pub enum SolverKind {
     EulerAncestral,
     #[serde(rename = "unipc")]
     UniPc,
+    #[serde(rename = "sa")]
+    SaSolver,
     #[serde(rename = "lcm")]
     Lcm,
     #[serde(rename = "dmd")]
@@ -310,10 +312,11 @@ pub enum SolverKind {
 
 impl SolverKind {
     /// All of them, the default first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DpmSolver2M,
         Self::DpmSolver1,
         Self::UniPc,
+        Self::SaSolver,
         Self::Ddim,
         Self::Euler,
         Self::EulerAncestral,

@@ -221,7 +221,7 @@ impl Manifest {
         let (transformer, scheduler) = (&parts.transformer, &parts.scheduler);
         let newer = transformer.qk_norm
             || transformer.kv_compression.is_some()
-            || matches!(scheduler.solver, SolverKind::UniPc | SolverKind::EulerAncestral)
+            || matches!(scheduler.solver, SolverKind::UniPc | SolverKind::SaSolver | SolverKind::EulerAncestral)
             || scheduler.timestep_spacing.is_some()
             || scheduler.steps_offset > 0
             || scheduler.zero_terminal_snr;

@@ -41,9 +41,10 @@ pub fn with_solver(config: &Config, solver: SolverKind) -> Result<SchedulerConfi
 }
 
 /// Classes with a solver here.
-const CLASSES: [&str; 6] = [
+const CLASSES: [&str; 7] = [
     "DPMSolverMultistepScheduler",
     "UniPCMultistepScheduler",
+    "SASolverScheduler",
     "DDIMScheduler",
     "EulerDiscreteScheduler",
     "EulerAncestralDiscreteScheduler",
@@ -98,6 +99,17 @@ pub fn config(config: &Config) -> Result<SchedulerConfig> {
                 ("final_sigmas_type", json!("zero"), json!("zero")),
             ];
             (SolverKind::UniPc, settings)
+        }
+        "SASolverScheduler" => {
+            let settings = vec![
+                ("predictor_order", json!(2), json!(2)),
+                ("corrector_order", json!(2), json!(2)),
+                ("algorithm_type", json!("data_prediction"), json!("data_prediction")),
+                ("lower_order_final", json!(true), json!(true)),
+                ("tau_func", Value::Null, Value::Null),
+                ("variance_type", Value::Null, Value::Null),
+            ];
+            (SolverKind::SaSolver, settings)
         }
         "LCMScheduler" => {
             let settings = vec![

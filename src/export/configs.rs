@@ -116,6 +116,7 @@ pub fn scheduler(c: &SchedulerConfig) -> (&'static str, Value) {
         SolverKind::DpmSolver1 => ("DPMSolverMultistepScheduler", json!({ "solver_order": 1 })),
         SolverKind::DpmSolver2M | SolverKind::Dmd => ("DPMSolverMultistepScheduler", json!({ "solver_order": 2 })),
         SolverKind::UniPc => ("UniPCMultistepScheduler", json!({ "solver_order": 2 })),
+        SolverKind::SaSolver => ("SASolverScheduler", json!({ "predictor_order": 2, "corrector_order": 2 })),
         SolverKind::Ddim => ("DDIMScheduler", json!({ "clip_sample": false, "set_alpha_to_one": true })),
         SolverKind::Euler => ("EulerDiscreteScheduler", json!({})),
         SolverKind::EulerAncestral => ("EulerAncestralDiscreteScheduler", json!({})),

@@ -29,13 +29,15 @@ pub struct StepPlan {
     pub corrected_with_history: Option<Corrected>,
 }
 
-/// `x = sample · x_before + denoised · x0 + previous · x0_before + before · x0_before_that`, where `x_before` is what the last step started from.
+/// `x = sample · x_before + denoised · x0 + previous · x0_before + before · x0_before_that + noise · fresh`, where `x_before` is what the last step
+/// started from, and `fresh` the noise that it added.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Corrected {
     pub sample: f64,
     pub denoised: f64,
     pub previous: f64,
     pub before: f64,
+    pub noise: f64,
 }
 
 /// `x' = sample · x + denoised · x0 + previous · x0_before + noise · fresh`.

@@ -63,7 +63,7 @@ fn predicted(before: Level, from: Level, to: Level) -> Next {
 /// The corrector of a step of the first order, which went `from` the level before `to` this one.
 fn first_order(from: Level, to: Level) -> Corrected {
     let Interval { shrink, factor, .. } = Interval::new(from, to);
-    Corrected { sample: shrink, denoised: -0.5 * factor, previous: -0.5 * factor, before: 0.0 }
+    Corrected { sample: shrink, denoised: -0.5 * factor, previous: -0.5 * factor, before: 0.0, noise: 0.0 }
 }
 
 /// The corrector of a step of the second order, with an estimate `before` it.
@@ -77,5 +77,11 @@ fn second_order(before: Level, from: Level, to: Level) -> Corrected {
     let of_past = (first - second) / (1.0 - ratio);
     let of_now = first - of_past;
     let lean = factor * of_past / ratio;
-    Corrected { sample: shrink, denoised: -factor * of_now, previous: -factor + factor * of_now + lean, before: -lean }
+    Corrected {
+        sample: shrink,
+        denoised: -factor * of_now,
+        previous: -factor + factor * of_now + lean,
+        before: -lean,
+        noise: 0.0,
+    }
 }

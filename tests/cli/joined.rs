@@ -449,15 +449,15 @@ fn a_scheduler_that_is_not_known_gives_its_schedule_to_another_solver() {
     let scratch = Scratch::new();
     let pipeline = scratch.pipeline();
     edit_json(&pipeline.join("scheduler/scheduler_config.json"), |json| {
-        json["_class_name"] = json!("SASolverScheduler");
+        json["_class_name"] = json!("PNDMScheduler");
         json["use_karras_sigmas"] = json!(true);
     });
     let error = refused(&pipeline, &scratch.path("no"), &[]);
-    assert!(error.contains("\"SASolverScheduler\" is not supported: choose a solver with --solver"), "{error}");
+    assert!(error.contains("\"PNDMScheduler\" is not supported: choose a solver with --solver"), "{error}");
     let output = convert(&pipeline, &scratch.path("out"), &["--solver", "dmd"]);
     assert_eq!(manifest(&scratch.path("out"))["parts"]["scheduler"]["solver"], "dmd");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.contains("note: SASolverScheduler's noise schedule is kept"), "{said}");
+    assert!(said.contains("note: PNDMScheduler's noise schedule is kept"), "{said}");
     // What training leaves is sampled as the published models are.
     edit_json(&pipeline.join("scheduler/scheduler_config.json"), |json| {
         json["_class_name"] = json!("DDPMScheduler");

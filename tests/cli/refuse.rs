@@ -69,9 +69,7 @@ fn settings_that_are_not_pixarts() {
     assert!(configured("vae/config.json", "_class_name", json!("AsymmetricAutoencoderKL")).contains("Asymmetric"));
     let scheduler = configured("scheduler/scheduler_config.json", "use_karras_sigmas", json!(true));
     assert!(scheduler.contains("use_karras_sigmas true is not supported"), "{scheduler}");
-    assert!(
-        configured("scheduler/scheduler_config.json", "_class_name", json!("SASolverScheduler")).contains("SASolver")
-    );
+    assert!(configured("scheduler/scheduler_config.json", "_class_name", json!("PNDMScheduler")).contains("PNDM"));
 }
 
 #[test]

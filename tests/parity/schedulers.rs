@@ -94,7 +94,7 @@ struct Trajectory {
 #[test]
 fn every_setting_gives_diffusers_trajectory() {
     let cases: Vec<Trajectory> = serde_json::from_str(include_str!("../fixtures/sigma/trajectories.json")).unwrap();
-    assert_eq!(cases.len(), 7 * (3 * 6 + 1) - 6 + 6 * (3 * 3 + 2));
+    assert_eq!(cases.len(), 8 * (3 * 6 + 1) - 6 + 7 * 3 * 3 + 6 * 2);
     let image: Vec<f64> = (0..4).map(|i| -2.0 + 4.0 * f64::from(i) / 3.0).collect();
     let noise: Vec<f64> = (0..4).map(|i| 1.5 - 2.0 * f64::from(i) / 3.0).collect();
     for case in cases {

@@ -235,7 +235,7 @@ export type KvCompression = {
 /**
  * The solvers, by the names users type.
  */
-export type SolverKind = "dpm++" | "dpm++1" | "ddim" | "euler" | "euler_a" | "unipc" | "lcm" | "dmd";
+export type SolverKind = "dpm++" | "dpm++1" | "ddim" | "euler" | "euler_a" | "unipc" | "sa" | "lcm" | "dmd";
 
 /**
  * The noise schedule the model was trained with, and the solver its publisher chose.
@@ -535,4 +535,4 @@ export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guida
 /** Options of an inpainting, beside those of its run. */
 export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather', 'maskFrom'] as const satisfies readonly (keyof InpaintSettings)[];
 
-export const SOLVERS = ["dpm++", "dpm++1", "unipc", "ddim", "euler", "euler_a", "lcm", "dmd"] as const satisfies readonly SolverKind[];
+export const SOLVERS = ["dpm++", "dpm++1", "unipc", "sa", "ddim", "euler", "euler_a", "lcm", "dmd"] as const satisfies readonly SolverKind[];
