@@ -20,6 +20,9 @@ pub struct CacheArgs {
     /// A bundle whose text encoder turns captions into states: a run that leaves it as it is then needs no text encoder.
     #[arg(long, value_name = "BUNDLE")]
     text_encoder: Option<PathBuf>,
+    /// Take the latents and text states that PixArt's own scripts wrote into the folder, instead of encoding anything anew.
+    #[arg(long, requires = "text_encoder")]
+    features: bool,
     /// The cache: new, or one of the same settings that goes on; then it is the `source` of a run.
     #[arg(long)]
     out: PathBuf,
@@ -58,6 +61,7 @@ pub fn run(args: &CacheArgs, shared: &Shared) -> Result<()> {
         pairs: args.pairs,
         autoencoder: args.autoencoder.clone(),
         text_encoder: args.text_encoder.clone(),
+        features: args.features,
         size: args.size,
         count: args.count,
         out: args.out.clone(),

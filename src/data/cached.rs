@@ -40,6 +40,9 @@ pub struct Header {
     pub plain: f64,
     #[serde(default)]
     pub pairs: f64,
+    /// Whether PixArt's own scripts encoded them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub features: bool,
     /// Side of the pictures in pixels.
     pub size: usize,
     /// Of the latents: channels, and their side.
@@ -89,6 +92,7 @@ impl Header {
             ("seed", self.seed != there.seed),
             ("plain", self.plain != there.plain),
             ("pairs", self.pairs != there.pairs),
+            ("features", self.features != there.features),
             ("size", self.size != there.size),
             ("autoencoder", self.autoencoder != there.autoencoder || self.channels != there.channels),
             ("textEncoder", self.text != there.text),

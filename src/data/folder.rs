@@ -10,6 +10,7 @@ use image::RgbImage;
 use image::imageops::{FilterType, crop_imm, resize};
 
 pub use list::Skipped;
+pub(super) use list::{Entry, LONGEST, entries};
 use list::{Item, Place, fault, list};
 
 use super::decode::decode;

@@ -7,6 +7,8 @@ mod epochs;
 mod flips;
 mod folder;
 mod hole;
+mod npy;
+mod pixart;
 mod prefetch;
 pub mod random;
 pub mod safetensors_file;
@@ -18,6 +20,7 @@ pub use crops::Crops;
 pub use flips::Flips;
 pub use folder::{FolderSource, Skipped};
 pub use hole::hole;
+pub use pixart::PixartFeatures;
 pub use prefetch::Prefetch;
 pub use stickers::StickersSource;
 

@@ -3,7 +3,7 @@
 //! File `i` holds batch `i` of the source and is written whole or not at all, so that a stop costs one file, several processes may
 //! share the work, and the same command writes the same bytes again.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::encoding::Encoding;
 use super::files;
@@ -12,7 +12,7 @@ use super::source::{self, Shares};
 use super::step::Workers;
 use super::text_states::TextStates;
 use crate::convert::progress::Progress;
-use crate::data::{Batch, HEADER, Header, Latents, file_name, states, write};
+use crate::data::{Batch, HEADER, Header, Latents, PixartFeatures, Source, file_name, states, write};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::vae::Vae;
@@ -33,6 +33,8 @@ pub struct CacheOptions {
     pub pairs: f64,
     /// A bundle with an autoencoder, or the folder of one.
     pub autoencoder: PathBuf,
+    /// Takes the latents and states that PixArt's own scripts wrote into the folder; nothing but the empty caption is encoded.
+    pub features: bool,
     /// A bundle whose text encoder turns captions into states, which are kept too.
     pub text_encoder: Option<PathBuf>,
     /// Side of the pictures in pixels.
@@ -64,7 +66,7 @@ pub struct CacheSummary {
 /// what files say.
 pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<CacheSummary> {
     let encoding = Encoding::open(&options.autoencoder)?;
-    let vae = encoding.vae(&device::cpu())?.filter(Vae::has_encoder);
+    let vae = encoding.vae(&device::cpu())?.filter(|vae| options.features || vae.has_encoder());
     let vae = vae.ok_or_else(|| Error::input("autoencoder", "it has no encoder"))?;
     let [index, shards] = options.shard;
     if index >= shards {
@@ -74,12 +76,13 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
         return Err(Error::input("size", format!("{} is no multiple of {}", options.size, vae.scale())));
     }
     check_shares(options)?;
-    let mut pictures =
-        source::open(&options.source, options.seed, Shares { plain: options.plain, pairs: options.pairs })?;
-    if pictures.autoencoder().is_some() {
-        return Err(Error::input("source", "it is a cache already"));
-    }
-    let count = options.count.or(pictures.pictures()).filter(|count| *count > 0);
+    let side = options.size / vae.scale();
+    let mut from = Input::open(options, [vae.latent_channels(), side])?;
+    let count = match (&from, options.count) {
+        (Input::Features(features), count) => Some(count.unwrap_or(usize::MAX).min(features.len())),
+        (Input::Pictures(pictures), count) => count.or(pictures.pictures()),
+    };
+    let count = count.filter(|count| *count > 0);
     let count = count.ok_or_else(|| Error::input("count", "say how many pictures: the source has no end"))?;
     let text = options.text_encoder.as_deref().map(TextStates::open).transpose()?;
     let header = Header {
@@ -89,9 +92,10 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
         seed: options.seed,
         plain: options.plain,
         pairs: options.pairs,
+        features: options.features,
         size: options.size,
         channels: vae.latent_channels(),
-        side: options.size / vae.scale(),
+        side,
         autoencoder: encoding.fingerprint(),
         per_file: PER_FILE,
         count,
@@ -114,13 +118,19 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
         let path = options.out.join(file_name(file));
         // A file that held the end of a shorter cache is written anew.
         if !header.is_complete(&options.out, file)? {
-            pictures.seek(file as u64);
-            let mut batch = pictures.batch(PER_FILE, options.size)?;
-            batch.truncate(header.pictures_of(file));
-            if let Some(text) = &text {
-                text.write(&options.out.join(states::file_name(file)), &workers, &batch.captions)?;
-            }
-            let bytes = write(&header, &latents(&workers, &vae, &batch)?, &batch.captions)?;
+            let (latents, captions) = match &mut from {
+                Input::Pictures(pictures) => {
+                    pictures.seek(file as u64);
+                    let mut batch = pictures.batch(PER_FILE, options.size)?;
+                    batch.truncate(header.pictures_of(file));
+                    if let Some(text) = &text {
+                        text.write(&options.out.join(states::file_name(file)), &workers, &batch.captions)?;
+                    }
+                    (latents(&workers, &vae, &batch)?, batch.captions)
+                }
+                Input::Features(features) => taken(features, &header, file, vae.scaling_factor() as f32, &options.out)?,
+            };
+            let bytes = write(&header, &latents, &captions)?;
             files::replace(&path, &bytes)?;
             written += 1;
         }
@@ -133,6 +143,56 @@ pub fn cache(options: &CacheOptions, progress: &mut dyn Progress) -> Result<Cach
     put_header()?;
     let missing = (0..header.files()).filter(|file| !options.out.join(file_name(*file)).is_file()).count();
     Ok(CacheSummary { count, files: header.files(), written, missing })
+}
+
+/// What a cache is made from.
+enum Input {
+    Pictures(Box<dyn Source>),
+    Features(PixartFeatures),
+}
+
+impl Input {
+    /// # Errors
+    /// `InvalidInput` naming an option; those of the source.
+    fn open(options: &CacheOptions, latents: [usize; 2]) -> Result<Self> {
+        if options.features {
+            if options.text_encoder.is_none() {
+                return Err(Error::input(
+                    "textEncoder",
+                    "features need the text encoder that made them, for the empty caption",
+                ));
+            }
+            let dir = Path::new(&options.source);
+            return PixartFeatures::open(dir, options.size, latents, options.seed).map(Self::Features);
+        }
+        let shares = Shares { plain: options.plain, pairs: options.pairs };
+        let pictures = source::open(&options.source, options.seed, shares)?;
+        if pictures.autoencoder().is_some() {
+            return Err(Error::input("source", "it is a cache already"));
+        }
+        Ok(Self::Pictures(pictures))
+    }
+}
+
+/// The latents and captions of file `file`, whose states are written.
+fn taken(
+    from: &PixartFeatures,
+    header: &Header,
+    file: usize,
+    factor: f32,
+    out: &Path,
+) -> Result<(Latents, Vec<String>)> {
+    let width = header.text.as_ref().map_or(0, |text| text.width);
+    let (mut latents, mut captions, mut all) = (Latents::default(), Vec::new(), Vec::new());
+    for index in file * PER_FILE..file * PER_FILE + header.pictures_of(file) {
+        let features = from.of(index, width)?;
+        latents.mean.extend(features.mean.iter().map(|v| v * factor));
+        latents.deviation.extend(features.deviation.iter().map(|v| v * factor));
+        captions.push(features.caption);
+        all.push(features.states);
+    }
+    files::replace(&out.join(states::file_name(file)), &states::write(&all, width)?)?;
+    Ok((latents, captions))
 }
 
 /// # Errors

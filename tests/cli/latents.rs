@@ -204,3 +204,61 @@ fn states_train_as_their_captions_do() {
     assert!(error_line_of(&run("--quiet train diffcr learns.toml")).contains("trainTextEncoder: "));
     assert!(error_line_of(&run(&format!("{cache} texts --text-encoder pixart"))).contains("textEncoder: "));
 }
+
+/// The features of `layout`, whose pictures get `64` pixels in the name of their folder, as a cache `out`.
+fn features(scratch: &Scratch, layout: &str, from: &str, to: &str, options: &[&str]) -> Output {
+    let (there, data) = (fixture("layouts").join(layout).join("InternData"), scratch.path(layout).join("InternData"));
+    let name = |path: &Path| path.to_string_lossy().replace(from, to);
+    let mut folders = vec![there.clone()];
+    while let Some(folder) = folders.pop() {
+        let copy = data.join(name(folder.strip_prefix(&there).unwrap()));
+        std::fs::create_dir_all(&copy).unwrap();
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                std::fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let mut command = diffcr();
+    command.args(["cache", "--features", "--size", "64", "--source"]).arg(scratch.path(layout));
+    command.arg("--autoencoder").arg(scratch.path("model")).arg("--out").arg(scratch.path("cache"));
+    command.args(options).output().unwrap()
+}
+
+#[test]
+fn pixart_s_own_features_become_a_cache_that_trains() {
+    for (layout, from, to, count) in [
+        ("alpha", "img_vae_features_256resolution", "img_vae_features_64resolution", 1),
+        ("pixart", "img_sdxl_vae_features_512resolution", "img_sdxl_vae_features_64resolution", 1),
+    ] {
+        let scratch = Scratch::new();
+        let model = scratch.path("model");
+        let converted = diffcr().arg("convert").arg(sigma("pipeline")).arg("--out").arg(&model).output().unwrap();
+        assert!(converted.status.success(), "{}", stderr(&converted));
+        let without = features(&scratch, layout, from, to, &[]);
+        assert!(!without.status.success() && stderr(&without).contains("--text-encoder"), "{}", stderr(&without));
+        let output = features(&scratch, layout, from, to, &["--text-encoder", &model.to_string_lossy()]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let header = read_json(&scratch.path("cache").join("cache.json"));
+        assert_eq!((header["count"].as_u64(), header["side"].as_u64()), (Some(count), Some(8)), "{header}");
+        // ((37 i + n) mod 101) / 50 - 1, times the autoencoder's factor: the first value of picture `n`.
+        let latents = tensors(&scratch.path("cache").join("latents-00000.safetensors"));
+        let first = |name: &str| half::f16::from_le_bytes(latents[name].1[..2].try_into().unwrap()).to_f32();
+        let n = if layout == "alpha" { 0.0 } else { 2.0 };
+        assert!((first("mean") - (n / 50.0 - 1.0) * 0.13025).abs() < 1e-4, "{}", first("mean"));
+        assert!((first("deviation") - 0.1 * 0.13025).abs() < 1e-5, "{}", first("deviation"));
+
+        let config = format!(
+            "out = {:?}\nwork = {:?}\nfrom = {model:?}\nsource = {:?}\ntrainTextEncoder = false\n\
+             stage = [{{ size = 64, batch = 2, steps = 1, lr = 1e-4 }}]\n[routing]\nregions = 2\n",
+            scratch.path("lt"),
+            scratch.path("work"),
+            scratch.path("cache")
+        );
+        std::fs::write(scratch.path("lt.toml"), config).unwrap();
+        let trained = diffcr().args(["train", "diffcr"]).arg(scratch.path("lt.toml")).output().unwrap();
+        assert!(trained.status.success(), "{}", stderr(&trained));
+    }
+}

@@ -23,7 +23,7 @@ use crate::files;
 /// The list of captions, one JSON object a line.
 pub const METADATA: &str = "metadata.jsonl";
 /// PixArt leaves out pictures that are longer than this times their width.
-const LONGEST: f64 = 4.5;
+pub const LONGEST: f64 = 4.5;
 /// Files of a reason that are named; the others are counted.
 const NAMED: usize = 3;
 /// Folders below folders, at most.
@@ -79,7 +79,7 @@ fn read_part(path: &Path, offset: u64, length: u64) -> std::io::Result<Vec<u8>> 
 pub struct Skipped(BTreeMap<String, (usize, Vec<String>)>);
 
 impl Skipped {
-    fn add(&mut self, reason: &str, name: &Path) {
+    pub fn add(&mut self, reason: &str, name: &Path) {
         let (count, names) = self.0.entry(reason.to_owned()).or_default();
         *count += 1;
         if names.len() < NAMED {
@@ -107,11 +107,9 @@ impl Skipped {
 /// `Io`, or `InvalidInput` naming the file: a list that is damaged, or that names what is not there.
 pub fn list(dir: &Path) -> Result<(Vec<Item>, Skipped)> {
     let mut found = (Vec::new(), Skipped::default());
-    for info in ["InternData/data_info.json", "InternData/partition/data_info.json"].map(|name| dir.join(name)) {
-        if info.is_file() {
-            pixart(dir, &info, &mut found)?;
-            return Ok(found);
-        }
+    if let Some((info, entries)) = entries(dir)? {
+        pixart(dir, &info, entries, &mut found)?;
+        return Ok(found);
     }
     walk(dir, 1, 0, &mut found)?;
     Ok(found)
@@ -255,17 +253,30 @@ fn shard(archive: &Path, found: &mut Found) -> Result<()> {
     Ok(())
 }
 
-/// PixArt's list: its two captions are as likely as each other.
-fn pixart(dir: &Path, info: &Path, found: &mut Found) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Entry {
-        path: String,
-        ratio: Option<f64>,
-        prompt: Option<String>,
-        sharegpt4v: Option<String>,
-    }
-    let bytes = files::read(info)?;
-    let entries: Vec<Entry> = serde_json::from_slice(&bytes).map_err(|e| fault(info, &e.to_string()))?;
+/// A picture of PixArt's list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    pub path: String,
+    pub ratio: Option<f64>,
+    pub prompt: Option<String>,
+    pub sharegpt4v: Option<String>,
+}
+
+/// PixArt's list and where it is; none where the folder has none.
+///
+/// # Errors
+/// `Io`, or `InvalidInput` where it is damaged.
+pub fn entries(dir: &Path) -> Result<Option<(PathBuf, Vec<Entry>)>> {
+    let names = ["InternData/data_info.json", "InternData/partition/data_info.json"];
+    let Some(info) = names.map(|name| dir.join(name)).into_iter().find(|info| info.is_file()) else {
+        return Ok(None);
+    };
+    let entries = serde_json::from_slice(&files::read(&info)?).map_err(|e| fault(&info, &e.to_string()))?;
+    Ok(Some((info, entries)))
+}
+
+/// PixArt's pictures: their two captions are as likely as each other.
+fn pixart(dir: &Path, info: &Path, entries: Vec<Entry>, found: &mut Found) -> Result<()> {
     for entry in entries {
         let path = inside(&dir.join("InternImgs"), &entry.path)
             .ok_or_else(|| fault(info, &format!("{:?} leaves the folder", entry.path)))?;
