@@ -178,4 +178,31 @@ mod tests {
         let error = PixartFeatures::open(&layout("pixart"), 512, [4, 9], 0).unwrap_err().to_string();
         assert!(error.contains("no features that fit"), "{error}");
     }
+
+    #[test]
+    fn a_picture_in_a_folder_is_found_under_either_name_unless_it_is_another_s_too() {
+        let scratch = std::env::temp_dir().join(format!("diffcr-pixart-{}", std::process::id()));
+        let alpha = layout("alpha/InternData");
+        let open = |name: &str, paths: &[&str]| {
+            let data = scratch.join("InternData");
+            for (from, folder) in [("img_vae_features_256resolution/noflip", "npy"), ("caption_feature_wmask", "npz")] {
+                let to = data.join(from);
+                std::fs::create_dir_all(&to).unwrap();
+                let file = alpha.join(from).join(format!("000000000000.{folder}"));
+                std::fs::copy(file, to.join(format!("{name}.{folder}"))).unwrap();
+            }
+            let list: Vec<String> =
+                paths.iter().map(|path| format!(r#"{{"path": "{path}", "prompt": "of {path}"}}"#)).collect();
+            std::fs::write(data.join("data_info.json"), format!("[{}]", list.join(","))).unwrap();
+            let opened = PixartFeatures::open(&scratch, 256, [4, 8], 0);
+            let read = opened.map_err(|e| e.to_string()).map(|f| (f.len(), f.of(0, 32).unwrap().caption));
+            std::fs::remove_dir_all(&scratch).unwrap();
+            read
+        };
+        assert_eq!(open("b", &["a/b.png"]), Ok((1, "of a/b.png".into())), "as the script writes it");
+        assert_eq!(open("a_b", &["a/b.jpg"]), Ok((1, "of a/b.jpg".into())), "as the loader asks for it");
+        assert_eq!(open("c_b", &["a/b.png", "c/b.png"]), Ok((1, "of c/b.png".into())));
+        let error = open("b", &["a/b.png", "c/b.png"]).unwrap_err();
+        assert!(error.contains("2 without latents: a/b.png, c/b.png"), "whose is it? {error}");
+    }
 }
