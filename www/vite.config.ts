@@ -1,4 +1,4 @@
-import { copyFileSync } from 'node:fs';
+import { copyFileSync, cpSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 import { CONTENT_SECURITY_POLICY } from './scripts/serve.mjs';
@@ -7,6 +7,9 @@ import { compressEngines, sizesOf } from './scripts/sizes.mjs';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
+/** Bundles of the repository that lie beside the built page, and where. */
+const BESIDE = { 'models/stickers/': here('../models/stickers/base') };
+
 /** The demo page. It takes the package as its users do, from pkg/dist: `npm run build:pkg` comes first. */
 export default defineConfig(({ command }) => ({
   root: fileURLToPath(new URL('app', import.meta.url)),
@@ -14,7 +17,7 @@ export default defineConfig(({ command }) => ({
   base: './',
   define: {
     SITE: JSON.stringify(process.env['SITE'] === '1'),
-    SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'))),
+    SIZES: JSON.stringify(sizesOf(here('../pkg/dist'), here('public'), command === 'build' ? BESIDE : {})),
     OFFLINE: JSON.stringify(command === 'build'),
   },
   plugins: [
@@ -35,6 +38,7 @@ export default defineConfig(({ command }) => ({
         },
       ],
       closeBundle: () => {
+        for (const [to, from] of Object.entries(BESIDE)) cpSync(from, here(`dist/${to}`), { recursive: true });
         compressEngines(here('dist'));
         copyFileSync(here('../LICENSE'), here('dist/LICENSE.txt'));
         writeServiceWorker(here('dist'), here('sw/service-worker.ts'));

@@ -198,17 +198,20 @@ test('what the page runs on, what it took, and what it keeps can be looked up; a
   }
   await page.getByText('Models', { exact: true }).click();
   expect(await page.getByLabel('Draw with').locator('option').allTextContents()).toEqual([
-    expect.stringMatching(/^scenes, [\d.]+ MB$/), expect.stringMatching(/^scenes-q4, [\d.]+ MB$/), 'another address',
+    expect.stringMatching(/^scenes, [\d.]+ MB$/), expect.stringMatching(/^scenes-q4, [\d.]+ MB$/), expect.stringMatching(/^stickers, [\d.]+ MB$/), 'another address',
   ]);
   const kept = page.locator('#models-kept li');
   await kept.first().waitFor();
   await kept.first().getByRole('button').click();
   await page.waitForFunction(() => document.querySelectorAll('#models-kept li').length === 0);
-  await page.getByLabel('Draw with').selectOption('models/scenes/');
+  await page.getByLabel('Draw with').selectOption('models/stickers/');
   await page.getByRole('button', { name: 'Open', exact: true }).click();
-  await page.waitForURL(/model=models%2Fscenes%2F/);
-  await page.waitForSelector('body[data-model=ready]');
-  expect(await page.textContent('#about')).toContain('Model: ');
+  await page.waitForURL(/model=models%2Fstickers%2F/);
+  await page.waitForSelector('body[data-run=done]');
+  expect(await page.textContent('#about')).toContain('Model: stickers-dense');
+  await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill('a purple umb');
+  await page.getByRole('group', { name: 'Words that the model knows' }).getByRole('button', { name: 'umbrella', exact: true }).waitFor();
+  await screenshot(page, 'stickers');
   await close();
 });
 

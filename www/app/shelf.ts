@@ -25,6 +25,14 @@ export const SHELVES: Readonly<Record<string, Shelf>> = {
       { prompt: 'a white moon in the center on a purple to black gradient background', seed: 7, picture: 'examples/moon.png' },
     ],
   },
+  'models/stickers/': {
+    sentence: 'Stickers of animals, food, plants and things, in your colours. It is still in training: six things in ten are right.',
+    examples: [
+      { prompt: 'a green car', seed: 3, picture: 'examples/car.png' },
+      { prompt: 'a yellow star on a blue background', seed: 3, picture: 'examples/yellow-star.png' },
+      { prompt: 'a glossy green frog', seed: 3, picture: 'examples/frog.png' },
+    ],
+  },
 };
 
 /** Written in when the page is built. */

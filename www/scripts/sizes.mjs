@@ -6,18 +6,19 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const brotli = (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } });
 
-/** @param {string} pkg the built package @param {string} publicDir what is served as it is */
-export function sizesOf(pkg, publicDir) {
+/** @param {string} pkg the built package @param {string} publicDir what is served as it is @param {Record<string, string>} beside bundles of other folders, by where the build puts them */
+export function sizesOf(pkg, publicDir, beside = {}) {
   const engine = (name) => {
     const file = join(pkg, `diffcr_${name}_bg.wasm`);
     return existsSync(file) ? brotli(readFileSync(file)).length : 0;
   };
+  const own = readdirSync(join(publicDir, 'models')).map((name) => [`models/${name}/`, join(publicDir, 'models', name)]);
   const models = {};
-  for (const name of readdirSync(join(publicDir, 'models'))) {
-    const manifest = join(publicDir, 'models', name, 'diffcr.json');
+  for (const [address, folder] of [...own, ...Object.entries(beside)]) {
+    const manifest = join(folder, 'diffcr.json');
     if (!existsSync(manifest)) continue;
     const { files } = JSON.parse(readFileSync(manifest, 'utf8'));
-    models[`models/${name}/`] = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    models[address] = files.reduce((sum, { bytes }) => sum + bytes, 0);
   }
   return { engines: { webgpu: engine('webgpu'), cpu: engine('cpu') }, models };
 }
