@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formOf, linkOf, pageOptions } from './address.ts';
+import { foreignHost, formOf, linkOf, pageOptions, otherModel } from './address.ts';
 
 test('the demo draws scenes unless told otherwise', () => {
   expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto', draws: true });
@@ -23,4 +23,12 @@ test('a link has the settings of a run, and gives them back', () => {
 
 test('numbers in an address that are none are left out', () => {
   expect(formOf('?seed=x&steps=&guidance=NaN&prompt=')).toEqual({ prompt: '' });
+});
+
+test('another model begins anew, on the same device; one of another host is known by it', () => {
+  expect(otherModel('https://page/x/?device=cpu&prompt=a+cat&seed=3', 'models/b/')).toBe('https://page/x/?device=cpu&model=models%2Fb%2F');
+  expect(foreignHost('models/b/', 'https://page/x/')).toBeUndefined();
+  expect(foreignHost('https://page/models/', 'https://page/x/')).toBeUndefined();
+  expect(foreignHost('https://other/models/', 'https://page/x/')).toBe('other');
+  expect(foreignHost('hf:owner/name', 'https://page/x/')).toBe('hf:owner/name');
 });

@@ -32,6 +32,14 @@ export function pageOptions(search: string): PageOptions {
   return { model: model ?? DEFAULT_MODEL, scenes: model === null, device, draws: query.get('draw') !== 'no' };
 }
 
+/** The page's address with another model: the prompt and the settings were those of this one. */
+export function otherModel(page: string, model: string): string {
+  const link = new URL(page);
+  for (const name of Object.values(NAMES)) link.searchParams.delete(name);
+  link.searchParams.set('model', model);
+  return link.href;
+}
+
 /** The host of a model from elsewhere; undefined for one of the page's own host. */
 export function foreignHost(model: string, page: string): string | undefined {
   if (!URL.canParse(model, page)) return undefined;

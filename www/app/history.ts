@@ -9,6 +9,8 @@ export interface Drawn {
   readonly png: Blob;
   readonly prompt: string;
   readonly seed: number;
+  /** Address of the model that drew it; absent for the page's own. */
+  readonly model?: string;
   /** When it was drawn, in milliseconds since 1970. */
   readonly at: number;
 }

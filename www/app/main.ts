@@ -11,7 +11,7 @@ import {
   type Pipeline,
   type Step,
 } from 'diffcr-web';
-import { DEFAULT_MODEL, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
 import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
@@ -103,9 +103,7 @@ createGallery(page.model, (change) => dispatch({ type: 'edit', change }));
 const facts = createFacts();
 const shelves = createModels(page.model, {
   open: (model) => {
-    const link = new URL(location.href);
-    link.searchParams.set('model', model);
-    location.assign(link);
+    location.assign(otherModel(location.href, model));
   },
   remove: (url) => void attempt(() => models.remove(url).then(() => keeping.look())),
 });
@@ -211,7 +209,7 @@ async function draw(model: Pipeline): Promise<void> {
     await present(first);
     for (const each of [...outputs].reverse()) {
       const { prompt, seed } = each.params;
-      const entry = { png: await each.toBlob(), prompt, seed, at: Date.now() };
+      const entry = { png: await each.toBlob(), prompt, seed, model: page.model, at: Date.now() };
       await changeHistory((kept) => kept.add(entry));
     }
   } catch (error) {
@@ -330,7 +328,7 @@ code.show(new URL(page.model, location.href).href, {
 
 /** The picture of the address, or the last one, is shown where it is kept; else it draws itself, or waits to be asked for. */
 async function begin(): Promise<void> {
-  const [newest] = await openHistory()
+  const drawn = await openHistory()
     .then(async (opened) => {
       history = opened;
       const all = await opened.all();
@@ -341,6 +339,7 @@ async function begin(): Promise<void> {
       console.info('this browser keeps no pictures:', error);
       return [];
     });
+  const newest = drawn.find(({ model = DEFAULT_MODEL }) => model === page.model);
   const wait =
     keeping.isForeign() ||
     sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
