@@ -7,7 +7,9 @@ export default tseslint.config(
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { project: ['./tsconfig.json', './tsconfig.test.json', './sw/tsconfig.json'], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: { project: ['./tsconfig.json', './tsconfig.test.json', './sw/tsconfig.json'], tsconfigRootDir: import.meta.dirname },
+    },
     rules: {
       // Numbers in messages are what they look like.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

@@ -23,6 +23,8 @@ test('random captions do too, and differ', () => {
 test('unknown words are named once, whatever their case', () => {
   expect(unknown('A Dog above a RED dog, über a star')).toEqual(['dog', 'über']);
   expect(unknown('')).toEqual([]);
+  expect(unknown('a pur'), 'it is being typed').toEqual([]);
+  expect(unknown('a pur ')).toEqual(['pur']);
 });
 
 test('tokens put together are the prompt', () => {

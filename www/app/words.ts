@@ -22,10 +22,12 @@ function wordsOf(prompt: string): string[] {
   return tokens(prompt.toLowerCase()).filter((token) => /[\p{L}\p{N}]/u.test(token));
 }
 
-/** Words that are not in the `vocabulary`, each once, in order. */
+/** Words that are not in the `vocabulary`, each once, in order; the last one may still become one that is. */
 export function unknownWords(prompt: string, vocabulary: readonly string[]): string[] {
   const known = new Set(vocabulary);
-  return [...new Set(wordsOf(prompt))].filter((word) => !known.has(word));
+  const last = /[\p{L}\p{N}]+$/u.exec(prompt.toLowerCase())?.[0];
+  const mayBecome = (word: string): boolean => word === last && vocabulary.some((each) => each.startsWith(word));
+  return [...new Set(wordsOf(prompt))].filter((word) => !known.has(word) && !mayBecome(word));
 }
 
 /** What of a prompt a model that reads `longest` words does not read. */
