@@ -24,3 +24,12 @@ test('a relative address counts from the page, and is refused where there is non
 test('a folder ends in a slash', () => {
   expect(resolveFolder('https://host/wasm', 'wasmUrl')).toBe('https://host/wasm/');
 });
+
+test.each(['javascript:alert(1)', 'data:application/json,{}', 'blob:https://page/1', 'mailto:a@b', 'about:blank'])(
+  '%s is no folder',
+  (url) => {
+    expect(() => resolveBundle(url)).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining('is no address of a folder') as string }),
+    );
+  },
+);

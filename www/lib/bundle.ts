@@ -11,6 +11,9 @@ export interface BundleUrls {
   readonly base: string;
 }
 
+/** What a folder of files can be under; `file:` and `chrome-extension:` are a page's own. */
+const SCHEMES: readonly string[] = ['https:', 'http:', 'file:', 'chrome-extension:', 'moz-extension:', 'capacitor:', 'tauri:', 'app:'];
+
 /**
  * Takes the folder, with or without the last `/`, or its `diffcr.json`; relative addresses count from the page, in a worker from its script.
  * `hf:OWNER/NAME@REVISION/FOLDER` is a repository of the Hugging Face Hub; revision (`main`) and folder may be left out.
@@ -18,6 +21,9 @@ export interface BundleUrls {
 export function resolveBundle(url: string | URL): BundleUrls {
   if (typeof url === 'string' && url.startsWith('hf:')) url = hubAddress(url);
   const manifest = absolute(url, 'url');
+  if (!SCHEMES.includes(manifest.protocol)) {
+    throw invalid('url', `${JSON.stringify(manifest.href.slice(0, 60))} is no address of a folder: ${manifest.protocol} has none`);
+  }
   manifest.hash = '';
   if (!manifest.pathname.endsWith('/diffcr.json')) manifest.pathname = `${manifest.pathname.replace(/\/+$/, '')}/diffcr.json`;
   return { manifest: manifest.href, base: new URL('.', manifest).href };
