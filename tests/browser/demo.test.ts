@@ -131,11 +131,12 @@ test('the keyboard alone is enough, and a picture can be asked for while the mod
   await page.focus('#prompt');
   await page.keyboard.press('Control+A');
   await page.keyboard.type('a yellow ring and a dog on a black background');
+  // Its own models' words the page knows before they are there.
+  expect(await page.textContent('#words')).toBe('This model has never seen: dog');
   await page.fill('#steps', '2');
   await page.focus('#prompt');
   await page.keyboard.press('Control+Enter');
   await pictureIsDone(page);
-  // Its words are the model's own, which is there by now.
   expect(await page.textContent('#words')).toBe('This model has never seen: dog');
   expect(await page.textContent('#backend')).toBe('CPU');
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);

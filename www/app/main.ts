@@ -18,7 +18,7 @@ import { openHistory, type Drawn, type History } from './history.ts';
 import { createKeeping } from './keeping.ts';
 import { openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
-import { SHELVES, sparing } from './shelf.ts';
+import { SHELVES, sparing, wordsKnown } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
 import { createBatch } from './views/batch.ts';
 import { createCode } from './views/code.ts';
@@ -118,6 +118,7 @@ const views = [
       cancel,
     },
     page.scenes,
+    wordsKnown(page.model),
   ),
   createNotices({
     retry: () => void (state.model.kind === 'ready' ? ask() : load()),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { DEFAULT_MODEL } from './address.ts';
-import { firstVisit, SHELVES, sparing } from './shelf.ts';
+import { firstVisit, SHELVES, sparing, wordsKnown } from './shelf.ts';
 import { unknownWords } from './words.ts';
 
 const TOKENIZER = new URL('../public/models/scenes-q4/tokenizer.json', import.meta.url);
@@ -18,9 +18,10 @@ test("the page's own model has three pictures that ship, of words it knows", () 
 });
 
 test('a first visit fetches engine and model; of a model from elsewhere nothing is known', () => {
-  const sizes = { engines: { webgpu: 3, cpu: 2 }, models: { 'models/a/': 5 } };
+  const sizes = { engines: { webgpu: 3, cpu: 2 }, models: { 'models/a/': 5 }, words: { 'models/a/': ['cat'] } };
   expect(firstVisit('models/a/', sizes)).toEqual({ engine: 3, model: 5 });
   expect(firstVisit('https://host/b/', sizes)).toBeUndefined();
+  expect([wordsKnown('models/a/', sizes), wordsKnown('https://host/b/', sizes)]).toEqual([['cat'], undefined]);
 });
 
 test('who saves data is asked', () => {

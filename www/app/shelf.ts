@@ -41,12 +41,19 @@ declare const SIZES: {
   readonly engines: Readonly<Record<Backend, number>>;
   /** Bytes of the page's own bundles, by folder. */
   readonly models: Readonly<Record<string, number>>;
+  /** The words that each of them knows, where its vocabulary is one of words. */
+  readonly words: Readonly<Record<string, readonly string[]>>;
 };
 
 /** Bytes that a first visit fetches, at the most: the larger engine and the model; undefined for a model from elsewhere. */
 export function firstVisit(model: string, sizes: typeof SIZES = SIZES): { readonly engine: number; readonly model: number } | undefined {
   const own = sizes.models[model];
   return own === undefined ? undefined : { engine: Math.max(...Object.values(sizes.engines)), model: own };
+}
+
+/** The words that one of the page's own models knows, before it is there. */
+export function wordsKnown(model: string, sizes: Pick<typeof SIZES, 'words'> = SIZES): readonly string[] | undefined {
+  return sizes.words[model];
 }
 
 /** The bundles that lie beside the page. */

@@ -14,13 +14,27 @@ export function sizesOf(pkg, publicDir, beside = {}) {
   };
   const own = readdirSync(join(publicDir, 'models')).map((name) => [`models/${name}/`, join(publicDir, 'models', name)]);
   const models = {};
+  const words = {};
   for (const [address, folder] of [...own, ...Object.entries(beside)]) {
     const manifest = join(folder, 'diffcr.json');
     if (!existsSync(manifest)) continue;
     const { files } = JSON.parse(readFileSync(manifest, 'utf8'));
     models[address] = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    const known = wordsIn(join(folder, 'tokenizer.json'));
+    if (known !== undefined) words[address] = known;
   }
-  return { engines: { webgpu: engine('webgpu'), cpu: engine('cpu') }, models };
+  return { engines: { webgpu: engine('webgpu'), cpu: engine('cpu') }, models, words };
+}
+
+/** The words of a vocabulary of words, as the engine tells them; undefined for any other. @param {string} file */
+function wordsIn(file) {
+  if (!existsSync(file)) return undefined;
+  const { model, added_tokens: added } = JSON.parse(readFileSync(file, 'utf8'));
+  if (model.type !== 'WordLevel') return undefined;
+  const special = new Set(added.map(({ content }) => content));
+  return Object.keys(model.vocab)
+    .filter((word) => !special.has(word) && /[\p{L}\p{N}]/u.test(word))
+    .sort();
 }
 
 /** Writes `.br` and `.gz` beside every wasm file of a built page, for hosts that do not compress. @param {string} dist */

@@ -14,8 +14,8 @@ export interface FormEvents {
   readonly cancel: () => void;
 }
 
-/** `scenes`: the page's own model, whose captions are known. */
-export function createForm(events: FormEvents, scenes: boolean): (state: State) => void {
+/** `scenes`: the page's own model, whose captions are known. `before`: the words that the model knows, as far as the page can tell before it is there. */
+export function createForm(events: FormEvents, scenes: boolean, before: readonly string[] | undefined): (state: State) => void {
   const form = find('form', HTMLFormElement);
   const prompt = find('prompt', HTMLTextAreaElement);
   const negative = find('negative', HTMLTextAreaElement);
@@ -97,8 +97,9 @@ export function createForm(events: FormEvents, scenes: boolean): (state: State) 
     say(stepsValue, String(values.steps));
     say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
     const info = model.kind === 'ready' ? model.info : undefined;
-    vocabulary = info?.vocabulary ?? [];
-    const unknown = info?.vocabulary === undefined ? [] : unknownWords(values.prompt, vocabulary);
+    const known = info === undefined ? before : info.vocabulary;
+    vocabulary = known ?? [];
+    const unknown = known === undefined ? [] : unknownWords(values.prompt, vocabulary);
     const longest = info?.parts.tokenizer?.maxLength;
     const lost = info?.vocabulary === undefined || longest === undefined ? '' : unread(values.prompt, longest - 1);
     if (roll.checked !== state.roll) roll.checked = state.roll;
