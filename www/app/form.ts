@@ -29,6 +29,11 @@ export const LIMITS = {
   seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
 } as const;
 
+/** Any seed that the field takes. */
+export function anySeed(): number {
+  return Math.floor(Math.random() * (LIMITS.seed.max + 1));
+}
+
 /** A compression that is a number; undefined for a name. */
 export function shareOf(compression: string): number | undefined {
   const share = compression.trim() === '' ? Number.NaN : Number(compression);

@@ -13,7 +13,7 @@ import {
 } from 'diffcr-web';
 import { DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
+import { anySeed, LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { createKeeping } from './keeping.ts';
 import { openPicture } from './opening.ts';
@@ -167,7 +167,7 @@ async function load(): Promise<void> {
 async function ask(count = 1): Promise<void> {
   if (state.run.kind === 'waiting' || state.run.kind === 'running') return;
   const { kind } = state.model;
-  if (state.roll) dispatch({ type: 'edit', change: { seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) } });
+  if (state.roll) dispatch({ type: 'edit', change: { seed: anySeed() } });
   dispatch({ type: 'ask' });
   wanted = count;
   if (kind === 'idle') await load();
@@ -210,7 +210,9 @@ async function draw(model: Pipeline): Promise<void> {
     await present(first);
     for (const each of [...outputs].reverse()) {
       const { prompt, seed } = each.params;
-      const entry = { png: await each.toBlob(), prompt, seed, model: page.model, at: Date.now() };
+      // The first is shown, and encoded by now.
+      const png = each === first && shown !== undefined ? shown.png : await each.toBlob();
+      const entry = { png, prompt, seed, model: page.model, at: Date.now() };
       await changeHistory((kept) => kept.add(entry));
     }
   } catch (error) {

@@ -1,7 +1,7 @@
 /** Prompt, examples and settings: what the reader fills in. */
 
 import { SOLVERS } from 'diffcr-web';
-import { LIMITS, stepsRun, type Form } from '../form.ts';
+import { anySeed, stepsRun, type Form } from '../form.ts';
 import type { State } from '../state.ts';
 import { completions, EXAMPLES, isColor, randomCaption, tokens, unknownWords, unread } from '../words.ts';
 import { find, say } from './dom.ts';
@@ -72,7 +72,7 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
   solver.append(...['', ...SOLVERS].map((value) => Object.assign(document.createElement('option'), { value, textContent: value })));
   solver.addEventListener('change', () => events.edit({ solver: SOLVERS.find((each) => each === solver.value) }));
   const own = solver.options[0] ?? solver;
-  find('dice', HTMLButtonElement).addEventListener('click', () => events.edit({ seed: Math.floor(Math.random() * (LIMITS.seed.max + 1)) }));
+  find('dice', HTMLButtonElement).addEventListener('click', () => events.edit({ seed: anySeed() }));
 
   if (scenes) {
     for (const example of EXAMPLES) {
