@@ -46,6 +46,15 @@ pub fn matmul_transposed(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 
 fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<1>>) -> Tensor<D> {
     let mut shape = x.dims();
+    #[cfg(feature = "train")]
+    if let Some(y) = rounded(&x, weight) {
+        shape[D - 1] = y.dims()[1];
+        return match bias {
+            Some(bias) => y + bias.unsqueeze(),
+            None => y,
+        }
+        .reshape(shape);
+    }
     let weight = weight.transposed(); // [in, out]
     let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
     let [input, output] = weight.dims();
@@ -56,4 +65,22 @@ fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<
     }
     shape[D - 1] = output;
     y.reshape(shape)
+}
+
+/// `x Wᵀ` as `[rows, out]`, where this thread's products are rounded.
+#[cfg(feature = "train")]
+fn rounded<const D: usize>(x: &Tensor<D>, weight: &Weight) -> Option<Tensor<2>> {
+    use super::cpu::{self, Precision};
+
+    if cpu::products() != Precision::Bf16 || !cpu::is_fused(x) {
+        return None;
+    }
+    let weight = match weight {
+        Weight::AsStored(weight) => weight.val(),
+        other => other.transposed().transpose(),
+    };
+    let weight = weight.cast(x.dtype());
+    let input = weight.dims()[1];
+    let rows = x.dims().iter().product::<usize>() / input;
+    Some(cpu::linear(x.clone().reshape([rows, input]), weight))
 }

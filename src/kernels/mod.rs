@@ -22,4 +22,4 @@ pub mod weight;
 pub mod wgsl;
 
 #[cfg(feature = "train")]
-pub use cpu::flush_denormals;
+pub use cpu::{Precision, flush_denormals, set_products};

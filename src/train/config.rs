@@ -16,6 +16,7 @@ use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
 use crate::error::{Error, Result};
 use crate::files;
+pub use crate::kernels::Precision;
 pub use autoencoder::AutoencoderConfig;
 pub use classifier::ClassifierSettings;
 pub use lora::{Base, LoraConfig};
@@ -90,6 +91,9 @@ pub struct TrainConfig {
     /// What a step works out again instead of keeping it.
     #[serde(default)]
     pub recompute: Recompute,
+    /// Of the operands of linear layers' products: `f32` or `bf16`. Weights, optimizer and sums stay f32.
+    #[serde(default)]
+    pub precision: Precision,
     #[serde(default)]
     pub seed: u64,
     /// `scenes`, `stickers`, or a folder of captioned pictures.

@@ -10,6 +10,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::ThreadPool;
 
 use crate::error::{Error, Result};
+use crate::kernels::activation::Activation;
+use crate::kernels::linear::linear;
+use crate::kernels::weight::{Weight, param};
 
 /// Coefficients of the quintic `a X + b (X Xᵀ) X + c (X Xᵀ)² X`, which drives singular values in (0, 1] to about one.
 const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
@@ -95,11 +98,16 @@ fn orthogonal(x: Tensor<2>) -> Tensor<2> {
     x = x / (norm + EPSILON);
     let [a, b, c] = QUINTIC;
     for _ in 0..ITERATIONS {
-        let gram = x.clone().matmul(x.clone().transpose());
-        let factor = gram.clone() * b + gram.clone().matmul(gram) * c;
-        x = x.clone() * a + factor.matmul(x);
+        let gram = times(x.clone(), x.clone());
+        let factor = gram.clone() * b + times(gram.clone(), gram) * c; // the Gram matrix is its own transpose
+        x = x.clone() * a + times(factor, x.transpose());
     }
     if tall { x.transpose() } else { x }
+}
+
+/// `x yᵀ` in the precision of this thread's products.
+fn times(x: Tensor<2>, y: Tensor<2>) -> Tensor<2> {
+    linear(x, &Weight::AsStored(param(y)), None, Activation::None)
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Plan {
             let fits = |micro: usize| needs(micro, recompute).zip(available).is_some_and(|(m, there)| m.total <= there);
             (1..=MOST.min(stages.iter().map(|s| s.batch).max().unwrap_or(1))).take_while(|&micro| fits(micro)).last()
         };
-        let flops_per_second = speed::products(shapes.parts.transformer.width(), cores)?;
+        let flops_per_second = speed::products(shapes.parts.transformer.width(), cores, config.precision)?;
         let work: f64 = stages.iter().map(|stage| shapes.work(config, kind, stage)).sum();
         let kept = if config.progress.keep > 1 { config.progress.keep as u64 + 1 } else { 1 };
         let (parameters, trained) = (shapes.parameters, shapes.trained);

@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
             objective,
             groups: groups(&trained, config),
             matrices: matrices(&trained, config),
-            workers: Workers::new(config.optimizer.threads, &device::cpu())?,
+            workers: Workers::with_precision(config.optimizer.threads, &device::cpu(), config.precision)?,
             log: Log::open(&config.work, state.step),
             tensors,
             state,

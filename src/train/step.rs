@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::kernels::flush_denormals;
+use crate::kernels::{Precision, flush_denormals, set_products};
 
 /// What a step found.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,13 +34,22 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// `threads` of 0 takes one a core. `device` is the plain one; graphs get autodiff.
+    /// As [`Workers::with_precision`], in f32.
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
     pub fn new(threads: usize, device: &Device) -> Result<Self> {
+        Self::with_precision(threads, device, Precision::F32)
+    }
+
+    /// `threads` of 0 takes one a core. `device` is the plain one; graphs get autodiff. `precision` is that of linear layers'
+    /// products.
+    ///
+    /// # Errors
+    /// `Internal` where no thread can be started.
+    pub fn with_precision(threads: usize, device: &Device, precision: Precision) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pools = (0..if threads == 0 { cores } else { threads }).map(|_| single()).collect::<Result<_>>()?;
+        let pools = (0..if threads == 0 { cores } else { threads }).map(|_| pool(precision)).collect::<Result<_>>()?;
         Ok(Self { pools, plain: device.clone(), autodiff: device.clone().autodiff() })
     }
 
@@ -171,7 +180,15 @@ pub fn value(t: &Tensor<1>) -> f64 {
 /// # Errors
 /// `Internal` where the thread cannot be started.
 pub fn single() -> Result<ThreadPool> {
-    let builder = ThreadPoolBuilder::new().num_threads(1).start_handler(|_| flush_denormals());
+    pool(Precision::F32)
+}
+
+fn pool(precision: Precision) -> Result<ThreadPool> {
+    let start = move |_| {
+        flush_denormals();
+        set_products(precision);
+    };
+    let builder = ThreadPoolBuilder::new().num_threads(1).start_handler(start);
     builder.build().map_err(|e| Error::internal(e.to_string()))
 }
 

@@ -12,6 +12,7 @@ mod joined;
 #[cfg(feature = "train")]
 mod latents;
 mod parity;
+mod precision;
 mod quantize;
 mod refuse;
 #[cfg(feature = "train")]
