@@ -91,12 +91,13 @@ pub struct TrainConfig {
     /// What a step works out again instead of keeping it.
     #[serde(default)]
     pub recompute: Recompute,
-    /// Of the operands of linear layers' products: `f32` or `bf16`. Weights, optimizer and sums stay f32.
+    /// Of the operands of linear layers' and convolutions' products: `f32` or `bf16`. Weights, optimizer and sums stay f32.
     #[serde(default)]
     pub precision: Precision,
     #[serde(default)]
     pub seed: u64,
-    /// `scenes`, `stickers`, or a folder of captioned pictures.
+    /// `scenes`, `stickers`, a folder of captioned pictures, or a cache of latents. A classifier learns `stickers:all`, which holds no
+    /// pairs of thing and colour back.
     #[serde(default = "scenes")]
     pub source: String,
     /// Mirrors every other picture left to right; captions stay as they are, so it is for sources that do not say left and right.

@@ -5,13 +5,16 @@ use std::path::Path;
 use super::config::{Task, TrainConfig};
 use super::stage::Stage;
 use crate::data::random::Random;
-use crate::data::stickers::Art;
 use crate::data::stickers::art::INSTALLED;
+use crate::data::stickers::{Art, Pairs};
 use crate::data::{CachedSource, Flips, FolderSource, Header, ScenesSource, Source, Split, StickersSource};
 use crate::error::{Error, Result};
 
 /// The number that stands for pictures which no stage trains on.
 const HELD_OUT: u64 = 1 << 20;
+
+/// The stickers with the pairs that are held out from models: what their judge learns.
+pub const ALL_STICKERS: &str = "stickers:all";
 
 /// The pictures of the stage with that number.
 ///
@@ -53,7 +56,7 @@ fn seed(config: &TrainConfig, stream: u64) -> u64 {
 
 /// Whether a source draws its pictures.
 pub fn is_drawn(name: &str) -> bool {
-    ["scenes", "stickers"].contains(&name)
+    ["scenes", "stickers", ALL_STICKERS].contains(&name)
 }
 
 /// A source by its name, without holes: `scenes`, `stickers`, a folder of pictures, or a cache.
@@ -74,9 +77,10 @@ pub struct Shares {
 fn kind(name: &str, seed: u64, Shares { plain, pairs }: Shares, holes: bool, split: Split) -> Result<Box<dyn Source>> {
     Ok(match name {
         "scenes" => Box::new(ScenesSource::new(seed).with_plain(plain, pairs).with_holes(holes)),
-        "stickers" => {
+        "stickers" | ALL_STICKERS => {
             let art = Art::open(Path::new(INSTALLED))?;
-            Box::new(StickersSource::new(art, seed).with_plain(plain, pairs).with_holes(holes))
+            let shown = if name == ALL_STICKERS { Pairs::All } else { Pairs::Training };
+            Box::new(StickersSource::new(art, seed).showing(shown).with_plain(plain, pairs).with_holes(holes))
         }
         folder if Header::read(Path::new(folder))?.is_some() => {
             if holes {

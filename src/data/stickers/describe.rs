@@ -61,7 +61,7 @@ fn style(random: &mut Random) -> Style {
     Style::Flat
 }
 
-/// A concept that the style has and its tint; held-out pairs are those asked for, or none.
+/// A concept that the style has and its tint; of the pairs that `pairs` takes.
 fn subject(random: &mut Random, style: Style, pairs: Pairs) -> (usize, Option<Tint>) {
     loop {
         let index = random.below(concepts().len());
@@ -69,7 +69,7 @@ fn subject(random: &mut Random, style: Style, pairs: Pairs) -> (usize, Option<Ti
         let tint = (random.unit() < TINTED || pairs == Pairs::HeldOut).then(|| random.choice(Tint::ALL));
         let tint = tint.filter(|_| concept.takes_tint(style));
         let held = tint.is_some_and(|tint| concept.is_held_out(tint));
-        if concept.has(style) && held == (pairs == Pairs::HeldOut) {
+        if concept.has(style) && pairs.take(held) {
             return (index, tint);
         }
     }

@@ -18,17 +18,23 @@ pub struct StickersSource {
     plain: f64,
     /// Share of those with two.
     pairs: f64,
+    shown: Pairs,
     holes: bool,
 }
 
 impl StickersSource {
     pub fn new(art: Art, seed: u64) -> Self {
-        Self { art, seed, next: 0, plain: 0.0, pairs: 0.0, holes: false }
+        Self { art, seed, next: 0, plain: 0.0, pairs: 0.0, shown: Pairs::Training, holes: false }
     }
 
     /// The same with shares of stickers on plain backgrounds: of one thing, and of two.
     pub fn with_plain(self, plain: f64, pairs: f64) -> Self {
         Self { plain, pairs, ..self }
+    }
+
+    /// The same with those pairs of concept and tint.
+    pub fn showing(self, shown: Pairs) -> Self {
+        Self { shown, ..self }
     }
 
     /// The same with holes, most of them around a thing.
@@ -49,7 +55,7 @@ impl Source for StickersSource {
                 k if k < self.plain + self.pairs => (Some(2), true),
                 _ => (None, false),
             };
-            let sticker = describe(&mut random, Pairs::Training, things, plain);
+            let sticker = describe(&mut random, self.shown, things, plain);
             batch.images.extend(render(&sticker, &mut self.art, size)?);
             if self.holes {
                 let circles: Vec<[f32; 3]> = sticker.things.iter().map(|t| [t.x, t.y, t.radius]).collect();

@@ -59,6 +59,19 @@ pub enum Pairs {
     Training,
     /// Those alone.
     HeldOut,
+    /// Every pair: what a judge learns.
+    All,
+}
+
+impl Pairs {
+    /// Whether a pair that is held out, or is not, may be shown.
+    pub fn take(self, held_out: bool) -> bool {
+        match self {
+            Self::Training => !held_out,
+            Self::HeldOut => held_out,
+            Self::All => true,
+        }
+    }
 }
 
 impl Thing {

@@ -65,6 +65,8 @@ fn held_out_pairs_are_never_trained_on_and_are_all_that_is_held_out() {
     };
     assert!(drawn(4000, Pairs::Training).iter().all(|s| !held(s).contains(&true)));
     assert!(drawn(400, Pairs::HeldOut).iter().all(|s| !held(s).contains(&false)));
+    let all = drawn(4000, Pairs::All);
+    assert!(all.iter().any(|s| held(s).contains(&true)) && all.iter().any(|s| !held(s).contains(&true)));
 }
 
 #[test]

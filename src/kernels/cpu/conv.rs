@@ -3,6 +3,8 @@
 
 use gemm::{Parallelism, gemm};
 
+use super::bf16::{self, Operand};
+use super::precision::{Precision, products};
 use crate::kernels::conv::Window;
 
 /// Sizes of a convolution of one picture.
@@ -147,6 +149,16 @@ impl<'a> Matrix<'a> {
 fn product(a: Matrix, b: Matrix, to: &mut [f32], onto: bool) {
     let ([m, k], [inner, n]) = (a.shape, b.shape);
     assert!(k == inner && to.len() == m * n, "[{m}, {k}] times [{inner}, {n}] into {}", to.len());
+    if products() == Precision::Bf16 {
+        let left = Operand { values: a.values, outer: m, inner: k, by_inner: a.strides[1] == 1 };
+        let right = Operand { values: b.values, outer: n, inner: k, by_inner: b.strides[0] == 1 };
+        let y = bf16::product(left, right);
+        match onto {
+            true => to.iter_mut().zip(y).for_each(|(to, y)| *to += y),
+            false => to.copy_from_slice(&y),
+        }
+        return;
+    }
     let [a_strides, b_strides] = [a.strides, b.strides].map(|strides| strides.map(|s| s as isize));
     // SAFETY: `Matrix::rows` and `transposed` keep every index of a matrix within its values, and `to` holds m · n.
     unsafe {

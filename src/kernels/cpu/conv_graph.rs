@@ -94,11 +94,25 @@ mod tests {
     use burn::tensor::ops::ConvOptions;
     use burn::tensor::{Device, Distribution};
 
+    use super::super::{Precision, set_products};
     use super::*;
 
     /// Its values and gradients are burn's, for every stride and padding.
     #[test]
     fn it_is_the_convolution_of_burn() {
+        compare(1e-5);
+    }
+
+    #[test]
+    fn in_bf16_it_is_so_within_three_digits() {
+        let rounded = std::thread::spawn(|| {
+            set_products(Precision::Bf16);
+            compare(1e-2);
+        });
+        rounded.join().unwrap();
+    }
+
+    fn compare(tolerance: f32) {
         let plain = Device::flex();
         let device = Device::flex().autodiff();
         let window = |side, stride, padding| Window { side, stride, padding, doubled: false };
@@ -126,7 +140,7 @@ mod tests {
             for (ours, theirs) in found(true).into_iter().zip(found(false)) {
                 let largest: f32 = theirs.clone().abs().max().into_scalar();
                 let off: f32 = (ours - theirs).abs().max().into_scalar();
-                assert!(off < 1e-5 * largest, "{window:?}: {off} of {largest}");
+                assert!(off < tolerance * largest, "{window:?}: {off} of {largest}");
             }
         }
     }

@@ -1,10 +1,10 @@
-//! What matrix products of linear layers are rounded to, thread by thread.
+//! What the products of linear layers and convolutions are rounded to, thread by thread.
 
 use std::cell::Cell;
 
 use serde::{Deserialize, Serialize};
 
-/// Of the operands of linear layers' products, forward and backward. Sums, weights, gradients, norms and attention stay f32.
+/// Of the operands of linear layers' and convolutions' products, forward and backward. Sums, weights, gradients, norms and attention stay f32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

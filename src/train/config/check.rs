@@ -88,7 +88,7 @@ impl TrainConfig {
                 "goes with `train base`: `classifier` is the shape of this one",
             ),
             (
-                kind == Kind::Classifier && self.source != "stickers",
+                kind == Kind::Classifier && !["stickers", "stickers:all"].contains(&self.source.as_str()),
                 "source",
                 "must be `stickers`: no other says what its pictures show",
             ),
