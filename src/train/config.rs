@@ -22,6 +22,9 @@ pub use classifier::ClassifierSettings;
 pub use lora::{Base, LoraConfig};
 use suggest::suggest;
 
+/// Source of the stickers with the pairs that are held out from models: what their judge learns.
+pub const ALL_STICKERS: &str = "stickers:all";
+
 /// What a run trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::config::{Task, TrainConfig};
+use super::config::{ALL_STICKERS, Task, TrainConfig};
 use super::stage::Stage;
 use crate::data::random::Random;
 use crate::data::stickers::art::INSTALLED;
@@ -12,9 +12,6 @@ use crate::error::{Error, Result};
 
 /// The number that stands for pictures which no stage trains on.
 const HELD_OUT: u64 = 1 << 20;
-
-/// The stickers with the pairs that are held out from models: what their judge learns.
-pub const ALL_STICKERS: &str = "stickers:all";
 
 /// The pictures of the stage with that number.
 ///

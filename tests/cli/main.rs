@@ -12,6 +12,7 @@ mod joined;
 #[cfg(feature = "train")]
 mod latents;
 mod parity;
+#[cfg(feature = "train")]
 mod precision;
 mod quantize;
 mod refuse;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     #[default]
     F32,
-    /// Three digits; several times faster where the processor has AMX or AVX-512 BF16, slower elsewhere.
+    /// Three digits; several times faster on AMX. Processors without AMX or AVX-512 BF16 do it in plain arithmetic.
     Bf16,
 }
 

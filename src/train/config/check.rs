@@ -88,9 +88,9 @@ impl TrainConfig {
                 "goes with `train base`: `classifier` is the shape of this one",
             ),
             (
-                kind == Kind::Classifier && !["stickers", "stickers:all"].contains(&self.source.as_str()),
+                kind == Kind::Classifier && !["stickers", super::ALL_STICKERS].contains(&self.source.as_str()),
                 "source",
-                "must be `stickers`: no other says what its pictures show",
+                "must be `stickers` or `stickers:all`: no other says what its pictures show",
             ),
             (
                 !(self.classifier.noise.is_finite() && self.classifier.noise >= 0.0),
