@@ -3,6 +3,8 @@
 use burn::tensor::Tensor;
 
 use super::activation::Activation;
+#[cfg(feature = "train")]
+use super::cpu::{self, Precision};
 use super::residual::Residual;
 #[cfg(feature = "webgpu")]
 use super::webgpu;
@@ -46,20 +48,9 @@ pub fn matmul_transposed(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 
 fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<1>>) -> Tensor<D> {
     let mut shape = x.dims();
-    #[cfg(feature = "train")]
-    if let Some(y) = rounded(&x, weight) {
-        shape[D - 1] = y.dims()[1];
-        return match bias {
-            Some(bias) => y + bias.unsqueeze(),
-            None => y,
-        }
-        .reshape(shape);
-    }
-    let weight = weight.transposed(); // [in, out]
-    let weight = if weight.dtype() == x.dtype() { weight } else { weight.cast(x.dtype()) };
-    let [input, output] = weight.dims();
+    let [output, input] = weight.shape();
     let rows = shape.iter().product::<usize>() / input;
-    let mut y = x.reshape([rows, input]).matmul(weight); // [rows, out]
+    let mut y = product(x.reshape([rows, input]), weight);
     if let Some(bias) = bias {
         y = y + bias.unsqueeze();
     }
@@ -67,20 +58,18 @@ fn reference<const D: usize>(x: Tensor<D>, weight: &Weight, bias: Option<Tensor<
     y.reshape(shape)
 }
 
-/// `x Wᵀ` as `[rows, out]`, where this thread's products are rounded.
-#[cfg(feature = "train")]
-fn rounded<const D: usize>(x: &Tensor<D>, weight: &Weight) -> Option<Tensor<2>> {
-    use super::cpu::{self, Precision};
-
-    if cpu::products() != Precision::Bf16 || !cpu::is_fused(x) {
-        return None;
+/// `x Wᵀ`, rounded where the products of this thread are: `[rows, in]` to `[rows, out]`.
+fn product(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
+    let dtype = x.dtype();
+    #[cfg(feature = "train")]
+    if cpu::products() == Precision::Bf16 && cpu::is_fused(&x) {
+        let weight = match weight {
+            Weight::AsStored(weight) => weight.val(),
+            other => other.transposed().transpose(),
+        };
+        return cpu::linear(x, weight.cast(dtype));
     }
-    let weight = match weight {
-        Weight::AsStored(weight) => weight.val(),
-        other => other.transposed().transpose(),
-    };
-    let weight = weight.cast(x.dtype());
-    let input = weight.dims()[1];
-    let rows = x.dims().iter().product::<usize>() / input;
-    Some(cpu::linear(x.clone().reshape([rows, input]), weight))
+    let weight = weight.transposed(); // [in, out]
+    let weight = if weight.dtype() == dtype { weight } else { weight.cast(dtype) };
+    x.matmul(weight)
 }
