@@ -50,6 +50,9 @@ pub struct EvalArgs {
     /// Rows of every bundle: learned, off, presets or shares, with commas between. What a dense bundle cannot do is left out.
     #[arg(long, value_delimiter = ',', default_value = "learned")]
     compression: Vec<Compression>,
+    /// Of every bundle also a row of true pictures through its autoencoder: the most that a model of its latents can reach.
+    #[arg(long)]
+    autoencoder: bool,
     /// A folder for eval.csv, eval.json, eval.svg, and of each row the verdicts and a sheet of pictures.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -94,6 +97,11 @@ pub fn run(args: &EvalArgs, shared: &Shared) -> Result<()> {
     let held_out = HeldOut::new(&*exam)?;
     let mut outcomes = vec![held_out.truth().clone()];
     for bundle in &args.bundles {
+        if args.autoencoder {
+            let bar = shared.count_bar("image", options.prompts);
+            outcomes.extend(held_out.rebuilt(bundle, &args.device.init()?, &|| bar.inc(1))?);
+            bar.finish_and_clear();
+        }
         for compression in applicable(bundle, &args.compression)? {
             let bar = shared.count_bar("image", options.prompts);
             let device = || args.device.init();

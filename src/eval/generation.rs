@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 
 use super::edges::Edges;
@@ -19,6 +19,7 @@ use crate::device::memory;
 use crate::error::{Error, Result};
 use crate::flops::ImageCost;
 use crate::model::ratios::Compression;
+use crate::pipeline::image::read_back;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 use crate::sampler::Sampler;
 use crate::sampler::guidance::is_guided;
@@ -117,6 +118,36 @@ impl<'a> HeldOut<'a> {
         &self.truth
     }
 
+    /// What true pictures of the prompts score after the autoencoder of the bundle in `dir` took them apart and put them together:
+    /// the best a model of its latents can do. `None` where the bundle draws pixels.
+    ///
+    /// # Errors
+    /// Where the bundle cannot be loaded or has no encoder.
+    pub fn rebuilt(&self, dir: &Path, device: &Device, progress: &dyn Fn()) -> Result<Option<EvalOutcome>> {
+        let pipeline = Pipeline::new(load_folder(dir, device, None)?)?;
+        if pipeline.decoders().next().is_none() {
+            return Ok(None);
+        }
+        let one = |i: usize| {
+            let (picture, side) = self.exam.true_picture(i)?;
+            let picture = Tensor::<4>::from_data(TensorData::new(picture, [1, 3, side, side]), device);
+            let rebuilt = pipeline.decode(pipeline.encode(picture)?)?.clamp(-1.0, 1.0);
+            let rebuilt = pollster::block_on(read_back(rebuilt))?;
+            progress();
+            score(self.exam, i, &rebuilt, side)
+        };
+        let drawn = (0..self.exam.prompts().len()).map(one).collect::<Result<_>>()?;
+        let name = format!("true pictures through {}", name_of(dir));
+        Ok(Some(self.compared(outcome(self.exam, name, String::new(), drawn, None)?)))
+    }
+
+    /// With its edges beside those of the true pictures.
+    fn compared(&self, (mut found, edges): (EvalOutcome, Edges)) -> EvalOutcome {
+        let comparable = found.side == self.truth.side;
+        (found.row.seam, found.row.sharpness) = comparable.then(|| edges.relative_to(&self.edges)).unzip();
+        found
+    }
+
     /// Draws every prompt with the bundle in `dir` and judges it. `device` is called once a thread, `progress` once an image.
     ///
     /// # Errors
@@ -130,7 +161,6 @@ impl<'a> HeldOut<'a> {
         progress: &(dyn Fn() + Sync),
     ) -> Result<EvalOutcome> {
         reset_peak();
-        let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned();
         let next = AtomicUsize::new(0);
         let work = |artist: &Artist| -> Result<Vec<(usize, Drawn)>> {
             let mut drawn = Vec::new();
@@ -159,11 +189,12 @@ impl<'a> HeldOut<'a> {
         drawn.sort_by_key(|(i, _)| *i);
         let drawn = drawn.into_iter().map(|(_, drawn)| drawn).collect();
         let cost = Cost { peak_mib: memory::peak_mib(), ..cost };
-        let (mut found, edges) = outcome(self.exam, name, compression.label(), drawn, Some(cost))?;
-        let comparable = found.side == self.truth.side;
-        (found.row.seam, found.row.sharpness) = comparable.then(|| edges.relative_to(&self.edges)).unzip();
-        Ok(found)
+        Ok(self.compared(outcome(self.exam, name_of(dir), compression.label(), drawn, Some(cost))?))
     }
+}
+
+fn name_of(dir: &Path) -> String {
+    dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn score(exam: &dyn Exam, i: usize, picture: &[f32], side: usize) -> Result<Drawn> {
