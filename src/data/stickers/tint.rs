@@ -1,11 +1,13 @@
 //! Recolouring: the hue of every colour whose saturation is over 0.15 is rewritten, and its lightness moved to where the tint's name
-//! belongs.
+//! belongs. Colours near that threshold are moved part of the way, so that a faint shade running through it leaves no spots.
 
 use super::words::Tint;
 
 /// A colour that is less saturated, or spans less, has no hue to speak of: it stays.
 const SATURATED: f32 = 0.15;
 const CHROMA: f32 = 0.08;
+/// Of the thresholds: where a colour begins to move, and where it moves all the way.
+const SOFT: [f32; 2] = [0.5, 1.5];
 
 /// What the coloured parts of a drawing are like on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,11 +56,11 @@ fn target(tint: Tint) -> (f32, f32, f32) {
 
 /// A colour of a drawing with `profile`, in `tint`.
 pub fn repaint(rgb: [u8; 3], tint: Tint, profile: &Profile) -> [u8; 3] {
-    let found = hsl(rgb.map(|v| f32::from(v) / 255.0));
-    if !has_hue(found) {
+    let found @ [_, s, l] = hsl(rgb.map(|v| f32::from(v) / 255.0));
+    let share = hue_share(found);
+    if share <= 0.0 {
         return rgb;
     }
-    let [_, s, l] = found;
     let (hue, saturation, lightness) = target(tint);
     // A power that carries the average to the target keeps black and white where they are.
     let mean = profile.lightness.clamp(0.05, 0.95);
@@ -72,11 +74,23 @@ pub fn repaint(rgb: [u8; 3], tint: Tint, profile: &Profile) -> [u8; 3] {
     let s = (s * saturation / profile.saturation.clamp(0.1, 1.0)).min(1.0);
     // Dark yellow is olive: its shadows lean towards orange.
     let hue = if tint == Tint::Yellow { hue - 20.0 * ((0.5 - l) / 0.3).clamp(0.0, 1.0) } else { hue };
-    rgb8([hue, s, l])
+    let painted = rgb8([hue, s, l]);
+    [0, 1, 2].map(|i| (f32::from(rgb[i]) * (1.0 - share) + f32::from(painted[i]) * share).round() as u8)
 }
 
-fn has_hue([_, s, l]: [f32; 3]) -> bool {
-    s > SATURATED && s * (1.0 - (2.0 * l - 1.0).abs()) > CHROMA
+/// How far a colour's hue counts, in multiples of the thresholds.
+fn hue_strength([_, s, l]: [f32; 3]) -> f32 {
+    (s / SATURATED).min(s * (1.0 - (2.0 * l - 1.0).abs()) / CHROMA)
+}
+
+fn has_hue(hsl: [f32; 3]) -> bool {
+    hue_strength(hsl) > 1.0
+}
+
+/// Of the way to the tint, how much a colour goes.
+fn hue_share(hsl: [f32; 3]) -> f32 {
+    let t = ((hue_strength(hsl) - SOFT[0]) / (SOFT[1] - SOFT[0])).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
 }
 
 /// Premultiplied to straight, in 0..1.
@@ -174,6 +188,17 @@ mod tests {
         let [r, g, b] = repaint([220, 40, 40], Tint::White, &RED);
         assert!(r.min(g).min(b) > 200);
         assert!(repaint([220, 40, 40], Tint::Black, &RED).iter().all(|v| *v < 70));
+    }
+
+    #[test]
+    fn a_faint_shade_changes_without_a_step() {
+        // White to pale red: neighbours stay neighbours.
+        let shades = (0..=120).map(|v| repaint([255, 255 - v, 255 - v], Tint::Blue, &RED));
+        let shades: Vec<[u8; 3]> = shades.collect();
+        let step = |pair: &[[u8; 3]]| (0..3).map(|i| pair[0][i].abs_diff(pair[1][i])).max();
+        let largest = shades.windows(2).filter_map(step).max();
+        assert!(largest <= Some(8), "{largest:?}");
+        assert_eq!((shades[0], shades[8]), ([255; 3], [255, 247, 247]));
     }
 
     #[test]
