@@ -179,7 +179,7 @@ pub struct LossConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OptimizerConfig {
-    /// Rate of Muon for the matrices inside the blocks, with the stage's warmup and decay; without it they are AdamW's too.
+    /// Rate of Muon for the matrices inside the blocks, an autoencoder's convolutions among them, with the stage's warmup and decay; without it they are AdamW's too.
     pub muon: Option<f64>,
     /// Rate of the text encoder's relative position bias, with the stage's warmup and decay. It is added to logits as it is: at the
     /// rate of weights it takes a run of many thousand steps until a head looks only ahead or only back, and till then word

@@ -82,11 +82,13 @@ pub fn transformer(config: &TransformerConfig) -> Vec<Spec> {
     specs
 }
 
-/// `AutoencoderTiny`: convolutions uniform in ±1/√(in · side²), as PyTorch's.
+/// `AutoencoderTiny`: convolutions uniform in ±1/√(in · side²), as PyTorch's, a block's last with zeros.
 pub fn autoencoder(config: &TinyVaeConfig) -> Vec<Spec> {
     let mut specs = Vec::new();
     let mut conv = |name: String, [output, input]: [usize; 2], bias: bool| {
-        let fill = Fill::Uniform(1.0 / ((input * 9) as f64).sqrt());
+        // A block adds nothing at first.
+        let bound = if name.ends_with(".conv.4") { 0.0 } else { 1.0 / ((input * 9) as f64).sqrt() };
+        let fill = Fill::Uniform(bound);
         specs.push(Spec { name: format!("{name}.weight"), shape: vec![output, input, 3, 3], fill });
         if bias {
             specs.push(Spec { name: format!("{name}.bias"), shape: vec![output], fill });

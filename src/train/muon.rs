@@ -1,4 +1,5 @@
-//! Muon (Jordan et al. 2024): momentum whose singular values are all set to one, for the matrices inside the blocks.
+//! Muon (Jordan et al. 2024): momentum whose singular values are all set to one, for the matrices inside the blocks, convolutions among
+//! them: theirs is that of an output's kernel a row.
 //!
 //! `m = μ m + g`, `O = orthogonal(g + μ m)`, `W −= η (√max(1, out / in) · O + decay · W)`: a step moves every direction of a matrix alike, so
 //! that the rare ones are learned as fast as the common ones.
@@ -28,13 +29,19 @@ pub struct Matrix {
     pub shape: [usize; 2],
 }
 
-/// Whether a tensor is a matrix between hidden states: those at the edges and tables are left to AdamW.
-pub fn is_hidden(name: &str, shape: &[usize]) -> bool {
-    let inside = [".attn1.", ".attn2.", ".ff.", ".SelfAttention.", ".DenseReluDense."];
-    shape.len() == 2
-        && name.ends_with(".weight")
-        && !name.contains("bias")
-        && inside.iter().any(|part| name.contains(part))
+/// `[out, in]` of a tensor that is a matrix between hidden states: those at the edges and tables are left to AdamW.
+pub fn hidden(name: &str, shape: &[usize]) -> Option<[usize; 2]> {
+    if !name.ends_with(".weight") || name.contains("bias") {
+        return None;
+    }
+    let inside = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    match *shape {
+        [out, input] if inside(&[".attn1.", ".attn2.", ".ff.", ".SelfAttention.", ".DenseReluDense."]) => {
+            Some([out, input])
+        }
+        [out, input, height, width] if inside(&[".conv."]) => Some([out, input * height * width]),
+        _ => None,
+    }
 }
 
 /// How far a step goes.
@@ -160,14 +167,15 @@ mod tests {
     #[test]
     fn only_matrices_between_hidden_states_are_taken() {
         let block = "transformer.transformer_blocks.0.";
-        assert!(is_hidden(&format!("{block}attn1.to_q.weight"), &[8, 8]));
-        assert!(is_hidden(&format!("{block}ff.net.0.proj.weight"), &[32, 8]));
-        assert!(!is_hidden(&format!("{block}attn1.to_q.bias"), &[8]));
-        assert!(!is_hidden("transformer.proj_out.weight", &[192, 8]));
-        assert!(!is_hidden(
-            "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
-            &[32, 4]
-        ));
-        assert!(is_hidden("text_encoder.encoder.block.0.layer.1.DenseReluDense.wi_0.weight", &[32, 8]));
+        assert_eq!(hidden(&format!("{block}attn1.to_q.weight"), &[8, 8]), Some([8, 8]));
+        assert_eq!(hidden(&format!("{block}ff.net.0.proj.weight"), &[32, 8]), Some([32, 8]));
+        assert_eq!(hidden(&format!("{block}attn1.to_q.bias"), &[8]), None);
+        assert_eq!(hidden("transformer.proj_out.weight", &[192, 8]), None);
+        let table = "text_encoder.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+        assert_eq!(hidden(table, &[32, 4]), None);
+        let gated = "text_encoder.encoder.block.0.layer.1.DenseReluDense.wi_0.weight";
+        assert_eq!(hidden(gated, &[32, 8]), Some([32, 8]));
+        assert_eq!(hidden("vae_tiny.decoder.layers.2.conv.0.weight", &[16, 8, 3, 3]), Some([16, 72]));
+        assert_eq!(hidden("vae_tiny.decoder.layers.0.weight", &[16, 8, 3, 3]), None);
     }
 }

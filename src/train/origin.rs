@@ -8,10 +8,10 @@ use super::encoding::Encoding;
 use super::frozen::Frozen;
 use super::init;
 use super::lora;
-use super::muon::{Matrix, is_hidden};
+use super::muon::{Matrix, hidden};
 use super::net::{Frame, RATIO, Routing, is_router, is_table};
 use super::optimizer::{Group, Rate};
-use super::parameters::{Parameters, View};
+use super::parameters::Parameters;
 use super::rounding::Rounding;
 use super::text_states;
 use crate::bundle::config::{
@@ -229,14 +229,13 @@ pub fn groups(trained: &Parameters, config: &TrainConfig) -> Vec<Group> {
         let weight_decay = if decays { config.optimizer.weight_decay } else { 0.0 };
         Group { range, rate: Rate::Stage, weight_decay, clipped: true }
     };
-    trained.views().filter(|v| !(muon && is_hidden(v.name, v.shape))).map(|v| group(v.name, v.shape)).collect()
+    trained.views().filter(|v| !(muon && hidden(v.name, v.shape).is_some())).map(|v| group(v.name, v.shape)).collect()
 }
 
 /// What Muon updates instead of AdamW.
 pub fn matrices(trained: &Parameters, config: &TrainConfig) -> Vec<Matrix> {
-    let hidden = trained.views().filter(|v| config.optimizer.muon.is_some() && is_hidden(v.name, v.shape));
-    let matrix = |v: View| Some(Matrix { range: trained.range(v.name)?, shape: v.shape.try_into().ok()? });
-    hidden.filter_map(matrix).collect()
+    let views = trained.views().filter(|_| config.optimizer.muon.is_some());
+    views.filter_map(|v| Some(Matrix { range: trained.range(v.name)?, shape: hidden(v.name, v.shape)? })).collect()
 }
 
 /// A new model, before it has numbers.
