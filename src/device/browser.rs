@@ -37,12 +37,20 @@ pub async fn open(page: Option<JsValue>) -> Result<Device> {
     let options = RequestAdapterOptions { power_preference: PowerPreference::HighPerformance, ..Default::default() };
     let adapter = instance.request_adapter(&options).await.map_err(|e| Error::NoAdapter { reason: e.to_string() })?;
     let device = register(instance, adapter, || Extras {
+        software: is_software(&get(&given.borrow(), "adapterInfo")),
         subgroups: has(&get(&given.borrow(), "features"), SUBGROUPS),
         packed_dot: has(&get(&gpu, "wgslLanguageFeatures"), "packed_4x8_integer_dot_product"),
     })
     .await?;
     report_errors(&given.borrow());
     Ok(device)
+}
+
+/// Whether a `GPUAdapterInfo` is of an adapter that computes on the CPU: SwiftShader, lavapipe or WARP, as Dawn names them.
+fn is_software(info: &JsValue) -> bool {
+    let architecture = get(info, "architecture").as_string().unwrap_or_default();
+    get(info, "isFallbackAdapter").is_truthy()
+        || ["swiftshader", "software-rasterizer", "warp"].contains(&architecture.as_str())
 }
 
 /// `navigator.gpu`.

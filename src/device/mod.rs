@@ -70,6 +70,12 @@ pub fn profile(device: &Device) -> DeviceProfile {
     DeviceProfile::cpu()
 }
 
+/// Whether what WebGPU was opened on computes on the CPU, as SwiftShader and lavapipe do.
+#[cfg(feature = "webgpu")]
+pub fn is_software() -> bool {
+    webgpu::is_software()
+}
+
 /// Whether tensors of this device are in host memory, so that reading one costs nothing.
 pub fn is_host(device: &Device) -> bool {
     #[cfg(feature = "cpu")]

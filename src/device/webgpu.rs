@@ -20,9 +20,17 @@ pub fn profile_of(device: &Device) -> Option<DeviceProfile> {
     profiles.iter().find(|(known, _)| *known == device).map(|(_, profile)| profile.clone())
 }
 
+/// Whether a device that was opened computes on the CPU: a process has one kind.
+pub fn is_software() -> bool {
+    let profiles = PROFILES.lock().unwrap_or_else(PoisonError::into_inner);
+    profiles.iter().any(|(_, profile)| profile.kind == AdapterKind::Software)
+}
+
 /// What of a device wgpu cannot tell.
 #[derive(Debug, Clone, Copy)]
 pub struct Extras {
+    /// Whether it is known to compute on the CPU.
+    pub software: bool,
     pub subgroups: bool,
     pub packed_dot: bool,
 }
@@ -46,7 +54,7 @@ pub async fn register(instance: Instance, adapter: Adapter, extras: impl FnOnce(
     let (device, queue) =
         adapter.request_device(&descriptor).await.map_err(|e| Error::NoAdapter { reason: e.to_string() })?;
     let (info, features, limits) = (adapter.get_info(), device.features(), device.limits());
-    let Extras { subgroups, packed_dot } = extras();
+    let Extras { software, subgroups, packed_dot } = extras();
     let profile = DeviceProfile {
         backend: Backend::Gpu,
         adapter: [&info.name, &info.driver]
@@ -57,6 +65,7 @@ pub async fn register(instance: Instance, adapter: Adapter, extras: impl FnOnce(
             .collect::<Vec<_>>()
             .join(", "),
         kind: match info.device_type {
+            _ if software => AdapterKind::Software,
             DeviceType::Cpu => AdapterKind::Software,
             DeviceType::Other => AdapterKind::Unknown,
             _ => AdapterKind::Gpu,
@@ -95,7 +104,7 @@ pub fn native(index: usize) -> Result<Device> {
         return Err(Error::NoAdapter { reason: format!("there is no GPU {index}; found: {found}") });
     }
     // What compiles WGSL natively has packed products.
-    let extras = || Extras { subgroups: false, packed_dot: true };
+    let extras = || Extras { software: false, subgroups: false, packed_dot: true };
     let device = pollster::block_on(register(instance, adapters.swap_remove(index), extras))?;
     Ok(device)
 }

@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Rounding, TuneKey, chosen};
+use super::choices::{Terms, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::attention::AttentionInput;
 use crate::kernels::wgsl::attention::{AttentionShader, Stream};
@@ -28,13 +28,20 @@ impl TuneKey for AttentionKey {
 
     const KIND: &'static str = "attention";
 
-    /// Two wide queries hardly fit into an invocation's registers.
-    fn default_variant(self) -> Stream {
-        if self.head_dim <= 64 { Stream::Double } else { Stream::Single }
+    /// A GPU has no registers for a wide query and what comes of it. On a CPU two narrow queries share what they read, and two wide ones
+    /// hardly fit.
+    fn default_variant(self, software: bool) -> Stream {
+        match software {
+            false => Stream::Tile,
+            true if self.head_dim <= 64 => Stream::Double,
+            true => Stream::Single,
+        }
     }
 
-    fn candidates(self, _: Rounding) -> Vec<Stream> {
+    fn candidates(self, terms: Terms) -> Vec<Stream> {
         match self.head_dim {
+            ..=32 if !terms.software => vec![Stream::Shared],
+            _ if !terms.software => Vec::new(),
             ..=64 => vec![Stream::Single, Stream::Shared],
             65..=96 => vec![Stream::Double, Stream::Shared],
             _ => vec![Stream::Shared],
@@ -42,7 +49,7 @@ impl TuneKey for AttentionKey {
     }
 
     fn accepts_from(self, other: Self, stream: Stream) -> bool {
-        (self.head_dim <= 64) == (other.head_dim <= 64) || stream == Stream::Shared
+        (self.head_dim <= 64) == (other.head_dim <= 64) || matches!(stream, Stream::Shared | Stream::Tile)
     }
 }
 
@@ -80,7 +87,7 @@ pub fn attention_in(stream: Stream, input: AttentionInput) -> Tensor<4> {
         words.extend([0; 4]);
     }
     let y = buffers[0].beside([b, n, heads, d], query.dtype());
-    let groups = [n.div_ceil(stream.workgroup() * stream.queries()), heads, b];
+    let groups = [n.div_ceil(shader.queries()), heads, b];
     let inputs: Vec<&Buffer> = buffers.iter().collect();
     launch(shader, Launch { inputs: &inputs, outputs: &[&y], words: &words, groups });
     y.float::<4>().swap_dims(1, 2)

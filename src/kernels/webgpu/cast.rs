@@ -8,7 +8,7 @@ use core::fmt::{self, Display, Formatter};
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Rounding, TuneKey, chosen};
+use super::choices::{Terms, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::wgsl::cast::{CastShader, WORKGROUP};
 use crate::kernels::wgsl::{Scalar, folded};
@@ -31,13 +31,13 @@ impl TuneKey for BlockKey {
 
     const KIND: &'static str = "blocks";
 
-    fn default_variant(self) -> Scalar {
+    fn default_variant(self, _: bool) -> Scalar {
         Scalar::F32
     }
 
-    fn candidates(self, rounding: Rounding) -> Vec<Scalar> {
+    fn candidates(self, terms: Terms) -> Vec<Scalar> {
         // A kernel stores four at a time.
-        if rounding.half && self.width.is_multiple_of(4) { vec![Scalar::F16] } else { Vec::new() }
+        if terms.half && self.width.is_multiple_of(4) { vec![Scalar::F16] } else { Vec::new() }
     }
 
     fn accepts_from(self, _: Self, _: Scalar) -> bool {

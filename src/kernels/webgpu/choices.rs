@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::device::DeviceProfile;
+use crate::device::{DeviceProfile, is_software};
 use crate::error::{Error, Result};
 
 /// What kernels may round to where that is faster; what comes later includes what comes before.
@@ -39,21 +39,31 @@ impl FromStr for Precision {
     }
 }
 
-/// What of rounding is both allowed and possible.
+/// What variants there are to choose from.
 #[derive(Debug, Clone, Copy)]
-pub struct Rounding {
+pub struct Terms {
+    /// Whether the device computes on the CPU: it has few registers, no need of neighbours that read neighbours, and a core for each
+    /// of a workgroup's invocations in turn.
+    pub software: bool,
+    /// Whether rounding to f16 is both allowed and possible.
     pub half: bool,
+    /// The same of 8 bits.
     pub int8: bool,
 }
 
-impl Rounding {
-    pub const NONE: Self = Self { half: false, int8: false };
+impl Terms {
+    /// Without rounding, on the device at hand.
+    pub fn exact() -> Self {
+        Self { software: is_software(), half: false, int8: false }
+    }
 }
 
 impl Precision {
-    /// What of it the device can do.
-    pub fn rounding(self, device: &DeviceProfile) -> Rounding {
-        Rounding { half: self >= Self::Half && device.shader_f16, int8: self >= Self::Int8 && device.packed_dot }
+    /// What it leaves to choose from on the device.
+    pub fn terms(self, device: &DeviceProfile) -> Terms {
+        let half = self >= Self::Half && device.shader_f16;
+        let int8 = self >= Self::Int8 && device.packed_dot;
+        Terms { half, int8, ..Terms::exact() }
     }
 }
 
@@ -65,10 +75,10 @@ pub trait TuneKey: Copy + PartialEq + Display + Serialize + DeserializeOwned + S
     const KIND: &'static str;
 
     /// What is taken before anything was timed.
-    fn default_variant(self) -> Self::Variant;
+    fn default_variant(self, software: bool) -> Self::Variant;
 
     /// What else may be the fastest.
-    fn candidates(self, rounding: Rounding) -> Vec<Self::Variant>;
+    fn candidates(self, terms: Terms) -> Vec<Self::Variant>;
 
     /// Whether `variant`, the fastest for `other`, is taken for this while nothing better is known.
     fn accepts_from(self, other: Self, variant: Self::Variant) -> bool;
@@ -127,11 +137,11 @@ pub fn begin(precision: Precision) {
 
 /// Takes over what `known`, the JSON of [`found`], has of the keys. What is not in it as it should be, or may not be chosen here,
 /// counts as unknown.
-pub fn adopt<K: TuneKey>(known: &Value, keys: &[K], rounding: Rounding) {
+pub fn adopt<K: TuneKey>(known: &Value, keys: &[K], terms: Terms) {
     let known = known.get(K::KIND).and_then(Value::as_array);
     for timing in known.into_iter().flatten().filter_map(|value| Timing::<K>::deserialize(value).ok()) {
         let Timing { key, chosen, .. } = timing;
-        let is_possible = chosen == key.default_variant() || key.candidates(rounding).contains(&chosen);
+        let is_possible = chosen == key.default_variant(terms.software) || key.candidates(terms).contains(&chosen);
         if is_possible && keys.contains(&key) && !is_known(key) {
             keep(timing);
         }
@@ -158,5 +168,5 @@ pub fn chosen<K: TuneKey>(key: K) -> K::Variant {
     let found = table.iter().find(|t| t.key == key);
     found
         .or_else(|| table.iter().find(|t| key.accepts_from(t.key, t.chosen)))
-        .map_or(key.default_variant(), |t| t.chosen)
+        .map_or_else(|| key.default_variant(is_software()), |t| t.chosen)
 }

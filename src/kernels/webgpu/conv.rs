@@ -9,7 +9,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Rounding, TuneKey, chosen};
+use super::choices::{Terms, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::wgsl::conv::{ConvVariant, FEW, SharedConvShader, SlidingConvShader, Window, flag, tile_of};
 
@@ -49,13 +49,14 @@ impl TuneKey for ConvKey {
 
     const KIND: &'static str = "convolutions";
 
-    fn default_variant(self) -> ConvVariant {
-        ConvVariant::Slide
+    fn default_variant(self, software: bool) -> ConvVariant {
+        if !software && self.can_share() { ConvVariant::Shared } else { ConvVariant::Slide }
     }
 
-    fn candidates(self, _: Rounding) -> Vec<ConvVariant> {
+    fn candidates(self, terms: Terms) -> Vec<ConvVariant> {
         let shared = self.can_share().then_some(ConvVariant::Shared);
-        core::iter::once(ConvVariant::Narrow).chain(shared).collect()
+        let all = [ConvVariant::Slide, ConvVariant::Narrow].into_iter().chain(shared);
+        all.filter(|variant| *variant != self.default_variant(terms.software)).collect()
     }
 
     fn accepts_from(self, other: Self, variant: ConvVariant) -> bool {
@@ -104,7 +105,8 @@ impl TiledConv {
     /// The variants that it can be done in.
     pub fn variants(&self) -> Vec<ConvVariant> {
         let key = self.key();
-        core::iter::once(key.default_variant()).chain(key.candidates(Rounding::NONE)).collect()
+        let terms = Terms::exact();
+        core::iter::once(key.default_variant(terms.software)).chain(key.candidates(terms)).collect()
     }
 
     /// `[B, in, H, W]` to `[B, out, …]`; then plus `onto`, which is as large; then, where asked, no less than 0.

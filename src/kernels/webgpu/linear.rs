@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Rounding, TuneKey, chosen};
+use super::choices::{Terms, TuneKey, chosen};
 use super::int8;
 use super::launch::{Buffer, Launch, launch};
 use super::packed::Operand;
@@ -47,19 +47,24 @@ impl TuneKey for MatmulKey {
 
     const KIND: &'static str = "products";
 
-    fn default_variant(self) -> Tile {
-        Tile::Direct
+    fn default_variant(self, software: bool) -> Tile {
+        match software {
+            true => Tile::Direct,
+            false if self.few => Tile::Thin,
+            false => Tile::Shared,
+        }
     }
 
-    fn candidates(self, rounding: Rounding) -> Vec<Tile> {
+    fn candidates(self, terms: Terms) -> Vec<Tile> {
+        let default = self.default_variant(terms.software);
         if self.few {
-            return vec![Tile::Thin];
+            return vec![Tile::Thin].into_iter().filter(|tile| *tile != default).collect();
         }
         // Weights that bundles keep in f32 are meant to be exact.
-        let half = rounding.half && self.format != Format::F32;
-        let int8 = rounding.int8 && self.format.is_scaled();
-        let rounding = [half.then_some(Tile::Half), int8.then_some(Tile::Int8)];
-        core::iter::once(Tile::Shared).chain(rounding.into_iter().flatten()).collect()
+        let half = terms.half && self.format != Format::F32;
+        let int8 = terms.int8 && self.format.is_scaled();
+        let tiles = [Some(Tile::Shared), half.then_some(Tile::Half), int8.then_some(Tile::Int8)];
+        tiles.into_iter().flatten().filter(|tile| *tile != default).collect()
     }
 
     /// Only on its own matrix is it known how far a tile that rounds is off.
@@ -127,6 +132,7 @@ impl Call {
             Some(tile) => tile,
             None => chosen(MatmulKey::new(format, [outputs, inputs], rows)),
         };
+        let tile = tile.fitting(format, outputs, group);
         let unit = match tile {
             Tile::Int8 => UNIT,
             _ if vector => 4 * format.vectors(),
@@ -135,11 +141,13 @@ impl Call {
         if tile == Tile::Int8 {
             self.x = int8::quantize(&self.x, format, [rows, inputs], group);
         }
-        let shader = GemmShader { weight: format, vector, tile, scalars: [self.x.scalar(), y.scalar()] };
-        let [wide, high] = tile.sides();
+        // Where x stands in for what is absent, it must hold four values in f32.
+        let wide = tile != Tile::Thin && outputs.is_multiple_of(4) && rows * inputs >= 8;
+        let height = tile.height(rows, outputs);
+        let shader = GemmShader { weight: format, vector, wide, tile, height, scalars: [self.x.scalar(), y.scalar()] };
         // A dimension holds at most 65,535 workgroups.
-        let down = rows.div_ceil(high);
-        let groups = [outputs.div_ceil(wide), down.min(65_535), down.div_ceil(65_535)];
+        let down = rows.div_ceil(height);
+        let groups = [outputs.div_ceil(tile.width()), down.min(65_535), down.div_ceil(65_535)];
         let [image, onto_image, y_image] = self.images;
         let [gate_image, gate_at] = self.gate_at;
         let (groups_in, group) = (inputs / group, group / unit);

@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter};
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::choices::{Rounding, TuneKey, chosen};
+use super::choices::{Terms, TuneKey, chosen};
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::norm::ModulatedNorm;
 use crate::kernels::residual::ModulationRow;
@@ -31,12 +31,13 @@ impl TuneKey for NormKey {
 
     const KIND: &'static str = "norms";
 
-    fn default_variant(self) -> RowReduction {
-        RowReduction::PerInvocation
+    fn default_variant(self, software: bool) -> RowReduction {
+        if software { RowReduction::PerInvocation } else { RowReduction::PerWorkgroup }
     }
 
-    fn candidates(self, _: Rounding) -> Vec<RowReduction> {
-        vec![RowReduction::PerWorkgroup]
+    /// A row to an invocation leaves a GPU idle: there are fewer rows than it has lanes.
+    fn candidates(self, terms: Terms) -> Vec<RowReduction> {
+        if terms.software { vec![RowReduction::PerWorkgroup] } else { Vec::new() }
     }
 
     fn accepts_from(self, _: Self, _: RowReduction) -> bool {

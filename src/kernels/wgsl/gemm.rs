@@ -16,7 +16,7 @@ pub enum Tile {
     Direct,
     /// 64 × 64 to a workgroup, which takes 16 inputs at a time into its own memory.
     Shared,
-    /// As [`Tile::Shared`], products in f16, their sums in f32.
+    /// 64 × 64 to a workgroup, which takes 32 inputs at a time: products and their sums over these in f16, sums of those in f32.
     Half,
     /// As [`Tile::Shared`], activations in 8 bits and integer sums inside a group of the weight, which must be packed in such.
     Int8,
@@ -28,12 +28,29 @@ impl Tile {
     /// Those that give f32's own rounding.
     pub const EXACT: [Self; 3] = [Self::Direct, Self::Shared, Self::Thin];
 
-    /// Outputs and rows of a workgroup.
-    pub fn sides(self) -> [usize; 2] {
+    /// This tile, or one like it that can take such a product: `outputs` of a matrix whose scales each serve `group` inputs.
+    pub fn fitting(self, format: Format, outputs: usize, group: usize) -> Self {
+        let scales_fit = !format.is_scaled() || group.is_multiple_of(HALF_DEEP);
+        if self == Self::Half && !(scales_fit && outputs.is_multiple_of(4)) { Self::Shared } else { self }
+    }
+
+    /// Outputs of a workgroup.
+    pub fn width(self) -> usize {
         match self {
-            Self::Direct => [TILE * DIRECT[0], TILE * DIRECT[1]],
-            Self::Shared | Self::Half | Self::Int8 => [SIDE, SIDE],
-            Self::Thin => [THIN, THIN],
+            Self::Direct => TILE * DIRECT[0],
+            Self::Shared | Self::Half | Self::Int8 => SIDE,
+            Self::Thin => THIN,
+        }
+    }
+
+    /// Rows of a workgroup, for a product of so many rows and outputs. Where tiles would be fewer than a wide GPU has places for
+    /// (a routed layer's tokens, say), they are lower.
+    pub fn height(self, rows: usize, outputs: usize) -> usize {
+        match self {
+            Self::Direct => TILE * DIRECT[1],
+            Self::Shared | Self::Half if rows.div_ceil(SIDE) * outputs.div_ceil(SIDE) < ENOUGH => LOW,
+            Self::Shared | Self::Half | Self::Int8 => SIDE,
+            Self::Thin => THIN,
         }
     }
 }
@@ -55,15 +72,21 @@ const TILE: usize = 8;
 /// Invocations of [`Tile::Direct`] along outputs and along rows.
 const DIRECT: [usize; 2] = [8, 4];
 /// Side of a workgroup's tile, and how many vectors of four inputs (units of eight for [`Tile::Int8`]) it takes at a time.
-const SIDE: usize = 64;
+pub const SIDE: usize = 64;
 const DEEP: usize = 4;
+/// Rows of a low tile, and the workgroups from which on tiles are not low: one and a half for each of 96 compute units.
+pub const LOW: usize = 32;
+const ENOUGH: usize = 144;
+/// Inputs that [`Tile::Half`] takes at a time.
+const HALF_DEEP: usize = 32;
 /// Side of a workgroup's tile, and the invocations that share out its inputs.
 const THIN: usize = 4;
 const LANES: usize = 64;
 /// Outputs and rows of an invocation of [`Tile::Int8`]: half of what [`Tile::Shared`] has, for each has two sums.
 const INT8: [usize; 2] = [4, 8];
-/// A row more than there is, so that neighbours write to different banks.
-const PITCH: usize = SIDE + 1;
+/// Outputs of a workgroup's tile in four parts, more than there are, so that neighbours write to different banks.
+const RUNS: usize = SIDE / 4 + 1;
+const W_PITCH: usize = 4 * RUNS + 1;
 
 /// What of the epilogue a launch asks for: bits of a word, so that one shader serves all.
 pub mod flag {
@@ -82,7 +105,12 @@ pub struct GemmShader {
     /// Loads take four inputs at once, which needs rows of a multiple of four; only f32 weights can do without, and only
     /// [`Tile::Direct`].
     pub vector: bool,
+    /// Bias, gates, residual and y are taken four at once, which needs rows of a multiple of four; [`Tile::Half`] must, and
+    /// [`Tile::Thin`] cannot.
+    pub wide: bool,
     pub tile: Tile,
+    /// Rows of a workgroup of [`Tile::Shared`] and [`Tile::Half`]: [`SIDE`], or [`LOW`] where there are few workgroups.
+    pub height: usize,
     /// Of x and of y.
     pub scalars: [Scalar; 2],
 }
@@ -98,7 +126,7 @@ impl Shader for GemmShader {
     }
 
     fn source(&self) -> String {
-        let [x, y] = self.scalars;
+        let ([x, y], wide) = (self.scalars, if self.wide { 4 } else { 1 });
         let (element, unit) = match self.tile {
             Tile::Int8 => ("vec2<u32>", if self.weight == Format::Q4 { "u32" } else { "vec2<u32>" }),
             _ if self.vector => (x.lanes(4), self.weight.unit()),
@@ -106,7 +134,8 @@ impl Shader for GemmShader {
         };
         let body = match self.tile {
             Tile::Direct => include_str!("gemm_direct.wgsl"),
-            Tile::Shared | Tile::Half => include_str!("gemm_shared.wgsl"),
+            Tile::Shared => include_str!("gemm_shared.wgsl"),
+            Tile::Half => include_str!("gemm_half.wgsl"),
             Tile::Int8 => include_str!("gemm_int8.wgsl"),
             Tile::Thin => include_str!("gemm_thin.wgsl"),
         };
@@ -122,14 +151,18 @@ impl Shader for GemmShader {
             .constant("SCATTER", flag::SCATTER)
             .set("element", element)
             .set("unit", unit)
-            .set("y", y.lanes(1))
-            .set("stored", y.stored(1, "v"))
+            .constant("WIDE", wide)
+            .when("wide", self.wide)
+            .set("sum", Scalar::F32.lanes(wide))
+            .set("y", y.lanes(wide))
+            .set("stored", y.stored(wide, "v"))
             .set("width", width)
             .set("height", height);
         let template = self.weight.fill(template);
         match self.tile {
             Tile::Direct => self.direct(template),
-            Tile::Shared | Tile::Half => self.shared(template),
+            Tile::Shared => self.shared(template),
+            Tile::Half => self.half(template),
             Tile::Int8 => self.int8(template),
             Tile::Thin => template
                 .constant("TILE", THIN)
@@ -144,7 +177,7 @@ impl Shader for GemmShader {
 
 impl GemmShader {
     fn direct(&self, template: Template) -> Template {
-        let [outputs, rows] = self.tile.sides();
+        let [outputs, rows] = DIRECT.map(|along| TILE * along);
         template
             .constant("TILE", TILE)
             .constant("OUTPUTS", outputs)
@@ -155,28 +188,61 @@ impl GemmShader {
     }
 
     fn shared(&self, template: Template) -> Template {
-        let half = self.tile == Tile::Half;
-        let from_x = match (half, self.scalars[0]) {
-            (true, Scalar::F32) => Scalar::F16.stored(4, "v"),
-            (true, Scalar::F16) => "v".into(),
-            (false, _) => "vec4<f32>(v)".into(),
-        };
         let (sides, units) = (SIDE / TILE, DEEP / self.weight.vectors());
-        let invocations = sides * sides;
+        let (invocations, x_pitch) = (sides * sides, self.height + 1);
         template
             .constant("TILE", TILE)
             .constant("SIDE", SIDE)
             .constant("SIDES", sides)
+            .constant("HEIGHT", self.height)
+            .constant("ROWS", self.height / sides)
             .constant("DEEP", DEEP)
             .constant("UNITS", units)
-            .constant("PITCH", PITCH)
+            .constant("X_PITCH", x_pitch)
+            .constant("W_PITCH", W_PITCH)
+            .constant("RUNS", RUNS)
             .constant("INVOCATIONS", invocations)
-            .constant("X_LOADS", SIDE * DEEP / invocations)
+            .constant("X_LOADS", self.height * DEEP / invocations)
             .constant("W_LOADS", SIDE * units / invocations)
-            .set("value", if half { "vec4<f16>" } else { "vec4<f32>" })
+            .set("sums", self.height / sides * TILE)
+            .set("xs", DEEP * x_pitch)
+            .set("ws", DEEP * W_PITCH)
+    }
+
+    fn half(&self, template: Template) -> Template {
+        let (sides, units) = (SIDE / TILE, HALF_DEEP / 4 / self.weight.vectors());
+        let invocations = sides * sides;
+        let [x_pitch, w_pitch] = [self.height, SIDE].map(|side| side / 4 + 1);
+        let from_x = if self.scalars[0] == Scalar::F16 { "v".into() } else { Scalar::F16.stored(4, "v") };
+        // Integers of two's complement, two of them at a time in the halves of a word.
+        let (bits, signs) = if self.weight == Format::Q4 { (4, 0x8888_8888u32) } else { (8, 0x8080_8080) };
+        let levels = 1 << bits;
+        let mask = (levels - 1) * 0x1_0001;
+        let step = 2.0 / f64::from(levels);
+        template
+            .constant("TILE", TILE)
+            .constant("FOURS", TILE / 4)
+            .constant("ROW_FOURS", self.height / sides / 4)
+            .constant("SIDE", SIDE)
+            .constant("HEIGHT", self.height)
+            .constant("SIDES", sides)
+            .constant("DEEP", HALF_DEEP)
+            .constant("UNITS", units)
+            .constant("X_PITCH", x_pitch)
+            .constant("W_PITCH", w_pitch)
+            .constant("INVOCATIONS", invocations)
+            .constant("X_LOADS", self.height * HALF_DEEP / 16 / invocations)
+            .constant("W_LOADS", SIDE * units / 4 / invocations)
             .set("from_x", from_x)
-            .set("sums", TILE * TILE)
-            .set("memory", DEEP * PITCH)
+            .set("xs", HALF_DEEP * x_pitch)
+            .set("ws", HALF_DEEP * w_pitch)
+            .set("bits", bits)
+            .set("mask", mask)
+            .set("signs", signs)
+            .constant("PER_HALF", 16 / bits)
+            .set("factor", levels / 2)
+            .set("step", step)
+            .set("zero", -(1024.0 + f64::from(levels) / 2.0) * step)
     }
 
     fn int8(&self, template: Template) -> Template {
@@ -186,15 +252,17 @@ impl GemmShader {
             .constant("SIDE", SIDE)
             .constant("OUTPUTS", outputs)
             .constant("ROWS", rows)
-            .constant("ACROSS", across)
             .constant("DOWN", down)
             .constant("DEEP", DEEP)
-            .constant("PITCH", PITCH)
+            .constant("X_PITCH", SIDE + 1)
+            .constant("W_PITCH", W_PITCH)
+            .constant("RUNS", RUNS)
             .constant("INVOCATIONS", across * down)
             .constant("LOADS", SIDE * DEEP / (across * down))
             .set("factor", if self.weight == Format::Q4 { "0.0625" } else { "1.0" })
             .set("sums", outputs * rows)
-            .set("memory", DEEP * PITCH)
+            .set("xs", DEEP * (SIDE + 1))
+            .set("ws", DEEP * W_PITCH)
             .set("scales", 2 * SIDE)
     }
 }

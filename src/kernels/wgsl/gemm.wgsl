@@ -8,9 +8,9 @@ struct P {
 }
 @group(0) @binding(0) var<storage, read> x: array<$element>;
 @group(0) @binding(1) var<storage, read> weight: array<$unit>;
-@group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read> gate: array<f32>;
-@group(0) @binding(4) var<storage, read> onto: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<$sum>;
+@group(0) @binding(3) var<storage, read> gate: array<$sum>;
+@group(0) @binding(4) var<storage, read> onto: array<$sum>;
 // Of each row the token it stands for, and its weight.
 @group(0) @binding(5) var<storage, read> selected: array<f32>;
 //#if scaled
@@ -24,22 +24,37 @@ struct P {
 
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
 
-fn put(row: u32, col: u32, sum: f32) {
+// Where a row's values lie in the gates' table, in `onto` and in y, and its weight: found once for all its outputs.
+struct Row { gate: u32, onto: u32, y: u32, weight: f32 }
+
+fn row_at(row: u32) -> Row {
   let image = row / p.image;
   let token = row % p.image;
-  var v = sum;
   var from_token = token;
   var to_token = token;
-  if (on(BIAS)) { v += bias[col]; }
-  // As v / (1 + exp(-2u)): tanh overflows to NaN on some adapters.
-  if (on(GELU)) { v = v / (1.0 + exp(min(80.0, v * (-1.5957691216 - 0.0713548162726 * v * v)))); }
-  if (on(SILU)) { v = v / (1.0 + exp(min(80.0, -v))); }
-  if (on(GATE)) { v *= gate[image * p.gate_image + p.gate_at + col]; }
+  var weight = 1.0;
   if (on(GATHER)) { from_token = u32(selected[2u * row]); }
   if (on(SCATTER)) {
     to_token = u32(selected[2u * row]);
-    v *= selected[2u * row + 1u];
+    weight = selected[2u * row + 1u];
   }
-  if (on(RESIDUAL)) { v += onto[(image * p.onto_image + from_token) * p.outputs + col]; }
-  y[(image * p.y_image + to_token) * p.outputs + col] = $stored;
+  return Row(
+    image * p.gate_image + p.gate_at,
+    (image * p.onto_image + from_token) * p.outputs,
+    (image * p.y_image + to_token) * p.outputs,
+    weight,
+  );
+}
+
+// WIDE sums of a row, from `col` on.
+fn put(row: Row, col: u32, sum: $sum) {
+  var v = sum;
+  if (on(BIAS)) { v += bias[col / WIDE]; }
+  // As v / (1 + exp(-2u)): tanh overflows to NaN on some adapters.
+  if (on(GELU)) { v = v / (1.0 + exp(min($sum(80.0), v * (-1.5957691216 - 0.0713548162726 * v * v)))); }
+  if (on(SILU)) { v = v / (1.0 + exp(min($sum(80.0), -v))); }
+  if (on(GATE)) { v *= gate[(row.gate + col) / WIDE]; }
+  if (on(SCATTER)) { v *= row.weight; }
+  if (on(RESIDUAL)) { v += onto[(row.onto + col) / WIDE]; }
+  y[(row.y + col) / WIDE] = $stored;
 }

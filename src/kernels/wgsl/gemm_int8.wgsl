@@ -1,10 +1,13 @@
-// As the shared tile, with activations in 8 bits and integer sums inside a group of the weight, whose scales meet them after it. A
+// As the shared tile, the outputs of an invocation one run of four, with activations in 8 bits and integer sums inside a group of the weight, whose scales meet them after it. A
 // unit is eight inputs in two words: of q4 its even ones, then its odd ones.
-var<workgroup> xs: array<vec2<u32>, $memory>;
-var<workgroup> ws: array<vec2<u32>, $memory>;
+var<workgroup> xs: array<vec2<u32>, $xs>;
+var<workgroup> ws: array<vec2<u32>, $ws>;
 // Of this group and of the one before it, which some invocations may still read.
 var<workgroup> x_scales: array<f32, $scales>;
 var<workgroup> w_scales: array<f32, $scales>;
+
+// Where output `o` lies.
+fn slot(o: u32) -> u32 { return o % 4u * RUNS + o / 4u; }
 
 @compute @workgroup_size($width, $height)
 fn main(
@@ -28,7 +31,7 @@ fn main(
         let row = min(first_row + i / DEEP, p.rows - 1u);
         let q = k + i % DEEP;
         let v = x[row * pitch + g * p.group + min(q, p.group - 1u)];
-        xs[i % DEEP * PITCH + i / DEEP] = select(vec2<u32>(), v, q < p.group);
+        xs[i % DEEP * X_PITCH + i / DEEP] = select(vec2<u32>(), v, q < p.group);
       }
       //#end
       // What a weight beyond the group is taken for does not matter: the row's value there is 0.
@@ -39,9 +42,9 @@ fn main(
         let w = weight[col * units + g * p.group + min(k + i % DEEP, p.group - 1u)];
         //#if q4
         // A nibble that is a byte's upper half stands for 16 times itself, sign included.
-        ws[i % DEEP * PITCH + i / DEEP] = vec2<u32>(w << 4u, w) & vec2<u32>(0xf0f0f0f0u);
+        ws[i % DEEP * W_PITCH + slot(i / DEEP)] = vec2<u32>(w << 4u, w) & vec2<u32>(0xf0f0f0f0u);
         //#else
-        ws[i % DEEP * PITCH + i / DEEP] = w;
+        ws[i % DEEP * W_PITCH + slot(i / DEEP)] = w;
         //#end
       }
       //#end
@@ -53,11 +56,11 @@ fn main(
       workgroupBarrier();
       for (var q = 0u; q < DEEP; q++) {
         //#for i in ROWS
-        let a$i = xs[q * PITCH + at.y + ${i}u * DOWN];
+        let a$i = xs[q * X_PITCH + at.y + ${i}u * DOWN];
         //#end
         //#for j in OUTPUTS
         {
-          let b = ws[q * PITCH + at.x + ${j}u * ACROSS];
+          let b = ws[q * W_PITCH + at.x + ${j}u * RUNS];
           //#for i in ROWS
           part[${i}u * OUTPUTS + ${j}u] += dot4I8Packed(a$i.x, b.x) + dot4I8Packed(a$i.y, b.y);
           //#end
@@ -71,20 +74,25 @@ fn main(
     //#end
     //#for j in OUTPUTS
     {
-      let s = w_scales[at_scales + at.x + ${j}u * ACROSS];
+      let s = w_scales[at_scales + at.x * 4u + ${j}u];
       //#for i in ROWS
       sum[${i}u * OUTPUTS + ${j}u] += f32(part[${i}u * OUTPUTS + ${j}u]) * (f$i * s);
       //#end
     }
     //#end
   }
-  // Indexed in a loop, which would keep the sums themselves out of registers.
-  let done = sum;
-  for (var i = 0u; i < ROWS; i++) {
-    let row = first_row + at.y + i * DOWN;
-    for (var j = 0u; j < OUTPUTS; j++) {
-      let col = first_col + at.x + j * ACROSS;
-      if (row < p.rows && col < p.outputs) { put(row, col, done[i * OUTPUTS + j]); }
-    }
+  //#for i in ROWS
+  if (first_row + at.y + ${i}u * DOWN < p.rows) {
+    let row = row_at(first_row + at.y + ${i}u * DOWN);
+    let col = first_col + at.x * 4u;
+    let s = ${i}u * OUTPUTS;
+    //#if wide
+    if (col < p.outputs) { put(row, col, vec4<f32>(sum[s], sum[s + 1u], sum[s + 2u], sum[s + 3u])); }
+    //#else
+    //#for c in 4
+    if (col + ${c}u < p.outputs) { put(row, col + ${c}u, sum[s + ${c}u]); }
+    //#end
+    //#end
   }
+  //#end
 }

@@ -48,6 +48,6 @@ fn main(
   if (me < SUMS && row < p.rows && col < p.outputs) {
     var total = 0.0;
     for (var i = 0u; i < LANES; i++) { total += parts[i * SUMS + me]; }
-    put(row, col, total);
+    put(row_at(row), col, total);
   }
 }

@@ -6,6 +6,8 @@ pub mod attention;
 pub mod cast;
 pub mod conv;
 pub mod format;
+#[cfg(test)]
+mod gallery;
 pub mod gemm;
 pub mod group_norm;
 pub mod norm;

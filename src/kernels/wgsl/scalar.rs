@@ -27,6 +27,11 @@ impl Scalar {
         }
     }
 
+    /// Of so many values, as they are stored.
+    pub fn bytes(self, count: usize) -> usize {
+        count * self.dtype().size()
+    }
+
     /// WGSL's type of what a load takes, of one or four.
     pub fn lanes(self, count: usize) -> &'static str {
         match (self, count) {

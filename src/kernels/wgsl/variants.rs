@@ -9,7 +9,7 @@ use super::attention::{AttentionShader, Stream};
 use super::cast::CastShader;
 use super::conv::{SharedConvShader, SlidingConvShader, Window};
 use super::format::Format;
-use super::gemm::{GemmShader, Tile};
+use super::gemm::{GemmShader, LOW, SIDE, Tile};
 use super::group_norm::{GroupNormShader, Stage};
 use super::norm::{ModulatedNormShader, RmsNormShader};
 use super::quantize::QuantizeShader;
@@ -63,21 +63,30 @@ fn products_in_every_tile_format_and_scalar() {
     let mut variants = Vec::new();
     for weight in Format::ALL {
         for scalars in SCALARS.into_iter().flat_map(|x| SCALARS.map(|y| [x, y])) {
-            for tile in [Tile::Direct, Tile::Shared, Tile::Half, Tile::Thin] {
-                variants.push(GemmShader { weight, vector: true, tile, scalars });
-            }
+            let shader = |tile, wide| GemmShader { weight, vector: true, wide, tile, height: SIDE, scalars };
+            let low = |tile, wide| GemmShader { height: LOW, ..shader(tile, wide) };
+            variants.extend([low(Tile::Shared, false), low(Tile::Shared, true), low(Tile::Half, true)]);
+            variants.extend([Tile::Direct, Tile::Shared].into_iter().flat_map(|t| [false, true].map(|w| shader(t, w))));
+            variants.extend([shader(Tile::Half, true), shader(Tile::Thin, false)]);
         }
     }
-    variants.extend(SCALARS.map(|x| GemmShader {
-        weight: Format::F32,
-        vector: false,
-        tile: Tile::Direct,
-        scalars: [x, x],
-    }));
+    for (x, wide) in SCALARS.into_iter().flat_map(|x| [false, true].map(|wide| (x, wide))) {
+        let weight = Format::F32;
+        variants.push(GemmShader { weight, vector: false, wide, tile: Tile::Direct, height: SIDE, scalars: [x, x] });
+    }
     check_all(variants);
     // Activations are words by then, whatever they were.
-    let int8 =
-        |weight| SCALARS.map(|y| GemmShader { weight, vector: true, tile: Tile::Int8, scalars: [Scalar::F32, y] });
+    let int8 = |weight| {
+        let scalars = SCALARS.into_iter().flat_map(|y| [false, true].map(|wide| (y, wide)));
+        scalars.map(move |(y, wide)| GemmShader {
+            weight,
+            vector: true,
+            wide,
+            tile: Tile::Int8,
+            height: SIDE,
+            scalars: [Scalar::F32, y],
+        })
+    };
     check_all([Format::Q8, Format::Q4].into_iter().flat_map(int8));
 }
 

@@ -25,7 +25,9 @@ pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
 
 async fn epilogues(cases: &mut Cases<'_>) -> Result<()> {
     let device = cases.device;
-    for [b, n, inputs, outputs] in [[2, 17, 24, 37], [1, 3, 7, 5], [3, 33, 128, 66], [1, 1, 4, 1]] {
+    for [b, n, inputs, outputs] in
+        [[2, 17, 24, 37], [2, 9, 24, 36], [1, 3, 7, 5], [1, 3, 7, 12], [3, 33, 128, 66], [1, 1, 4, 1]]
+    {
         let x = || noise([b, n, inputs], 1.0, device);
         let weight = || noise([outputs, inputs], 2.0, device);
         let bias = || (n != 3).then(|| noise([outputs], 3.0, device));
@@ -73,7 +75,9 @@ async fn formats(cases: &mut Cases<'_>) -> Result<()> {
 async fn tiles(cases: &mut Cases<'_>) -> Result<()> {
     let device = cases.device;
     for format in [Format::F32, Format::F16, Format::Q8, Format::Q4] {
-        for ([rows, inputs, outputs], group) in [([2, 64, 37], 32), ([70, 72, 130], 8), ([9, 384, 66], 128)] {
+        let shapes =
+            [([2, 64, 37], 32), ([70, 72, 130], 8), ([9, 384, 66], 128), ([70, 192, 132], 64), ([3, 64, 8], 32)];
+        for ([rows, inputs, outputs], group) in shapes {
             let (weight, numbers) = match format {
                 Format::F32 => {
                     let weight = noise([outputs, inputs], 2.0, device);

@@ -54,7 +54,7 @@ impl Workload<'_> {
         choices::begin(precision);
         let tuner = Tuner {
             known: serde_json::from_str(known).unwrap_or_default(),
-            rounding: precision.rounding(&profile(device)),
+            terms: precision.terms(&profile(device)),
             device,
             clock,
             end: clock() + budget,

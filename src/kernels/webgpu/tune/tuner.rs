@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::kernels::webgpu::choices::{self, Rounding, Timing, TuneKey};
+use crate::kernels::webgpu::choices::{self, Terms, Timing, TuneKey};
 use crate::kernels::webgpu::compare::{error, noise};
 use crate::kernels::webgpu::launch::Buffer;
 
@@ -45,7 +45,7 @@ pub trait Tunable {
 pub struct Tuner<'a> {
     /// The JSON of earlier timings.
     pub known: Value,
-    pub rounding: Rounding,
+    pub terms: Terms,
     pub device: &'a Device,
     /// In milliseconds.
     pub clock: &'a dyn Fn() -> f64,
@@ -56,14 +56,14 @@ pub struct Tuner<'a> {
 impl Tuner<'_> {
     /// Takes what is known of them.
     pub fn adopt<T: Tunable>(&self, tunables: &[T]) {
-        choices::adopt(&self.known, &keys(tunables), self.rounding);
+        choices::adopt(&self.known, &keys(tunables), self.terms);
     }
 
     /// Times as many of them as there is time for.
     pub async fn run<T: Tunable>(&self, tunables: &[T]) -> Result<()> {
         for tunable in tunables {
             let key = tunable.key();
-            let candidates = key.candidates(self.rounding);
+            let candidates = key.candidates(self.terms);
             if choices::is_known(key) || candidates.is_empty() || !tunable.should_tune() {
                 continue;
             }
@@ -89,7 +89,7 @@ impl Tuner<'_> {
             Ok(((self.clock)() - start) / count as f64)
         };
         let key = tunable.key();
-        let default = key.default_variant();
+        let default = key.default_variant(self.terms.software);
         let sample = tunable.input(SAMPLE, self.device);
         let mut rows = tunable.rows().min(FIRST);
         let mut input = tunable.input(rows, self.device);
