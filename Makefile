@@ -10,6 +10,8 @@
 #   make cli     build the native binary; its path is the last line
 #   make pkg     fill pkg/dist, the npm package
 #   make consumers  build projects of several bundlers from the packed package, and run them
+#   make gpu-check  compile the kernels for real GPUs, without one, and compare with docs/gpu.md
+#   make release VERSION=0.2.0  set the version, pack both npm packages into build/release, try to publish them
 #   make bench   print sizes and times
 #   make clean   remove what was built in the tree (the shared cargo target stays)
 
@@ -18,7 +20,7 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test faults lint docs contract cli pkg consumers bench clean app wasm wasm-opt site
+.PHONY: demo test faults lint docs contract cli pkg consumers release gpu-check bench clean app wasm wasm-opt site
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
@@ -37,6 +39,12 @@ faults:
 
 lint:
 	bash scripts/lint.sh
+
+release:
+	bash scripts/release.sh $(VERSION)
+
+gpu-check:
+	bash scripts/gpu-check.sh
 
 docs: www/node_modules/.package-lock.json
 	bash scripts/docs.sh

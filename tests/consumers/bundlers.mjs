@@ -9,17 +9,19 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { modelPackage } from '../../www/scripts/model-package.mjs';
 import { serve } from '../../www/scripts/serve.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const { chromium } = createRequire(join(root, 'www/package.json'))('playwright-core');
 const MODEL = join(root, 'www/public/models/scenes-q4');
 /** What the bundler is to find in the page's script. */
-const main = (load = "device: 'cpu'") =>
+const main = (load = "device: 'cpu'", model = false) =>
   `import { loadModel } from 'diffcr-web';
+   ${model ? "import model from 'diffcr-web-scenes';" : "const model = '/model/';"}
    import { OPTIONS, hashOf, told } from './draw.js';
    const draw = async () => {
-     const pipe = await loadModel('/model/', { ${load} });
+     const pipe = await loadModel(model, { ${load} });
      const { image } = await pipe.generate(OPTIONS);
      return { hash: hashOf(image) };
    };
@@ -32,6 +34,22 @@ const copied = "device: 'cpu', workerUrl: '/app/diffcr/worker.js'";
 const PROJECTS = {
   'vite-7': { packages: ['vite@7'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
   'vite-8': { packages: ['vite@8'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
+  // The model is a package too: the bundler copies what it exports.
+  'vite-8-model': {
+    packages: ['vite@8'],
+    files: { 'index.html': html('./main.js') },
+    run: ['vite', 'build', '--base', '/app/'],
+    out: 'dist',
+    model: true,
+  },
+  'webpack-5-model': {
+    packages: ['webpack@5', 'webpack-cli@6'],
+    files: { 'webpack.config.cjs': "module.exports = { mode: 'production', entry: './main.js', output: { publicPath: '/app/' } };" },
+    run: ['webpack'],
+    out: 'dist',
+    page: html('main.js'),
+    model: true,
+  },
   'webpack-5': {
     packages: ['webpack@5', 'webpack-cli@6'],
     files: { 'webpack.config.cjs': "module.exports = { mode: 'production', entry: './main.js', output: { publicPath: '/app/' } };" },
@@ -70,12 +88,15 @@ const PROJECTS = {
 
 /** Where a project's bundle lies. */
 function build(name, tarball) {
-  const { packages, files, load, run, out, page, copy } = PROJECTS[name];
+  const { packages, files, load, run, out, page, copy, model } = PROJECTS[name];
   const folder = mkdtempSync(join(tmpdir(), `diffcr-${name}-`));
-  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': main(load), ...files };
+  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': main(load, model), ...files };
   for (const [file, text] of Object.entries(written)) writeFileSync(join(folder, file), text);
   cpSync(join(root, 'tests/consumers/pages/draw.js'), join(folder, 'draw.js'));
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', tarball, ...packages], { cwd: folder, stdio: 'pipe' });
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', tarball, ...(model ? [modelTarball] : []), ...packages], {
+    cwd: folder,
+    stdio: 'pipe',
+  });
   execFileSync(join(folder, 'node_modules/.bin', run[0]), run.slice(1), { cwd: folder, stdio: 'pipe' });
   const built = join(folder, out);
   if (page !== undefined) writeFileSync(join(built, 'index.html'), page);
@@ -106,6 +127,10 @@ const tarballs = mkdtempSync(join(tmpdir(), 'diffcr-tarball-'));
 mkdirSync(tarballs, { recursive: true });
 execFileSync('npm', ['pack', '--pack-destination', tarballs, join(root, 'pkg')], { stdio: 'pipe' });
 const tarball = join(tarballs, readdirSync(tarballs)[0]);
+const modelFolder = join(tarballs, 'model');
+await modelPackage(MODEL, modelFolder, 'diffcr-web-scenes', '0.1.0');
+execFileSync('npm', ['pack', '--pack-destination', modelFolder, modelFolder], { stdio: 'pipe' });
+const modelTarball = join(modelFolder, 'diffcr-web-scenes-0.1.0.tgz');
 const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((place) => existsSync(place));
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 let [failed, picture] = [0, undefined];

@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
-import { installTarball, MODEL, root, type Project } from './tarball.ts';
+import { installModel, installTarball, MODEL, root, type Project } from './tarball.ts';
 
 let project: Project;
 beforeAll(() => {
@@ -31,6 +31,7 @@ test('the tarball holds what is listed, and nothing else', () => {
     'dist/element.js',
     'dist/index.d.ts',
     'dist/index.js',
+    'dist/node-bin.js',
     'dist/node-worker.js',
     'dist/node.js',
     'dist/react.d.ts',
@@ -70,8 +71,39 @@ test('a picture in Node, from disk; and errors as everywhere', () => {
   });
 });
 
+test('`npx diffcr-web fetch` puts a bundle into a folder, and goes on where it was', () => {
+  const fetch = (...args: string[]): string =>
+    execFileSync('npx', ['--no-install', 'diffcr-web', 'fetch', ...args], { cwd: project.folder, encoding: 'utf8', stdio: 'pipe' });
+  expect(fetch(MODEL, 'public/model')).toMatch(/^scenes\S* \S+: \d+ files, [\d.]+ MB, in public\/model\n$/);
+  expect(fetch(MODEL, 'public/model')).toMatch(/of which [\d.]+ MB were there/);
+  expect(
+    run(`
+    import { loadModel } from 'diffcr-web';
+    const pipe = await loadModel('./public/model/');
+    console.log(JSON.stringify((await pipe.generate({ prompt: 'a red ring', steps: 1 })).image.width));
+    await pipe.dispose();
+  `),
+  ).toBe(128);
+});
+
+test('a model is an npm package: the same picture as from its folder', async () => {
+  await installModel(project);
+  const pictures = run(`
+    import { loadModel } from 'diffcr-web';
+    import model from 'diffcr-web-scenes';
+    import { draw } from ${JSON.stringify(pathToFileURL(join(root, 'tests/consumers/pages/draw.js')).href)};
+    const packed = await draw({ loadModel }, model);
+    const plain = await draw({ loadModel }, ${JSON.stringify(pathToFileURL(MODEL).href)});
+    console.log(JSON.stringify([packed, plain]));
+  `) as { hash: number }[];
+  expect(pictures[0]).toMatchObject({ hash: expect.any(Number), width: 128 });
+  expect(pictures[0]).toEqual(pictures[1]);
+});
+
 test('an idle model does not keep the process', () => {
-  expect(run(`import { loadModel } from 'diffcr-web'; await loadModel(${JSON.stringify(pathToFileURL(MODEL).href)}); console.log(1);`)).toBe(1);
+  expect(
+    run(`import { loadModel } from 'diffcr-web'; await loadModel(${JSON.stringify(pathToFileURL(MODEL).href)}); console.log(1);`),
+  ).toBe(1);
 });
 
 test.each(['worker', 'diffcr.js', 'diffcr.wasm', 'diffcr-cpu.js', 'diffcr-cpu.wasm', 'package.json', 'react', 'element'])(
@@ -99,8 +131,23 @@ test.each(['es2022', 'esnext'])('the types stand alone, with the library %s and 
      }`,
   );
   const tsc = join(root, 'www/node_modules/typescript-7/bin/tsc');
-  const settings = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022', '--module', 'esnext', '--moduleResolution', 'bundler'];
-  execFileSync(process.execPath, [tsc, ...settings, '--lib', `${library},dom`, file], { cwd: project.folder, encoding: 'utf8', stdio: 'pipe' });
+  const settings = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    'false',
+    '--target',
+    'es2022',
+    '--module',
+    'esnext',
+    '--moduleResolution',
+    'bundler',
+  ];
+  execFileSync(process.execPath, [tsc, ...settings, '--lib', `${library},dom`, file], {
+    cwd: project.folder,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  });
 });
 
 test('publint finds nothing', () => {

@@ -5,9 +5,25 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { modelPackage } from '../../www/scripts/model-package.mjs';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const MODEL = join(root, 'www/public/models/scenes-q4');
+
+/** npm's tarball of the package in `from`, in `folder`, and the paths in it. */
+function pack(from: string, folder: string): { tarball: string; files: string[] } {
+  const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', folder, from], { encoding: 'utf8' });
+  const listed = JSON.parse(packed) as
+    { filename: string; files: { path: string }[] }[] | Record<string, { filename: string; files: { path: string }[] }>;
+  const [entry] = Object.values(listed);
+  if (entry === undefined) throw new Error('npm packed nothing');
+  return { tarball: join(folder, entry.filename), files: entry.files.map(({ path }) => path).sort() };
+}
+
+function unpack(tarball: string, folder: string, name: string): void {
+  execFileSync('tar', ['-xzf', tarball, '-C', join(folder, 'node_modules')]);
+  renameSync(join(folder, 'node_modules/package'), join(folder, 'node_modules', name));
+}
 
 export interface Project {
   /** Holds `node_modules/diffcr-web`. */
@@ -21,13 +37,15 @@ export interface Project {
 export function installTarball(): Project {
   if (!existsSync(join(root, 'pkg/dist/diffcr_cpu_bg.wasm'))) throw new Error('pkg/dist has no wasm: `make app` first');
   const folder = mkdtempSync(join(tmpdir(), 'diffcr-consumer-'));
-  const packed = execFileSync('npm', ['pack', '--json', '--pack-destination', folder, join(root, 'pkg')], { encoding: 'utf8' });
-  const listed = JSON.parse(packed) as { filename: string; files: { path: string }[] }[] | Record<string, { filename: string; files: { path: string }[] }>;
-  const [entry] = Object.values(listed);
-  if (entry === undefined) throw new Error('npm packed nothing');
-  const tarball = join(folder, entry.filename);
+  const { tarball, files } = pack(join(root, 'pkg'), folder);
   mkdirSync(join(folder, 'node_modules'));
-  execFileSync('tar', ['-xzf', tarball, '-C', join(folder, 'node_modules')]);
-  renameSync(join(folder, 'node_modules/package'), join(folder, 'node_modules/diffcr-web'));
-  return { folder, tarball, files: entry.files.map(({ path }) => path).sort() };
+  unpack(tarball, folder, 'diffcr-web');
+  return { folder, tarball, files };
+}
+
+/** Puts the model beside it, as the package `diffcr-web-scenes`. */
+export async function installModel({ folder }: Project): Promise<void> {
+  const made = join(folder, 'model-package');
+  await modelPackage(MODEL, made, 'diffcr-web-scenes', '0.1.0');
+  unpack(pack(made, folder).tarball, folder, 'diffcr-web-scenes');
 }

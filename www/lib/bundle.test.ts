@@ -1,16 +1,17 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { resolveBundle, resolveFolder } from './bundle.ts';
+import { addressed, resolveBundle, resolveFolder } from './bundle.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
 test.each(['https://host/models/scenes', 'https://host/models/scenes/', 'https://host/models/scenes/diffcr.json'])('%s', (url) => {
-  expect(resolveBundle(url)).toEqual({ manifest: 'https://host/models/scenes/diffcr.json', base: 'https://host/models/scenes/' });
+  const { manifest, file } = resolveBundle(url);
+  expect([manifest, file('a/b')]).toEqual(['https://host/models/scenes/diffcr.json', 'https://host/models/scenes/a/b']);
 });
 
-test('a query stays with the manifest', () => {
-  const { manifest, base } = resolveBundle(new URL('https://host/m/?key=1#top'));
+test('a query goes to every file', () => {
+  const { manifest, file } = resolveBundle(new URL('https://host/m/?key=1#top'));
   expect(manifest).toBe('https://host/m/diffcr.json?key=1');
-  expect(base).toBe('https://host/m/');
+  expect(file('b')).toBe('https://host/m/b?key=1');
 });
 
 test('a relative address counts from the page, and is refused where there is none', () => {
@@ -18,7 +19,13 @@ test('a relative address counts from the page, and is refused where there is non
     expect.objectContaining({ code: 'INVALID_INPUT', details: { field: 'url', reason: expect.any(String) } }),
   );
   vi.stubGlobal('document', { baseURI: 'https://host/app/index.html' });
-  expect(resolveBundle('models/scenes').base).toBe('https://host/app/models/scenes/');
+  expect(resolveBundle('models/scenes').file('x')).toBe('https://host/app/models/scenes/x');
+});
+
+test('files may have addresses of their own', () => {
+  const { manifest, file } = addressed({ 'diffcr.json': 'https://host/diffcr-8f2.json', 'a.safetensors': new URL('https://cdn/a-1c.bin') });
+  expect([manifest, file('a.safetensors')]).toEqual(['https://host/diffcr-8f2.json', 'https://cdn/a-1c.bin']);
+  expect(() => file('b')).toThrow(expect.objectContaining({ code: 'MANIFEST_INVALID', message: 'manifest: b has no address' }));
 });
 
 test('a folder ends in a slash', () => {

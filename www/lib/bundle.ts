@@ -7,8 +7,8 @@ import { platform } from './platform.ts';
 
 export interface BundleUrls {
   readonly manifest: string;
-  /** Ends in `/`. */
-  readonly base: string;
+  /** Address of a file of the bundle, by its path in it. */
+  readonly file: (path: string) => string;
 }
 
 /** What a folder of files can be under; `file:` and `chrome-extension:` are a page's own. */
@@ -26,7 +26,22 @@ export function resolveBundle(url: string | URL): BundleUrls {
   }
   manifest.hash = '';
   if (!manifest.pathname.endsWith('/diffcr.json')) manifest.pathname = `${manifest.pathname.replace(/\/+$/, '')}/diffcr.json`;
-  return { manifest: manifest.href, base: new URL('.', manifest).href };
+  // A query is a signature, perhaps, of every file's.
+  const file = (path: string): string => new URL(path, manifest).href + manifest.search;
+  return { manifest: manifest.href, file };
+}
+
+/** Addresses of a bundle's files, by their paths in it, `diffcr.json` among them: what a bundler makes of files that it renames. */
+export type BundleAddresses = Readonly<Record<string, string | URL>> & { readonly 'diffcr.json': string | URL };
+
+export function addressed(addresses: BundleAddresses): BundleUrls {
+  const urls = new Map(Object.entries(addresses).map(([path, url]) => [path, absolute(url, 'url').href]));
+  const file = (path: string): string => {
+    const url = urls.get(path);
+    if (url === undefined) throw new DiffCRError('MANIFEST_INVALID', `manifest: ${path} has no address`, { url: file('diffcr.json') });
+    return url;
+  };
+  return { manifest: file('diffcr.json'), file };
 }
 
 function hubAddress(url: string): string {

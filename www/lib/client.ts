@@ -156,8 +156,7 @@ async function loadWeights(
   const persisted = store === undefined ? undefined : askToPersist(summary.totalBytes);
   meter.start(summary.totalBytes);
   await fetchChunks(summary.files, {
-    base: urls.base,
-    query: new URL(urls.manifest).search,
+    address: urls.file,
     fetch,
     signal,
     concurrency,

@@ -38,8 +38,7 @@ export function download(url: string | URL, options?: FetchSettings): Promise<Ke
         meter.start(total);
         let warning: DiffCRError | undefined;
         await fetchChunks(entries, {
-          base: urls.base,
-          query: new URL(urls.manifest).search,
+          address: urls.file,
           fetch: files.fetch,
           signal: controller.signal,
           concurrency: settings.concurrency,

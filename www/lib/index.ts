@@ -63,6 +63,7 @@ export type {
   WarningCode,
 } from './protocol.ts';
 export { checkSupport, type Needs, type Support, type SupportOptions } from './support.ts';
+export type { BundleAddresses } from './bundle.ts';
 export type { DirectoryHandle, ModelSource } from './source.ts';
 export type { ScriptAddress } from './spawn.ts';
 export type { Fetch } from './weights/fetch.ts';

@@ -75,6 +75,19 @@ test.each<[string, ModelSource]>([
   expect([...wasm.added.values()]).toEqual(expect.arrayContaining([300, 20]));
 });
 
+test('files under addresses of their own are a model', async () => {
+  const hashed = (path: string): string => `https://cdn/${path.replace('.', '-8f2c.')}`;
+  const wasm = fakeWasm();
+  const addresses = Object.fromEntries(files.map(({ path }) => [path, hashed(path)])) as ModelSource;
+  const fetch = (url: string): Promise<Response> => {
+    const found = files.find(({ path }) => hashed(path) === url);
+    return Promise.resolve(found === undefined ? new Response('', { status: 404 }) : new Response(found.bytes));
+  };
+  const pipe = await load(addresses, { fetch }, () => fakeWorker(wasm).connect);
+  expect(pipe.info.name).toBe('fake');
+  expect([...wasm.added.values()]).toEqual(expect.arrayContaining([300, 20]));
+});
+
 test.each([
   ['no zip', new Blob(['text'])],
   ['no manifest', [new File(['x'], 'x.safetensors')]],
@@ -92,10 +105,11 @@ test.each([
 });
 
 test('a repository of the hub is plain addresses', () => {
-  expect(resolveBundle('hf:owner/some.model').base).toBe('https://huggingface.co/owner/some.model/resolve/main/');
+  expect(resolveBundle('hf:owner/some.model').file('a')).toBe('https://huggingface.co/owner/some.model/resolve/main/a');
   expect(resolveBundle('hf:owner/name@v1.2/web/q4').manifest).toBe('https://huggingface.co/owner/name/resolve/v1.2/web/q4/diffcr.json');
 });
 
 test('an address is left to the network', async () => {
-  expect(await openSource('https://host/m/')).toEqual({ urls: resolveBundle('https://host/m/') });
+  const { urls, fetch } = await openSource('https://host/m/');
+  expect([urls.manifest, fetch]).toEqual(['https://host/m/diffcr.json', undefined]);
 });

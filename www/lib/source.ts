@@ -1,6 +1,6 @@
 /** Where a model comes from: an address, or files that the page holds, which are then read as if a server sent them. */
 
-import { resolveBundle, type BundleUrls } from './bundle.ts';
+import { addressed, resolveBundle, type BundleAddresses, type BundleUrls } from './bundle.ts';
 import { invalid } from './options.ts';
 import type { Fetch } from './weights/fetch.ts';
 import { unzip } from './weights/zip.ts';
@@ -15,9 +15,9 @@ export interface DirectoryHandle {
 
 /**
  * A bundle: the address of its folder or `diffcr.json`, `hf:OWNER/NAME@REVISION/FOLDER`, the files of its folder (of an `<input
- * webkitdirectory>`, say), a handle of it, or a zip of it.
+ * webkitdirectory>`, say), a handle of it, a zip of it, or the addresses of its files by their paths.
  */
-export type ModelSource = string | URL | Blob | ArrayLike<Blob> | DirectoryHandle;
+export type ModelSource = string | URL | Blob | ArrayLike<Blob> | DirectoryHandle | BundleAddresses;
 
 /** A bundle, ready to be asked for its files. */
 export interface OpenSource {
@@ -34,6 +34,7 @@ const LOCAL = 'https://diffcr-web.invalid/local/';
 
 /** Rejects with `INVALID_INPUT` where it is no source. */
 export async function openSource(source: ModelSource): Promise<OpenSource> {
+  if (isAddressed(source)) return { urls: addressed(source) };
   const read = await reader(source);
   if (read === undefined) return { urls: resolveBundle(source as string | URL) };
   const fetch: Fetch = async (url, { signal }) => {
@@ -42,7 +43,7 @@ export async function openSource(source: ModelSource): Promise<OpenSource> {
     const file = await read(path);
     return file === undefined ? new Response(`${path} is not among the files`, { status: 404 }) : new Response(file.stream());
   };
-  return { urls: { manifest: `${LOCAL}diffcr.json`, base: LOCAL }, fetch };
+  return { urls: { manifest: `${LOCAL}diffcr.json`, file: (path) => LOCAL + path }, fetch };
 }
 
 async function reader(source: unknown): Promise<ReadFile | undefined> {
@@ -79,6 +80,10 @@ async function fromHandle(folder: DirectoryHandle, path: string): Promise<Blob |
     if (error instanceof DOMException && error.name === 'NotFoundError') return undefined;
     throw error;
   }
+}
+
+function isAddressed(source: unknown): source is BundleAddresses {
+  return typeof source === 'object' && source !== null && Object.hasOwn(source, 'diffcr.json');
 }
 
 function isBlob(value: unknown): value is Blob {

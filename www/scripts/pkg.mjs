@@ -21,6 +21,7 @@ for (const [input, platform, external] of [
   ['worker', 'browser', []],
   ['node', 'node', [/^node:/]],
   ['node-worker', 'node', [/^node:/]],
+  ['node-bin', 'node', [/^node:/]],
   ['react', 'browser', ['diffcr-web', 'react']],
   ['element', 'browser', ['diffcr-web']],
 ]) {

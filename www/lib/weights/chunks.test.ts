@@ -8,7 +8,7 @@ const { contents, entries } = await fakeBundle(base, [300, 200, 100, 50, 25, 10]
 
 function options(over: Partial<ChunkOptions> & Pick<ChunkOptions, 'fetch'>): ChunkOptions {
   return {
-    base,
+    address: (path) => base + path,
     signal: new AbortController().signal,
     concurrency: 2,
     meter: new ProgressMeter(),

@@ -12,10 +12,8 @@ import type { Store } from './store.ts';
 import { verify } from './verify.ts';
 
 export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> {
-  /** Address of the bundle, ending in `/`. */
-  readonly base: string;
-  /** Of the manifest's address, for every file's: a signature, perhaps. */
-  readonly query?: string;
+  /** Address of a file, by its path in the bundle. */
+  readonly address: (path: string) => string;
   readonly signal: AbortSignal;
   readonly concurrency: number;
   readonly meter: ProgressMeter;
@@ -62,7 +60,7 @@ export async function fetchChunks(entries: readonly FileEntry[], options: ChunkO
 }
 
 async function fetchChunk(entry: FileEntry, options: ChunkOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const url = new URL(entry.path, options.base).href + (options.query ?? '');
+  const url = options.address(entry.path);
   const attempt = async (fresh: boolean): Promise<Uint8Array<ArrayBuffer> | string> => {
     const bytes = await fetchBytes(url, {
       ...options,
