@@ -74,7 +74,7 @@ test('a picture in Node, from disk; and errors as everywhere', () => {
 test('`npx diffcr-web fetch` puts a bundle into a folder, and goes on where it was', () => {
   const fetch = (...args: string[]): string =>
     execFileSync('npx', ['--no-install', 'diffcr-web', 'fetch', ...args], { cwd: project.folder, encoding: 'utf8', stdio: 'pipe' });
-  expect(fetch(MODEL, 'public/model')).toMatch(/^scenes\S* \S+: \d+ files, [\d.]+ MB, in public\/model\n$/);
+  expect(fetch(MODEL, 'public/model')).toMatch(/^\S+ [0-9a-f]{16}: \d+ files, [\d.]+ MB, in public\/model\n$/);
   expect(fetch(MODEL, 'public/model')).toMatch(/of which [\d.]+ MB were there/);
   expect(
     run(`

@@ -1,7 +1,7 @@
 /** The package as npm would publish it, unpacked where a consumer would have it. */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,6 +25,18 @@ function unpack(tarball: string, folder: string, name: string): void {
   renameSync(join(folder, 'node_modules/package'), join(folder, 'node_modules', name));
 }
 
+/** Commands of the package, as npm links them. */
+function link(folder: string): void {
+  const modules = join(folder, 'node_modules');
+  const { bin } = JSON.parse(readFileSync(join(modules, 'diffcr-web/package.json'), 'utf8')) as { bin: Record<string, string> };
+  mkdirSync(join(modules, '.bin'));
+  for (const [name, path] of Object.entries(bin)) {
+    const program = join(modules, 'diffcr-web', path);
+    chmodSync(program, 0o755);
+    symlinkSync(program, join(modules, '.bin', name));
+  }
+}
+
 export interface Project {
   /** Holds `node_modules/diffcr-web`. */
   readonly folder: string;
@@ -40,6 +52,7 @@ export function installTarball(): Project {
   const { tarball, files } = pack(join(root, 'pkg'), folder);
   mkdirSync(join(folder, 'node_modules'));
   unpack(tarball, folder, 'diffcr-web');
+  link(folder);
   return { folder, tarball, files };
 }
 

@@ -5,6 +5,7 @@ import { DiffCRError } from './errors.ts';
 import type { CheckedFetch } from './load_options.ts';
 import { platform } from './platform.ts';
 import type { OpenSource } from './source.ts';
+import { dataOf } from './weights/data_url.ts';
 import { fetchBytes, type Fetch } from './weights/fetch.ts';
 import { Store } from './weights/store.ts';
 import { sha256 } from './weights/verify.ts';
@@ -29,7 +30,11 @@ export interface ReadManifest {
 /** Files that the page holds are not kept a second time. */
 export async function filesOf(source: OpenSource, { fetch, init, cache, integrity }: CheckedFetch): Promise<Files> {
   const { urls } = source;
-  const plain = source.fetch ?? fetch ?? platform.fetch;
+  const network = source.fetch ?? fetch ?? platform.fetch;
+  const plain: Fetch = async (url, more) => {
+    const inlined = dataOf(url);
+    return inlined === undefined ? await network(url, more) : new Response(inlined);
+  };
   const withInit: Fetch = (url, more) => plain(url, { ...(typeof init === 'function' ? init(url) : init), ...more });
   const kept = source.fetch === undefined && cache !== 'none';
   const store = kept ? await Store.open(cache === 'auto' ? undefined : cache) : undefined;
