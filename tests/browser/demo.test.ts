@@ -251,3 +251,48 @@ test('words are offered and marked, a share of the work is chosen, every picture
   await screenshot(page, 'four');
   await close();
 });
+
+test('a picture has the size that is asked for, and its link too', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
+  await modelIs(page, 'ready');
+  const size = page.getByRole('combobox', { name: 'Size' });
+  expect(await size.locator('option').allTextContents()).toEqual([
+    "128 × 128, the model's own", '192 × 128, wide', '128 × 192, tall', '192 × 192, large',
+  ]);
+  await page.getByLabel('Steps').fill('2');
+  await size.selectOption('192x128');
+  await page.click('#generate');
+  await pictureIsDone(page);
+  const { width, height } = await pixels(page);
+  expect([width, height]).toEqual([192, 128]);
+  expect(await page.evaluate(() => location.search)).toContain('size=192x128');
+  expect(await page.textContent('#code')).toContain('  width: 192,\n  height: 128,\n');
+  await screenshot(page, 'demo-wide');
+  await page.getByRole('button', { name: 'Compare with dense' }).click();
+  await page.waitForFunction(() => document.querySelector('#compare-name')?.textContent === 'Dense and routed' || document.querySelector('#compare-field:not([hidden])'));
+  await size.selectOption('');
+  await page.click('#generate');
+  await pictureIsDone(page);
+  expect(await page.evaluate(() => location.search)).not.toContain('size');
+  await close();
+});
+
+test('a model is opened from a folder of this device, and a zip that is none says so', async () => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}?device=cpu&draw=no`);
+  await modelIs(page, 'ready');
+  await page.getByText('Models', { exact: true }).click();
+  await page.locator('#model-folder-files').setInputFiles(MODEL);
+  await page.waitForSelector('body[data-model=loading]');
+  await modelIs(page, 'ready');
+  expect(await page.textContent('#model-local')).toBe(`${basename(MODEL)}, until the page is left`);
+  await page.getByLabel('Steps').fill('2');
+  await page.click('#generate');
+  await pictureIsDone(page);
+  expect(await page.textContent('#code')).toContain('loadModel("/model/")');
+  await page.locator('#model-zip-file').setInputFiles({ name: 'notes.zip', mimeType: 'application/zip', buffer: Buffer.from('no zip at all') });
+  await page.waitForSelector('#fault:not([hidden])');
+  expect(await page.textContent('#fault-code')).toBe('INVALID_INPUT');
+  await close();
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { foreignHost, formOf, linkOf, pageOptions, otherModel } from './address.ts';
+import { asksFor, foreignHost, formOf, linkOf, pageOptions, otherModel } from './address.ts';
 
 test('the demo draws scenes unless told otherwise', () => {
   expect(pageOptions('')).toEqual({ model: 'models/scenes-q4/', scenes: true, device: 'auto', draws: true });
@@ -19,6 +19,19 @@ test('a link has the settings of a run, and gives them back', () => {
   expect(formOf(new URL(link).search)).toEqual(given);
   expect(negativePrompt).toBe('');
   expect(formOf(new URL(linkOf(link, { ...form, negativePrompt: 'dark' })).search).negativePrompt).toBe('dark');
+});
+
+test("a size is in the link where it is not the model's own, and an address without one asks for that", () => {
+  const form = { prompt: 'a', negativePrompt: '', seed: 1, steps: 12, guidance: 3, compression: 'off' };
+  expect(formOf(new URL(linkOf('https://x/', { ...form, size: '192x128' })).search).size).toBe('192x128');
+  expect(formOf('?size=large')).toEqual({});
+  expect(linkOf('https://x/?size=1x1', form)).not.toContain('size');
+  const drawn = { ...form, size: '128x128' };
+  expect([asksFor(form, drawn), asksFor({ ...form, size: '192x128' }, drawn), asksFor({ ...form, seed: 2 }, drawn)]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test('numbers in an address that are none are left out', () => {

@@ -1,7 +1,7 @@
 /** What the page's own address asks for, `?model=URL&device=cpu`, and the settings of a run in it, `?prompt=…&seed=7`. */
 
 import { DiffCRError, SOLVERS, type DeviceChoice, type RunParams } from 'diffcr-web';
-import type { Form } from './form.ts';
+import { sidesOf, sizeText, type Form } from './form.ts';
 
 export interface PageOptions {
   /** Address of the bundle; the demo's own when absent. */
@@ -56,6 +56,7 @@ const NAMES = {
   guidance: 'guidance',
   compression: 'compression',
   solver: 'solver',
+  size: 'size',
 } as const;
 
 /** The settings that an address gives. */
@@ -74,13 +75,21 @@ export function formOf(search: string): Partial<Form> {
     guidance: number('guidance'),
     compression: text('compression'),
     solver: SOLVERS.find((each) => each === text('solver')),
+    size: sidesOf(text('size')) === undefined ? undefined : text('size'),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** The settings that a picture was drawn with. */
-export function formFrom({ prompt, negativePrompt, seed, steps, guidance, compression, solver }: RunParams): Form {
-  return { prompt, negativePrompt, seed, steps, guidance, compression: String(compression), solver };
+export function formFrom({ prompt, negativePrompt, seed, steps, guidance, compression, solver, width, height }: RunParams): Form {
+  return { prompt, negativePrompt, seed, steps, guidance, compression: String(compression), solver, size: sizeText({ width, height }) };
+}
+
+/** Whether an address with the settings `asked` asks for the picture that was drawn with `drawn`; the model's own size goes unsaid. */
+export function asksFor(asked: Form, drawn: Form): boolean {
+  const page = 'https://page.invalid/';
+  const size = asked.size ?? drawn.size;
+  return linkOf(page, { ...asked, size }) === linkOf(page, drawn);
 }
 
 /** The address `page` with those settings in it; what else it asks for stays. */
@@ -88,6 +97,7 @@ export function linkOf(page: string, form: Form): string {
   const link = new URL(page);
   for (const [key, name] of Object.entries(NAMES)) link.searchParams.set(name, String(form[key as keyof Form]));
   if (form.solver === undefined) link.searchParams.delete(NAMES.solver);
+  if (form.size === undefined) link.searchParams.delete(NAMES.size);
   if (form.negativePrompt === '') link.searchParams.delete(NAMES.negativePrompt);
   return link.href;
 }

@@ -1,6 +1,7 @@
 /** The code that draws a picture of the page in another page. */
 
 import type { RunParams, Solver } from 'diffcr-web';
+import { sidesOf } from './form.ts';
 
 /** How the package is had. */
 export const INSTALL = 'npm install diffcr-web';
@@ -10,9 +11,11 @@ export function codeOf(
   model: string,
   params: Pick<RunParams, 'prompt' | 'negativePrompt' | 'seed' | 'steps' | 'guidance' | 'compression'> & {
     readonly solver?: Solver | undefined;
+    readonly size?: string | undefined;
   },
 ): string {
-  const { prompt, negativePrompt, seed, steps, guidance, compression, solver } = params;
+  const { prompt, negativePrompt, seed, steps, guidance, compression, solver, size } = params;
+  const sides = sidesOf(size);
   const options = [
     `prompt: ${JSON.stringify(prompt)},`,
     ...(negativePrompt === '' ? [] : [`negativePrompt: ${JSON.stringify(negativePrompt)},`]),
@@ -21,6 +24,7 @@ export function codeOf(
     `guidance: ${guidance},`,
     ...(compression === undefined ? [] : [`compression: ${JSON.stringify(compression)},`]),
     ...(solver === undefined ? [] : [`solver: ${JSON.stringify(solver)},`]),
+    ...(sides === undefined ? [] : [`width: ${sides.width},`, `height: ${sides.height},`]),
   ];
   return [
     "import { loadModel } from 'diffcr-web';",

@@ -12,6 +12,36 @@ export interface Form {
   readonly compression: string;
   /** The model's own where undefined. */
   readonly solver?: Solver | undefined;
+  /** Of the picture, as `192x128`; the model's own where undefined. */
+  readonly size?: string | undefined;
+}
+
+/** Sides in pixels. */
+export interface Sides {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Sides as a form has them. */
+export function sizeText({ width, height }: Sides): string {
+  return `${width}x${height}`;
+}
+
+/** The sides that a form's size says; undefined where it is none. */
+export function sidesOf(size: string | undefined): Sides | undefined {
+  const [, width, height] = /^(\d{1,5})x(\d{1,5})$/.exec(size ?? '') ?? [];
+  return width === undefined || height === undefined ? undefined : { width: Number(width), height: Number(height) };
+}
+
+/** Sizes that are worth offering of a model: its own, and half as much again along either side or both. */
+export function sizesOf({ width, height, sideMultiple }: Sides & { readonly sideMultiple: number }): (Sides & { readonly name: string })[] {
+  const more = (side: number): number => Math.ceil((1.5 * side) / sideMultiple) * sideMultiple;
+  return [
+    { width, height, name: "the model's own" },
+    { width: more(width), height, name: 'wide' },
+    { width, height: more(height), name: 'tall' },
+    { width: more(width), height: more(height), name: 'large' },
+  ];
 }
 
 /** What the controls offer: the options' ranges, or the part of them that is worth a slider. */
@@ -46,8 +76,8 @@ export function stepsRun(steps: number, strength: number): number {
 }
 
 /** The options of the run that a form asks for. */
-export function optionsOf({ compression, solver, ...form }: Form): GenerateOptions {
-  return { ...form, compression: shareOf(compression) ?? compression, ...(solver === undefined ? {} : { solver }) };
+export function optionsOf({ compression, solver, size, ...form }: Form): GenerateOptions {
+  return { ...form, compression: shareOf(compression) ?? compression, ...(solver === undefined ? {} : { solver }), ...sidesOf(size) };
 }
 
 /** The form with every number inside its limits. */

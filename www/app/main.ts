@@ -6,17 +6,18 @@ import {
   models,
   readParams,
   type DeviceChoice,
+  type ModelSource,
   type Output,
   type Picture,
   type Pipeline,
   type Step,
 } from 'diffcr-web';
-import { DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { asksFor, DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { faultOf } from './faults.ts';
-import { anySeed, LIMITS, optionsOf, shareOf, stepsRun } from './form.ts';
+import { anySeed, LIMITS, optionsOf, shareOf, sizeText, stepsRun, type Form } from './form.ts';
 import { openHistory, type Drawn, type History } from './history.ts';
 import { createKeeping } from './keeping.ts';
-import { openPicture } from './opening.ts';
+import { isZip, openPicture } from './opening.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing, wordsKnown } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
@@ -56,6 +57,8 @@ let state = initial({
 });
 state = reduce(state, { type: 'edit', change: formOf(location.search) });
 let device: DeviceChoice = page.device;
+/** A model of the reader's files, which takes the place of the page's own until the page is left. */
+let local: ModelSource | undefined;
 let pipeline: Pipeline | undefined;
 let output: Output | undefined;
 /** Pictures of the run that is asked for. */
@@ -78,7 +81,7 @@ const picture = createPicture({
   download: () => shown !== undefined && save(shown.png, fileName(shown.params)),
   copy: () => void attempt(async () => shown !== undefined && (await copyPicture(shown))),
   share: () => void attempt(async () => shown !== undefined && (await share(shown))),
-  link: () => void attempt(() => copyText(linkOf(location.href, shown === undefined ? state.form : formFrom(shown.params)))),
+  link: () => void attempt(() => copyText(linkOf(location.href, shown === undefined ? state.form : ownSizeUnsaid(formFrom(shown.params))))),
 });
 const editor = createEditor({
   open: (file) => void open(file),
@@ -105,6 +108,7 @@ const shelves = createModels(page.model, {
   open: (model) => {
     location.assign(otherModel(location.href, model));
   },
+  local: (source) => takeModel(source),
   remove: (url) => void attempt(() => models.remove(url).then(() => keeping.look())),
 });
 const keeping = createKeeping(page.model, shelves, () => state, dispatch);
@@ -153,7 +157,7 @@ async function load(): Promise<void> {
   try {
     await pipeline?.dispose();
     pipeline = undefined;
-    pipeline = await loadModel(page.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
+    pipeline = await loadModel(local ?? page.model, { device, signal, onProgress: (progress) => dispatch({ type: 'progress', progress }) });
     dispatch({ type: 'loaded', backend: pipeline.backend, note: pipeline.note, info: pipeline.info });
     void keeping.look();
     void keeping.page(pipeline.backend);
@@ -184,7 +188,8 @@ async function draw(model: Pipeline): Promise<void> {
   dispatch({ type: 'start' });
   let outputs: readonly Output[];
   const options = {
-    ...optionsOf(form),
+    // A picture that is changed keeps its own size.
+    ...optionsOf(retouch === undefined ? form : { ...form, size: undefined }),
     previewEvery: 1,
     returnRouting: true,
     signal: work.signal,
@@ -212,7 +217,7 @@ async function draw(model: Pipeline): Promise<void> {
       const { prompt, seed } = each.params;
       // The first is shown, and encoded by now.
       const png = each === first && shown !== undefined ? shown.png : await each.toBlob();
-      const entry = { png, prompt, seed, model: page.model, at: Date.now() };
+      const entry = { png, prompt, seed, model: local === undefined ? page.model : 'local', at: Date.now() };
       await changeHistory((kept) => kept.add(entry));
     }
   } catch (error) {
@@ -228,13 +233,24 @@ async function present(drawn: Output): Promise<void> {
   picture.finish(image);
   routing.keep(drawn.routing);
   facts.keep(drawn);
-  code.show(new URL(page.model, location.href).href, params);
+  code.show(address(), { ...params, size: state.form.size });
   shown = { png: await drawn.toBlob(), params };
   const { totalMs } = timings;
   const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
   const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
   dispatch({ type: 'done', total: timings.stepMs.length, totalMs, stepMs, cost });
-  globalThis.history.replaceState(null, '', linkOf(location.href, formFrom(params)));
+  globalThis.history.replaceState(null, '', linkOf(location.href, ownSizeUnsaid(formFrom(params))));
+}
+
+/** Where the code that is shown finds the model: the reader's files lie wherever a site puts them. */
+function address(): string {
+  return local === undefined ? new URL(page.model, location.href).href : '/model/';
+}
+
+/** A form whose size is left out where it is that of the model. */
+function ownSizeUnsaid(form: Form): Form {
+  const { model } = state;
+  return model.kind === 'ready' && form.size === sizeText(model.info) ? { ...form, size: undefined } : form;
 }
 
 /** The picture that is shown once more, with every token in every layer, to compare the two. */
@@ -244,11 +260,11 @@ async function drawDense(): Promise<void> {
   work = new AbortController();
   dispatch({ type: 'ask' });
   dispatch({ type: 'start' });
-  const { prompt, negativePrompt, seed, steps, guidance } = routed.params;
+  const { prompt, negativePrompt, seed, steps, guidance, solver, width, height } = routed.params;
   const onStep = ({ step, total, etaMs }: Step): void => dispatch({ type: 'step', step, total, etaMs });
   try {
-    const options = { prompt, negativePrompt, seed, steps, guidance, compression: 'off', signal: work.signal, onStep };
-    const { image, timings } = await model.generate(options);
+    const settings = { prompt, negativePrompt, seed, steps, guidance, solver, width, height };
+    const { image, timings } = await model.generate({ ...settings, compression: 'off', signal: work.signal, onStep });
     editor.keep(image);
     dispatch({ type: 'compared', denseMs: timings.totalMs });
   } catch (error) {
@@ -262,8 +278,18 @@ function ended(error: unknown): void {
   else dispatch({ type: 'failed', fault: faultOf(error) });
 }
 
+/** A model of the reader's takes the place of the one that is there. */
+function takeModel(source: ModelSource): void {
+  local = source;
+  const reload = (): void => void load();
+  if (!busy(state)) return void reload();
+  afterRun = reload;
+  cancel();
+}
+
 /** A picture of the reader's takes the place of the last one: one of ours with its settings, another ready to be changed. */
 async function open(file: Blob, change = true): Promise<void> {
+  if (isZip(file)) return void takeModel(file);
   if (state.run.kind === 'running' || state.run.kind === 'waiting') {
     // Whether it can be read is said at once; it takes the place of the picture once that is there.
     await attempt(async () => {
@@ -279,8 +305,8 @@ async function open(file: Blob, change = true): Promise<void> {
     shown = params === undefined ? undefined : { png: file, params };
     picture.finish(image);
     if (params !== undefined) {
-      dispatch({ type: 'edit', change: formFrom(params) });
-      code.show(new URL(page.model, location.href).href, params);
+      dispatch({ type: 'edit', change: ownSizeUnsaid(formFrom(params)) });
+      code.show(address(), params);
     }
     dispatch({ type: 'leave' });
     dispatch({ type: 'opened', ours: params !== undefined });
@@ -324,7 +350,7 @@ async function changeHistory(change: (history: History) => Promise<unknown>): Pr
   }
 }
 
-code.show(new URL(page.model, location.href).href, {
+code.show(address(), {
   ...state.form,
   compression: shareOf(state.form.compression) ?? state.form.compression,
 });
@@ -356,7 +382,7 @@ async function begin(): Promise<void> {
 async function isAsked({ png }: Drawn): Promise<boolean> {
   if (formOf(location.search).prompt === undefined) return true;
   const params = await readParams(png).catch(() => undefined);
-  return params !== undefined && linkOf(location.href, formFrom(params)) === linkOf(location.href, state.form);
+  return params !== undefined && asksFor(state.form, formFrom(params));
 }
 
 for (const render of views) render(state);

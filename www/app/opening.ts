@@ -11,6 +11,11 @@ export interface Opened {
   readonly params: PictureParams | undefined;
 }
 
+/** Whether a file is, by its name or type, a zip: a model, then. */
+export function isZip(file: Blob): boolean {
+  return file.type === 'application/zip' || (file instanceof File && /\.zip$/i.test(file.name));
+}
+
 /** Rejects with `INVALID_INPUT` naming what is wrong with the file. */
 export async function openPicture(file: Blob): Promise<Opened> {
   const name = file instanceof File && file.name !== '' ? file.name : 'the file';

@@ -1,7 +1,7 @@
 import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
 import { INFO } from '../lib/testing/fake.ts';
-import { optionsOf } from './form.ts';
+import { optionsOf, sizesOf, sizeText } from './form.ts';
 import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
 const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' };
@@ -111,6 +111,21 @@ test('a complaint stops nothing', () => {
   const running = after({ type: 'load' }, loaded, { type: 'ask' }, { type: 'start' });
   const fault = { code: 'INVALID_INPUT', message: 'image: notes.pdf is no image' };
   expect(reduce(running, { type: 'complain', fault })).toEqual({ ...running, fault });
+});
+
+test('a size is offered and asked for; one that the model cannot draw is its own', () => {
+  expect(sizesOf({ width: 64, height: 64, sideMultiple: 8 }).map(({ name, ...sides }) => [sizeText(sides), name])).toEqual([
+    ['64x64', "the model's own"],
+    ['96x64', 'wide'],
+    ['64x96', 'tall'],
+    ['96x96', 'large'],
+  ]);
+  expect(sizesOf({ width: 72, height: 72, sideMultiple: 16 })[3]).toMatchObject({ width: 112, height: 112 });
+  expect(optionsOf({ ...form, size: '96x64' })).toMatchObject({ width: 96, height: 64 });
+  expect(optionsOf({ ...form, size: undefined })).not.toHaveProperty('width');
+  const coarse: Action = { ...loaded, info: { ...info, sideMultiple: 8 } };
+  const sized = (size: string): string | undefined => reduce(initial({ ...form, size }), coarse).form.size;
+  expect([sized('96x64'), sized('64x64'), sized('97x64')]).toEqual(['96x64', undefined, undefined]);
 });
 
 test('a compression is a name or a share, and a solver is asked for where one was chosen', () => {

@@ -1,7 +1,7 @@
 /** The page's state and the one pure function that changes it. Pictures live beside it, in the views. */
 
 import type { Backend, ModelInfo, Progress } from 'diffcr-web';
-import { clamped, LIMITS, shareOf, within, type Form } from './form.ts';
+import { clamped, LIMITS, shareOf, sidesOf, sizeText, within, type Form } from './form.ts';
 
 /** A failure as the page shows it. */
 export interface Fault {
@@ -167,7 +167,10 @@ export function reduce(state: State, action: Action): State {
       const asked = state.form.compression;
       const known = asked === 'off' || shareOf(asked) !== undefined || info.routing?.presets.some(({ name }) => name === asked) === true;
       const compression = known ? asked : (info.routing?.default ?? 'learned');
-      return { ...state, model: { kind: 'ready', backend, note, info }, form: { ...state.form, compression } };
+      const sides = sidesOf(state.form.size);
+      const fits = sides !== undefined && sides.width % info.sideMultiple === 0 && sides.height % info.sideMultiple === 0;
+      const size = fits && state.form.size !== sizeText(info) ? state.form.size : undefined;
+      return { ...state, model: { kind: 'ready', backend, note, info }, form: { ...state.form, compression, size } };
     }
     case 'ask':
       return { ...state, run: { kind: 'waiting' }, last: lastOf(state), fault: undefined, looking: undefined };

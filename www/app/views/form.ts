@@ -1,7 +1,7 @@
 /** Prompt, examples and settings: what the reader fills in. */
 
-import { SOLVERS } from 'diffcr-web';
-import { anySeed, stepsRun, type Form } from '../form.ts';
+import { SOLVERS, type ModelInfo } from 'diffcr-web';
+import { anySeed, sidesOf, sizesOf, sizeText, stepsRun, type Form } from '../form.ts';
 import type { State } from '../state.ts';
 import { completions, EXAMPLES, isColor, randomCaption, tokens, unknownWords, unread } from '../words.ts';
 import { find, say } from './dom.ts';
@@ -29,6 +29,8 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
   const steps = find('steps', HTMLInputElement);
   const guidance = find('guidance', HTMLInputElement);
   const solver = find('solver', HTMLSelectElement);
+  const sides = find('sides', HTMLSelectElement);
+  const sidesField = find('sides-field', HTMLElement);
   const stepsValue = find('steps-value', HTMLOutputElement);
   const guidanceValue = find('guidance-value', HTMLOutputElement);
   const generate = find('generate', HTMLButtonElement);
@@ -72,6 +74,8 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
   solver.append(...['', ...SOLVERS].map((value) => Object.assign(document.createElement('option'), { value, textContent: value })));
   solver.addEventListener('change', () => events.edit({ solver: SOLVERS.find((each) => each === solver.value) }));
   const own = solver.options[0] ?? solver;
+  sides.addEventListener('change', () => events.edit({ size: sides.value === '' ? undefined : sides.value }));
+  let sized: ModelInfo | undefined;
   find('dice', HTMLButtonElement).addEventListener('click', () => events.edit({ seed: anySeed() }));
 
   if (scenes) {
@@ -93,6 +97,17 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
     if (steps.valueAsNumber !== values.steps) steps.valueAsNumber = values.steps;
     if (guidance.valueAsNumber !== values.guidance) guidance.valueAsNumber = values.guidance;
     if (solver.value !== (values.solver ?? '')) solver.value = values.solver ?? '';
+    // A change of a picture has the picture's size.
+    sidesField.hidden = model.kind !== 'ready' || retouch !== undefined;
+    if (model.kind === 'ready') {
+      if (sized !== model.info) sides.replaceChildren(...sizesOf(model.info).map((each, i) => sizeOption(each, i === 0)));
+      sized = model.info;
+      const size = values.size === sizeText(model.info) ? '' : (values.size ?? '');
+      const offered = [...sides.options].some(({ value }) => value === size);
+      const other = offered ? undefined : sidesOf(size);
+      if (other !== undefined) sides.append(sizeOption({ ...other, name: 'as asked' }));
+      if (sides.value !== size) sides.value = size;
+    }
     say(own, model.kind === 'ready' ? `the model's own (${model.info.defaultSolver})` : "the model's own");
     say(stepsValue, String(values.steps));
     say(guidanceValue, values.guidance > 1 ? values.guidance.toFixed(1) : 'off');
@@ -121,6 +136,10 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
     cancel.hidden = !drawing;
     if (focused && cancel.hidden) generate.focus();
   };
+}
+
+function sizeOption(size: { readonly width: number; readonly height: number; readonly name: string }, own = false): HTMLOptionElement {
+  return new Option(`${size.width} × ${size.height}, ${size.name}`, own ? '' : sizeText(size));
 }
 
 /** A prompt to click, its colours shown. */

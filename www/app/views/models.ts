@@ -1,20 +1,25 @@
-/** The models that can be drawn with: the page's own and any address; and what this browser keeps of each, to be removed. */
+/** The models that can be drawn with: the page's own, any address, files of the reader's; and what this browser keeps, to be removed. */
 
-import type { KeptModel } from 'diffcr-web';
+import type { KeptModel, ModelSource } from 'diffcr-web';
 import { bytes } from '../format.ts';
 import { ownModels } from '../shelf.ts';
-import { find } from './dom.ts';
+import { find, say } from './dom.ts';
 
 export interface ModelsView {
   /** What the browser keeps. */
   show(kept: readonly KeptModel[]): void;
 }
 
+export interface ModelsEvents {
+  /** Another address is asked for. */
+  readonly open: (model: string) => void;
+  /** Files of this device are. */
+  readonly local: (source: ModelSource) => void;
+  readonly remove: (url: string) => void;
+}
+
 /** `current`: the model of this page. */
-export function createModels(
-  current: string,
-  events: { readonly open: (model: string) => void; readonly remove: (url: string) => void },
-): ModelsView {
+export function createModels(current: string, events: ModelsEvents): ModelsView {
   const form = find('models-form', HTMLFormElement);
   const select = find('models', HTMLSelectElement);
   const address = find('model-address', HTMLInputElement);
@@ -36,6 +41,21 @@ export function createModels(
     event.preventDefault();
     events.open(select.value === '' ? address.value : select.value);
   });
+  const local = find('model-local', HTMLElement);
+  const files = (button: string, field: string, source: (files: readonly File[]) => ModelSource | undefined): void => {
+    const input = find(field, HTMLInputElement);
+    find(button, HTMLButtonElement).addEventListener('click', () => input.click());
+    input.addEventListener('change', () => {
+      const chosen = [...(input.files ?? [])];
+      input.value = '';
+      const found = chosen.length === 0 ? undefined : source(chosen);
+      if (found === undefined) return;
+      say(local, `${chosen[0]?.webkitRelativePath.split('/')[0] || chosen[0]?.name}, until the page is left`);
+      events.local(found);
+    });
+  };
+  files('model-folder', 'model-folder-files', (chosen) => chosen);
+  files('model-zip', 'model-zip-file', ([zip]) => zip);
   return {
     show(kept) {
       list.replaceChildren(
