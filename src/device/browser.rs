@@ -26,7 +26,7 @@ type Given = Rc<RefCell<JsValue>>;
 ///
 /// # Errors
 /// `WebgpuUnavailable` without `navigator.gpu`, `NoAdapter` where that gives none, `InvalidInput` where `page` is no `GPUDevice`.
-pub async fn open(page: Option<JsValue>) -> Result<Device> {
+pub async fn open(page: Option<JsValue>, low_power: bool) -> Result<Device> {
     let gpu = navigator_gpu()
         .ok_or_else(|| Error::WebgpuUnavailable { reason: "this browser has no `navigator.gpu` here".into() })?;
     if page.as_ref().is_some_and(|page| !get(page, "createComputePipeline").is_function()) {
@@ -34,7 +34,8 @@ pub async fn open(page: Option<JsValue>) -> Result<Device> {
     }
     let given = Given::default();
     let instance = instance_on(&stand_in(&gpu, page, &given))?;
-    let options = RequestAdapterOptions { power_preference: PowerPreference::HighPerformance, ..Default::default() };
+    let power_preference = if low_power { PowerPreference::LowPower } else { PowerPreference::HighPerformance };
+    let options = RequestAdapterOptions { power_preference, ..Default::default() };
     let adapter = instance.request_adapter(&options).await.map_err(|e| Error::NoAdapter { reason: e.to_string() })?;
     let device = register(instance, adapter, || Extras {
         software: is_software(&get(&given.borrow(), "adapterInfo")),
@@ -46,11 +47,17 @@ pub async fn open(page: Option<JsValue>) -> Result<Device> {
     Ok(device)
 }
 
-/// Whether a `GPUAdapterInfo` is of an adapter that computes on the CPU: SwiftShader, lavapipe or WARP, as Dawn names them.
+/// Whether a `GPUAdapterInfo` is of an adapter that computes on the CPU: the names are those of `www/lib/adapter.ts`.
 fn is_software(info: &JsValue) -> bool {
-    let architecture = get(info, "architecture").as_string().unwrap_or_default();
+    let names = ["description", "architecture", "device", "vendor"];
+    let text = |name: &str| get(info, name).as_string().unwrap_or_default().to_lowercase();
+    let has =
+        |name: &&str, software: &str| text(name).split(|c: char| !c.is_alphanumeric()).any(|word| word == software);
+    let known = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "warp", "rasterizer"];
     get(info, "isFallbackAdapter").is_truthy()
-        || ["swiftshader", "software-rasterizer", "warp"].contains(&architecture.as_str())
+        || names
+            .iter()
+            .any(|name| known.iter().any(|software| has(name, software)) || text(name).contains("basic render"))
 }
 
 /// `navigator.gpu`.

@@ -27,15 +27,18 @@ pub fn cpu() -> Device {
 
 /// A device of the backend that a browser module has. Must be awaited before the first tensor.
 ///
-/// `page` is a `GPUDevice` of the page's, which it keeps; otherwise the module asks for one of its own.
+/// `page` is a `GPUDevice` of the page's, which it keeps; otherwise the module asks for one of its own, of the adapter that takes the
+/// least power where `low_power`.
 ///
 /// # Errors
 /// `WebgpuUnavailable` where the browser has no `navigator.gpu`, `NoAdapter` where that gives none, `InvalidInput` on `device`
 /// where a `GPUDevice` was handed to a module without WebGPU, or what was handed in is none.
 #[cfg(target_arch = "wasm32")]
-pub async fn open(page: Option<wasm_bindgen::JsValue>) -> Result<Device> {
+pub async fn open(page: Option<wasm_bindgen::JsValue>, low_power: bool) -> Result<Device> {
     #[cfg(feature = "webgpu")]
-    return browser::open(page).await;
+    return browser::open(page, low_power).await;
+    #[cfg(not(feature = "webgpu"))]
+    let _ = low_power;
     #[cfg(not(feature = "webgpu"))]
     match page {
         None => Ok(cpu()),

@@ -45,10 +45,12 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// `device` is a `GPUDevice` of the page's to compute on; left out, the module asks for one of its own.
-    pub async fn create(device: JsValue) -> Result<Engine, JsValue> {
+    /// `device` is a `GPUDevice` of the page's to compute on; left out, the module asks for one of its own, of the adapter that WebGPU's
+    /// `power_preference`, `low-power` or `high-performance`, finds.
+    pub async fn create(device: JsValue, power_preference: Option<String>) -> Result<Engine, JsValue> {
         let page = Some(device).filter(|device| !device.is_undefined() && !device.is_null());
-        Ok(Self { device: crate::device::open(page).await.map_err(throw)? })
+        let low_power = power_preference.as_deref() == Some("low-power");
+        Ok(Self { device: crate::device::open(page, low_power).await.map_err(throw)? })
     }
 
     /// What the device can do.

@@ -1,6 +1,7 @@
 /** The WebGPU adapter: asked for, told from one that only pretends to be a GPU, and what that means for `device: 'auto'`. */
 
 import { DiffCRError } from './errors.ts';
+import type { PowerPreference } from './protocol.ts';
 import type { AdapterName } from './kernels.ts';
 
 /** Of `GPUAdapterInfo`, what is read of it here. */
@@ -16,14 +17,14 @@ const SMALL_BYTES = 64 * 2 ** 20;
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|\bwarp\b/i;
 
 /** An adapter, or `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. Costs nothing to ask. */
-export async function requestAdapter(): Promise<GPUAdapter> {
+export async function requestAdapter(powerPreference: PowerPreference = 'high-performance'): Promise<GPUAdapter> {
   const gpu: GPU | undefined = globalThis.navigator?.gpu;
   if (gpu === undefined) {
     throw new DiffCRError('WEBGPU_UNAVAILABLE', 'WebGPU is not available: this browser or this page has none', {
       secureContext: globalThis.isSecureContext ?? false,
     });
   }
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch((cause: unknown) => {
+  const adapter = await gpu.requestAdapter({ powerPreference }).catch((cause: unknown) => {
     throw new DiffCRError('NO_ADAPTER', 'no WebGPU adapter: the browser failed to give one', {}, cause);
   });
   if (adapter === null) throw new DiffCRError('NO_ADAPTER', 'no WebGPU adapter: the browser has none for this machine');

@@ -81,7 +81,7 @@ const LEFT_TO_CPU: readonly Code[] = ['DEVICE_LOST', 'INTERNAL', 'LIMIT_TOO_SMAL
 
 /** A load on `device`. Where that was left to us and WebGPU failed in any phase, what it failed with, for the CPU to take over. */
 async function loadOn(device: DeviceChoice, attempt: Attempt, note?: string): Promise<[Opened] | [undefined, DiffCRError]> {
-  const { files, wasmUrl, connect, onProgress } = attempt;
+  const { files, connect, onProgress } = attempt;
   const remote = new Remote(connect);
   const { controller: stop, unlink } = linked(attempt.signal);
   const { signal } = stop;
@@ -89,7 +89,7 @@ async function loadOn(device: DeviceChoice, attempt: Attempt, note?: string): Pr
   try {
     const meter = new ProgressMeter((progress) => signal.aborted || onProgress(progress));
     const manifest = readManifest(files, signal);
-    const open = openEngine(remote, device, wasmUrl, async () => listedBytes((await manifest).json, files.urls.manifest));
+    const open = openEngine(remote, device, attempt, async () => listedBytes((await manifest).json, files.urls.manifest));
     open.then(
       (opened) => (backend = opened.backend),
       () => {},
@@ -128,13 +128,13 @@ function rising(report: LoadOptions['onProgress']): (progress: Progress) => void
 async function openEngine(
   remote: Remote,
   device: DeviceChoice,
-  wasmUrl: string | undefined,
+  { wasmUrl, powerPreference }: Attempt,
   size: () => Promise<number>,
 ): Promise<ReplyOf<'opened'>> {
   const start = (device: DeviceChoice): Promise<ReplyOf<'opened'>> =>
-    remote.call('opened', (id) => ({ id, type: 'open', device, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
+    remote.call('opened', (id) => ({ id, type: 'open', device, powerPreference, ...(wasmUrl === undefined ? {} : { wasmUrl }) }));
   if (device !== 'auto') return await start(device);
-  const { software } = await remote.call('adapter', (id) => ({ id, type: 'adapter' }));
+  const { software } = await remote.call('adapter', (id) => ({ id, type: 'adapter', powerPreference }));
   if (software === undefined || !suitsCpu(await size())) return await start(device);
   const note = `WebGPU computes on the CPU here (${software}). The model runs on the CPU build, which is faster for one of its size.`;
   return { ...(await start('cpu')), note };

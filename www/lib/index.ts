@@ -36,6 +36,7 @@ export type {
   Compression,
   Defaults,
   DeviceChoice,
+  PowerPreference,
   DeviceLimits,
   DeviceProfile,
   FileEntry,

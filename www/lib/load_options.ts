@@ -5,7 +5,7 @@ import type { DiffCRError } from './errors.ts';
 import type { Precision, Tuning } from './kernels.ts';
 import { checkFunction, checkSignal, checkWord, invalid, readObject } from './options.ts';
 import type { Progress } from './progress.ts';
-import type { DeviceChoice } from './protocol.ts';
+import type { DeviceChoice, PowerPreference } from './protocol.ts';
 import type { ScriptAddress } from './spawn.ts';
 import type { Fetch } from './weights/fetch.ts';
 import type { CacheLike } from './weights/store.ts';
@@ -37,6 +37,8 @@ export interface LoadOptions extends FetchSettings {
    * (`pipeline.note` then says why). @default 'auto'
    */
   readonly device?: DeviceChoice;
+  /** Which of several GPUs WebGPU is asked for: `'low-power'` spares a battery. @default 'high-performance' */
+  readonly powerPreference?: PowerPreference;
   /**
    * What matrix products may round to where this device is faster then: nothing, f16 factors, or activations of 8 bits as well (for
    * weights in q8 or q4), which changes pictures a little. Small models are exact. @default 'half'
@@ -53,8 +55,9 @@ export interface LoadOptions extends FetchSettings {
 }
 
 const FETCH_KEYS = ['concurrency', 'cache', 'onWarning', 'fetch', 'init', 'integrity', 'signal', 'onProgress'] as const;
-const LOAD_KEYS = ['device', 'precision', 'tuningMs', 'rememberKernels', 'workerUrl', 'wasmUrl'] as const;
+const LOAD_KEYS = ['device', 'powerPreference', 'precision', 'tuningMs', 'rememberKernels', 'workerUrl', 'wasmUrl'] as const;
 const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'cpu'];
+const POWERS: readonly PowerPreference[] = ['high-performance', 'low-power'];
 const PRECISIONS: readonly Precision[] = ['exact', 'half', 'int8'];
 
 /** {@link FetchSettings} with their defaults. */
@@ -73,6 +76,7 @@ export interface CheckedFetch {
 /** {@link LoadOptions} with their defaults. */
 export interface CheckedLoad extends CheckedFetch {
   readonly device: DeviceChoice;
+  readonly powerPreference: PowerPreference;
   readonly tuning: Tuning;
   readonly workerUrl: ScriptAddress | undefined;
   readonly wasmUrl: string | undefined;
@@ -103,6 +107,7 @@ export function readLoadOptions(options: unknown): CheckedLoad {
   const fetching = readFetchSettings(options, LOAD_KEYS);
   const {
     device = 'auto',
+    powerPreference = 'high-performance',
     precision = 'half',
     tuningMs: budgetMs,
     rememberKernels: remember = true,
@@ -117,6 +122,7 @@ export function readLoadOptions(options: unknown): CheckedLoad {
   return {
     ...fetching,
     device: checkWord('device', device, DEVICES),
+    powerPreference: checkWord('powerPreference', powerPreference, POWERS),
     tuning,
     workerUrl,
     wasmUrl: wasmUrl === undefined ? undefined : resolveFolder(wasmUrl, 'wasmUrl'),

@@ -17,6 +17,9 @@ import type { Tuning } from './kernels.ts';
 
 export type * from './contract.ts';
 
+/** Which of several GPUs WebGPU asks for: the fast one, or the one that spares the battery. */
+export type PowerPreference = 'high-performance' | 'low-power';
+
 /** @default 'auto': WebGPU; the CPU where there is none, and for small models where WebGPU computes on the CPU itself. */
 export type DeviceChoice = 'auto' | Backend;
 
@@ -63,8 +66,14 @@ export interface Timings {
 }
 
 export type ToWorker =
-  | { readonly id: number; readonly type: 'adapter' }
-  | { readonly id: number; readonly type: 'open'; readonly device: DeviceChoice; readonly wasmUrl?: string }
+  | { readonly id: number; readonly type: 'adapter'; readonly powerPreference?: PowerPreference }
+  | {
+      readonly id: number;
+      readonly type: 'open';
+      readonly device: DeviceChoice;
+      readonly wasmUrl?: string;
+      readonly powerPreference?: PowerPreference;
+    }
   | { readonly id: number; readonly type: 'manifest'; readonly json: string }
   | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }

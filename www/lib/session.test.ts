@@ -52,6 +52,20 @@ test.each([
   expect(log).toEqual(['open cpu']);
 });
 
+test('the adapter that spares power is asked for, and the engine made on it', async () => {
+  const asked: unknown[] = [];
+  const adapter = async (powerPreference?: string) => {
+    asked.push(powerPreference);
+    return { info: { vendor: 'acme', architecture: 'one', device: '', description: '' } };
+  };
+  const open = async (_: unknown, powerPreference?: string) => void asked.push(powerPreference);
+  const { ask } = await start({ adapter, open }, 'cpu');
+  asked.length = 0;
+  await ask((id) => ({ id, type: 'adapter', powerPreference: 'low-power' }));
+  await ask((id) => ({ id, type: 'open', device: 'webgpu', powerPreference: 'low-power' }));
+  expect(asked).toEqual(['low-power', 'low-power', 'low-power']);
+});
+
 test('no adapter is no software either: opening tells why there is none', async () => {
   const { ask } = await start({ adapter: noAdapter }, 'cpu');
   expect(await ask((id) => ({ id, type: 'adapter' }))).toMatchObject({ type: 'reply', reply: { type: 'adapter' } });

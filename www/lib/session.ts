@@ -3,7 +3,7 @@
 import { softwareName, type AdapterInfo } from './adapter.ts';
 import { abortError, DiffCRError, toWire } from './errors.ts';
 import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
-import type { Backend, DeviceChoice, FromWorker, Reply, ReplyOf, RunPhase, Tensor, ToWorker } from './protocol.ts';
+import type { Backend, FromWorker, PowerPreference, Reply, ReplyOf, RunPhase, Tensor, ToWorker } from './protocol.ts';
 import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun } from './wasm.ts';
 
 /** What the session needs of its surroundings; the tests bring their own. */
@@ -11,7 +11,7 @@ export interface Host {
   post(message: FromWorker, transfer: Transferable[]): void;
   openerFor(folder: string | undefined): OpenEngine;
   /** Rejects with `WEBGPU_UNAVAILABLE` or `NO_ADAPTER`. */
-  requestAdapter(): Promise<{ readonly info: AdapterInfo }>;
+  requestAdapter(powerPreference?: PowerPreference): Promise<{ readonly info: AdapterInfo }>;
   /** Where kernels are remembered, if anywhere. */
   readonly caches: CacheStorage | undefined;
   /** Absent where there are no bitmaps, in Node. */
@@ -19,6 +19,7 @@ export interface Host {
 }
 
 type Draw = Extract<ToWorker, { type: 'generate' }>;
+type Open = Extract<ToWorker, { type: 'open' }>;
 
 /** What finding the fastest kernels may add to loading a model, and at most, unless told. */
 const TUNING = 0.1;
@@ -60,14 +61,14 @@ export class Session {
     switch (message.type) {
       case 'adapter': {
         // Where there is none, opening tells why.
-        const software = await this.#host.requestAdapter().then(
+        const software = await this.#host.requestAdapter(message.powerPreference).then(
           ({ info }) => softwareName(info),
           () => undefined,
         );
         return { type: 'adapter', ...(software === undefined ? {} : { software }) };
       }
       case 'open':
-        return await this.#open(message.device, this.#host.openerFor(message.wasmUrl));
+        return await this.#open(message, this.#host.openerFor(message.wasmUrl));
       case 'manifest': {
         const engine = present(this.#engine, 'no engine');
         const summary = engine.manifest(message.json);
@@ -106,10 +107,10 @@ export class Session {
     return kernels;
   }
 
-  async #open(device: DeviceChoice, open: OpenEngine): Promise<ReplyOf<'opened'>> {
+  async #open({ device, powerPreference }: Open, open: OpenEngine): Promise<ReplyOf<'opened'>> {
     const start = async (backend: Backend): Promise<ReplyOf<'opened'>> => {
-      this.#adapter = backend === 'webgpu' ? (await this.#host.requestAdapter()).info : undefined;
-      this.#engine = await open(backend);
+      this.#adapter = backend === 'webgpu' ? (await this.#host.requestAdapter(powerPreference)).info : undefined;
+      this.#engine = await open(backend, powerPreference);
       return { type: 'opened', backend };
     };
     if (device !== 'auto') return await start(device);

@@ -13,7 +13,7 @@ import type {
   RunWarning,
   StepReport,
 } from './contract.ts';
-import type { EditRequest, RunFlops } from './protocol.ts';
+import type { PowerPreference, EditRequest, RunFlops } from './protocol.ts';
 
 export interface WasmPicture {
   readonly width: number;
@@ -68,11 +68,11 @@ export interface WasmEngine {
 }
 
 /** Instantiates the module of a backend and acquires its device. */
-export type OpenEngine = (backend: Backend) => Promise<WasmEngine>;
+export type OpenEngine = (backend: Backend, powerPreference?: PowerPreference) => Promise<WasmEngine>;
 
 interface Glue {
   readonly default: (options: { module_or_path: Response }) => Promise<unknown>;
-  readonly Engine: { create(device?: GPUDevice): Promise<WasmEngine> };
+  readonly Engine: { create(device?: GPUDevice, powerPreference?: PowerPreference): Promise<WasmEngine> };
 }
 
 interface Addresses {
@@ -101,11 +101,11 @@ function inside(folder: string, backend: Backend): Addresses {
 
 /** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */
 export function engineOpener(folder: string | undefined, fetchFile: (url: URL) => Promise<Response> = (url) => fetch(url)): OpenEngine {
-  return async (backend) => {
+  return async (backend, powerPreference) => {
     const { glue: glueUrl, wasm: wasmUrl } = folder === undefined ? besides()[backend] : inside(folder, backend);
     const [glue, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl, fetchFile)]);
     await glue.default({ module_or_path: response });
-    return await glue.Engine.create();
+    return await glue.Engine.create(undefined, powerPreference);
   };
 }
 

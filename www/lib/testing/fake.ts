@@ -19,7 +19,7 @@ export interface FakeWasm {
 export interface FakeOptions {
   readonly adapter?: Host['requestAdapter'];
   readonly caches?: CacheStorage;
-  readonly open?: (backend: Backend) => Promise<void>;
+  readonly open?: (backend: Backend, powerPreference?: string) => Promise<void>;
   readonly step?: (step: number) => Promise<void>;
   readonly generate?: (request: RunRequest) => void;
   readonly finish?: () => void;
@@ -157,8 +157,8 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
   });
   const host: Host = {
     post: () => {},
-    openerFor: (folder) => async (backend) => {
-      await options.open?.(backend);
+    openerFor: (folder) => async (backend, powerPreference) => {
+      await options.open?.(backend, powerPreference);
       log.push(`open ${backend}${folder === undefined ? '' : ` ${folder}`}`);
       return engine(backend);
     },
