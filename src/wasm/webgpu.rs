@@ -6,7 +6,7 @@ use super::Engine;
 use super::convert::{object, throw};
 use super::model::Model;
 use crate::kernels::webgpu::tune::{TuneOptions, Workload};
-use crate::kernels::webgpu::{Precision, self_test, use_reference};
+use crate::kernels::webgpu::{Precision, choose_as_on_gpu, self_test, use_reference};
 
 #[wasm_bindgen]
 extern "C" {
@@ -22,6 +22,12 @@ impl Engine {
     pub async fn self_test(&self, only: Option<String>) -> Result<JsValue, JsValue> {
         let errors = self_test(&self.device, &only.unwrap_or_default()).await.map_err(throw)?;
         object(&errors.iter().map(|(name, error)| (name.as_str(), (*error).into())).collect::<Vec<_>>())
+    }
+
+    /// Whether kernels that were not timed are from now on those that a GPU has, wherever this runs: for tests.
+    #[wasm_bindgen(js_name = chooseAsOnGpu)]
+    pub fn choose_as_on_gpu(&self, yes: bool) {
+        choose_as_on_gpu(yes);
     }
 
     /// Whether networks are made of burn's own operations from now on, those that are loaded included: for comparison.

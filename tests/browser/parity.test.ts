@@ -62,9 +62,9 @@ function close(name: string, found: ArrayLike<number> | undefined, expected: Ten
   expect(error, name).toBeLessThanOrEqual(TOLERANCE);
 }
 
-for (const family of ['sigma', 'alpha']) {
-  test(`${family}: the transformer, square and oblong, and the whole pipeline`, async () => {
-    const opened = await openModel(family);
+for (const [family, choose] of [['sigma', ''], ['alpha', ''], ['sigma', '&choose=gpu']] as const) {
+  test(`${family}${choose && ', by the kernels that GPUs have'}: the transformer, square and oblong, and the whole pipeline`, async () => {
+    const opened = await openModel(`${family}${choose}`);
     const inputs = read(`${family}/transformer.safetensors`);
     const outputs = await probe(opened, 'transformer', inputs);
     for (const i of [0, 1, 2]) close(`${family} transformer ${i}`, outputs.get(`${i}.output`), tensor(inputs, `${i}.output`));

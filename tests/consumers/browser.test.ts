@@ -8,7 +8,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serve } from '../../www/scripts/serve.mjs';
 import { openPage, startBrowser } from '../browser/harness.ts';
-import { installTarball, MODEL, root, type Project } from './tarball.ts';
+import { installModel, installTarball, MODEL, root, type Project } from './tarball.ts';
 
 interface Drawn {
   readonly hash?: number;
@@ -117,6 +117,11 @@ test('in a sandboxed frame', async () => {
   const headers = { ...CORS, 'content-security-policy': '' };
   const own = await site(headers);
   same(await visit(at(own, 'sandbox.html', own + LIB, `${own}/model/`), FIRST_TRY));
+});
+
+test('by an import map, without a bundler, the model a package too', async () => {
+  await installModel(project);
+  same(await visit(`${await site({ 'content-security-policy': '' })}/import-map.html`));
 });
 
 test('as an element', async () => {

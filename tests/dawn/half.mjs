@@ -9,8 +9,11 @@ import { loadBundle } from '../browser/pages/bundle.mjs';
 import { openDawn, read } from './engine.mjs';
 
 const SCENES = fileURLToPath(new URL('../../www/public/models/scenes/', import.meta.url));
-/** All but attention with wide heads, which lavapipe takes minutes to compile. */
-const KERNELS = ['direct', 'shared', 'half', 'thin', 'linear', 'norm', 'attention, double', 'attention padding, shared 1x4x33'];
+/** One of each kind: lavapipe takes seconds to compile a kernel, and minutes for attention with wide heads. */
+const KERNELS = [
+  'direct F16 70x192x132', 'direct Q4 9x384x66', 'shared F16 70x192x132', 'shared Q8 70x192x132', 'half F16', 'half Q8 70x192x132', 'half Q4 770x32x772',
+  'thin', 'linear gated residual 2x9x24x36', 'linear into slots 2x9x24x36', 'norm', 'attention, double 2x3x17x17x8', 'attention, tile 1x4x33x1x32', 'attention padding, shared 1x4x33',
+];
 
 const { engine, close } = await openDawn(resolve(process.argv[2]));
 const kernels = {};

@@ -4,6 +4,7 @@
 
 use core::any::Any;
 use core::fmt::Display;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +40,18 @@ impl FromStr for Precision {
     }
 }
 
+/// Whether a GPU's variants are taken wherever this runs.
+static AS_ON_GPU: AtomicBool = AtomicBool::new(false);
+
+/// From now on what is not timed is chosen as on a GPU, or as the adapter asks for: so that adapters that compute on the CPU can test it.
+pub fn choose_as_on_gpu(yes: bool) {
+    AS_ON_GPU.store(yes, Ordering::Relaxed);
+}
+
+fn on_software() -> bool {
+    !AS_ON_GPU.load(Ordering::Relaxed) && is_software()
+}
+
 /// What variants there are to choose from.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -54,7 +67,7 @@ pub struct Terms {
 impl Terms {
     /// Without rounding, on the device at hand.
     pub fn exact() -> Self {
-        Self { software: is_software(), half: false, int8: false }
+        Self { software: on_software(), half: false, int8: false }
     }
 }
 
@@ -168,5 +181,5 @@ pub fn chosen<K: TuneKey>(key: K) -> K::Variant {
     let found = table.iter().find(|t| t.key == key);
     found
         .or_else(|| table.iter().find(|t| key.accepts_from(t.key, t.chosen)))
-        .map_or_else(|| key.default_variant(is_software()), |t| t.chosen)
+        .map_or_else(|| key.default_variant(on_software()), |t| t.chosen)
 }

@@ -21,6 +21,6 @@ pub mod select;
 mod self_test;
 pub mod tune;
 
-pub use choices::Precision;
+pub use choices::{Precision, choose_as_on_gpu};
 pub use runs::{is_on, runs, use_reference};
 pub use self_test::self_test;

@@ -16,7 +16,7 @@ pub enum Tile {
     Direct,
     /// 64 × 64 to a workgroup, which takes 16 inputs at a time into its own memory.
     Shared,
-    /// 64 × 64 to a workgroup, which takes 32 inputs at a time: products and their sums over these in f16, sums of those in f32.
+    /// As [`Tile::Shared`], 32 inputs at a time: products and sums of 16 in f16, their sums in f32.
     Half,
     /// As [`Tile::Shared`], activations in 8 bits and integer sums inside a group of the weight, which must be packed in such.
     Int8,
@@ -79,6 +79,8 @@ pub const LOW: usize = 32;
 const ENOUGH: usize = 144;
 /// Inputs that [`Tile::Half`] takes at a time.
 const HALF_DEEP: usize = 32;
+/// Of them, those whose sums stay f16.
+const HALF_SUMMED: usize = 16;
 /// Side of a workgroup's tile, and the invocations that share out its inputs.
 const THIN: usize = 4;
 const LANES: usize = 64;
@@ -227,6 +229,8 @@ impl GemmShader {
             .constant("HEIGHT", self.height)
             .constant("SIDES", sides)
             .constant("DEEP", HALF_DEEP)
+            .constant("SUMMED", HALF_SUMMED)
+            .constant("SUMS", HALF_DEEP / HALF_SUMMED)
             .constant("UNITS", units)
             .constant("X_PITCH", x_pitch)
             .constant("W_PITCH", w_pitch)

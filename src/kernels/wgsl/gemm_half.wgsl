@@ -1,4 +1,4 @@
-// HEIGHT × SIDE to a workgroup, outer products in packed f16: a row's value times four neighbouring outputs' weights. Sums of DEEP
+// HEIGHT × SIDE to a workgroup, outer products in packed f16: a row's value times four neighbouring outputs' weights. Sums of SUMMED
 // inputs are f16, their sums f32. Rows and outputs lie by four in a vector, an input after the other.
 var<workgroup> xs: array<vec4<f16>, $xs>;
 var<workgroup> ws: array<vec4<f16>, $ws>;
@@ -87,44 +87,47 @@ fn main(
     }
     //#end
     workgroupBarrier();
-    //#for f in ROW_FOURS
-    //#for c in 4
     //#for j in FOURS
-    var part$f${c}_$j = vec4<f16>();
-    //#end
-    //#end
-    //#end
-    for (var q = 0u; q < DEEP; q++) {
-      //#for j in FOURS
-      let b$j = ws[q * W_PITCH + at.x + ${j}u * SIDES];
-      //#end
-      //#for f in ROW_FOURS
-      let a$f = xs[q * X_PITCH + at.y * ROW_FOURS + ${f}u];
-      //#end
-      //#for f in ROW_FOURS
+    //#if scaled
+    let col$j = first_col + (at.x + ${j}u * SIDES) * 4u;
+    let s$j = $factor.0 * vec4<f32>(
       //#for c in 4
-      //#for j in FOURS
-      part$f${c}_$j = fma(vec4<f16>(a$f[$c]), b$j, part$f${c}_$j);
+      scale(min(col$j + ${c}u, p.outputs - 1u) * p.groups + k / VECTORS / p.group),
       //#end
-      //#end
-      //#end
-    }
-    //#for j in FOURS
+    );
+    //#else
+    let s$j = 1.0;
+    //#end
+    //#end
+    //#for g in SUMS
     {
-      //#if scaled
-      let col = first_col + (at.x + ${j}u * SIDES) * 4u;
-      let g = k / VECTORS / p.group;
-      let s = $factor.0 * vec4<f32>(
-        //#for c in 4
-        scale(min(col + ${c}u, p.outputs - 1u) * p.groups + g),
-        //#end
-      );
-      //#else
-      let s = 1.0;
-      //#end
       //#for f in ROW_FOURS
       //#for c in 4
-      sum$f${c}_$j += vec4<f32>(part$f${c}_$j) * s;
+      //#for j in FOURS
+      var part$f${c}_$j = vec4<f16>();
+      //#end
+      //#end
+      //#end
+      for (var q = ${g}u * SUMMED; q < (${g}u + 1u) * SUMMED; q++) {
+        //#for j in FOURS
+        let b$j = ws[q * W_PITCH + at.x + ${j}u * SIDES];
+        //#end
+        //#for f in ROW_FOURS
+        let a$f = xs[q * X_PITCH + at.y * ROW_FOURS + ${f}u];
+        //#end
+        //#for f in ROW_FOURS
+        //#for c in 4
+        //#for j in FOURS
+        part$f${c}_$j = fma(vec4<f16>(a$f[$c]), b$j, part$f${c}_$j);
+        //#end
+        //#end
+        //#end
+      }
+      //#for f in ROW_FOURS
+      //#for c in 4
+      //#for j in FOURS
+      sum$f${c}_$j += vec4<f32>(part$f${c}_$j) * s$j;
+      //#end
       //#end
       //#end
     }
