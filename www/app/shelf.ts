@@ -26,7 +26,8 @@ export const SHELVES: Readonly<Record<string, Shelf>> = {
     ],
   },
   'models/stickers/': {
-    sentence: 'Stickers of animals, food, plants and things, in your colours. It is still in training: of things alone three in four are right.',
+    sentence:
+      'Stickers of animals, food, plants and things, in your colours. It is still in training: of things alone three in four are right.',
     examples: [
       { prompt: 'a green car', seed: 3, picture: 'examples/car.png' },
       { prompt: 'a yellow star on a blue background', seed: 3, picture: 'examples/yellow-star.png' },
