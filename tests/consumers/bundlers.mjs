@@ -34,22 +34,6 @@ const copied = "device: 'cpu', workerUrl: '/app/diffcr/worker.js'";
 const PROJECTS = {
   'vite-7': { packages: ['vite@7'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
   'vite-8': { packages: ['vite@8'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
-  // The model is a package too: the bundler copies what it exports.
-  'vite-8-model': {
-    packages: ['vite@8'],
-    files: { 'index.html': html('./main.js') },
-    run: ['vite', 'build', '--base', '/app/'],
-    out: 'dist',
-    model: true,
-  },
-  'webpack-5-model': {
-    packages: ['webpack@5', 'webpack-cli@6'],
-    files: { 'webpack.config.cjs': "module.exports = { mode: 'production', entry: './main.js', output: { publicPath: '/app/' } };" },
-    run: ['webpack'],
-    out: 'dist',
-    page: html('main.js'),
-    model: true,
-  },
   'webpack-5': {
     packages: ['webpack@5', 'webpack-cli@6'],
     files: { 'webpack.config.cjs': "module.exports = { mode: 'production', entry: './main.js', output: { publicPath: '/app/' } };" },
@@ -85,6 +69,9 @@ const PROJECTS = {
     headers: { 'content-security-policy': '' }, // its pages hold a script
   },
 };
+
+/** The model is a package too: the bundler copies what it exports. */
+for (const name of ['vite-8', 'webpack-5']) PROJECTS[`${name}-model`] = { ...PROJECTS[name], model: true };
 
 /** Where a project's bundle lies. */
 function build(name, tarball) {

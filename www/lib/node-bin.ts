@@ -1,13 +1,10 @@
 #!/usr/bin/env node
 /** The process of `npx diffcr-web`. */
 
-import { pathToFileURL } from 'node:url';
 import { main } from './node-cli.ts';
-import { fetchFile } from './node-fetch.ts';
-import { platform } from './platform.ts';
+import { useNode } from './node-platform.ts';
 
-platform.fetch = fetchFile;
-platform.base = () => pathToFileURL(`${process.cwd()}/`).href;
+useNode();
 
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());

@@ -1,9 +1,8 @@
 /** The package in Node: the same API, with the CPU module in a worker thread and bundles from disk as well as from servers. */
 
-import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { asError, DiffCRError } from './errors.ts';
-import { fetchFile } from './node-fetch.ts';
+import { useNode } from './node-platform.ts';
 import { platform } from './platform.ts';
 import type { FromWorker } from './protocol.ts';
 import type { Connect } from './remote.ts';
@@ -42,5 +41,4 @@ function connectThread(workerUrl: ScriptAddress | undefined): Connect {
 }
 
 platform.connect = connectThread;
-platform.fetch = fetchFile;
-platform.base = () => pathToFileURL(`${process.cwd()}/`).href;
+useNode();
