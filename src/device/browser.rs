@@ -50,14 +50,11 @@ pub async fn open(page: Option<JsValue>, low_power: bool) -> Result<Device> {
 /// Whether a `GPUAdapterInfo` is of an adapter that computes on the CPU: the names are those of `www/lib/adapter.ts`.
 fn is_software(info: &JsValue) -> bool {
     let names = ["description", "architecture", "device", "vendor"];
-    let text = |name: &str| get(info, name).as_string().unwrap_or_default().to_lowercase();
-    let has =
-        |name: &&str, software: &str| text(name).split(|c: char| !c.is_alphanumeric()).any(|word| word == software);
+    let text = names.map(|name| get(info, name).as_string().unwrap_or_default().to_lowercase()).join(" ");
     let known = ["swiftshader", "llvmpipe", "lavapipe", "softpipe", "warp", "rasterizer"];
     get(info, "isFallbackAdapter").is_truthy()
-        || names
-            .iter()
-            .any(|name| known.iter().any(|software| has(name, software)) || text(name).contains("basic render"))
+        || text.contains("basic render")
+        || text.split(|c: char| !c.is_alphanumeric()).any(|word| known.contains(&word))
 }
 
 /// `navigator.gpu`.

@@ -1,5 +1,6 @@
 //! A wgpu device with all that its adapter has, as a device of burn's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
@@ -20,10 +21,12 @@ pub fn profile_of(device: &Device) -> Option<DeviceProfile> {
     profiles.iter().find(|(known, _)| *known == device).map(|(_, profile)| profile.clone())
 }
 
-/// Whether a device that was opened computes on the CPU: a process has one kind.
+/// Whether a device that was opened computes on the CPU.
+static SOFTWARE: AtomicBool = AtomicBool::new(false);
+
+/// Whether a device that was opened computes on the CPU: a process has one kind. Asked at every launch, so no lock.
 pub fn is_software() -> bool {
-    let profiles = PROFILES.lock().unwrap_or_else(PoisonError::into_inner);
-    profiles.iter().any(|(_, profile)| profile.kind == AdapterKind::Software)
+    SOFTWARE.load(Ordering::Relaxed)
 }
 
 /// What of a device wgpu cannot tell.
@@ -82,6 +85,7 @@ pub async fn register(instance: Instance, adapter: Adapter, extras: impl FnOnce(
             max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
         }),
     };
+    SOFTWARE.fetch_or(profile.kind == AdapterKind::Software, Ordering::Relaxed);
     let setup = WgpuSetup { instance, backend: info.backend, adapter, device, queue };
     let device = Device::from(init_device(setup, RuntimeOptions::default()));
     PROFILES.lock().unwrap_or_else(PoisonError::into_inner).push((device.clone(), profile));
