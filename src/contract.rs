@@ -26,6 +26,7 @@ use crate::pipeline::mask_aware::MaskAwareOptions;
 use crate::pipeline::options::{Settings, Values};
 use crate::pipeline::picture::MaskFrom;
 use crate::pipeline::record::{RoutedStep, RoutingRecord};
+use crate::pipeline::residency::TextEncoderMode;
 use crate::pipeline::warning::{Warning, WarningCode};
 
 const HEAD: &str = "/**
@@ -153,6 +154,7 @@ fn contract() -> String {
     declaration::<DeviceProfile>(&mut text);
     declaration::<Part>(&mut text);
     declaration::<FileEntry>(&mut text);
+    declaration::<TextEncoderMode>(&mut text);
     declaration::<ManifestSummary>(&mut text);
     declaration::<TransformerConfig>(&mut text);
     declaration::<FeedForward>(&mut text);

@@ -53,17 +53,25 @@ impl<'a> Chunk<'a> {
         let parts = stored(piece);
         let bytes =
             parts.iter().map(|(name, dtype, shape)| self.bytes(name, *dtype, shape)).collect::<Result<Vec<_>>>()?;
-        match (piece.encoding, piece.group, bytes.as_slice()) {
-            (Encoding::F32, _, [values]) => floats(&piece.name, Dtype::F32, values),
-            (Encoding::F16, _, [values]) => floats(&piece.name, Dtype::F16, values),
-            (Encoding::Q8, Some(group), [words, scales]) => {
-                Ok(dequantize::<{ Encoding::Q8.bits() }>(words, scales, group))
-            }
-            (Encoding::Q4, Some(group), [words, scales]) => {
-                Ok(dequantize::<{ Encoding::Q4.bits() }>(words, scales, group))
-            }
-            _ => Err(Error::internal(format!("{} has no group", piece.name))),
+        values(piece, &bytes)
+    }
+
+    /// Row `row` of `piece`, a matrix, as [`Self::decode`] gives it.
+    ///
+    /// # Errors
+    /// `Internal` where the piece has no such row.
+    pub fn decode_row(&self, piece: &Piece, row: usize) -> Result<Vec<f32>> {
+        let (mut rows, mut one) = (Vec::new(), piece.clone());
+        for (name, dtype, shape) in stored(piece) {
+            let bytes = self.bytes(&name, dtype, &shape)?;
+            let size = bytes.len() / shape.first().copied().unwrap_or(1).max(1);
+            let bytes = bytes.get(row * size..(row + 1) * size);
+            rows.push(bytes.ok_or_else(|| Error::internal(format!("{name} has no row {row}")))?);
         }
+        if let Some(first) = one.shape.first_mut() {
+            *first = 1;
+        }
+        values(&one, &rows)
     }
 
     /// Every value of `piece` that is stored as a float is a number.
@@ -128,6 +136,17 @@ fn stored(piece: &Piece) -> Vec<(String, Dtype, Vec<usize>)> {
                 (format!("{name}.scales"), Dtype::F16, vec![rows, width / piece.group.unwrap_or(1)]),
             ]
         }
+    }
+}
+
+/// The values that `bytes`, one for each of [`stored`], hold of `piece`.
+fn values(piece: &Piece, bytes: &[&[u8]]) -> Result<Vec<f32>> {
+    match (piece.encoding, piece.group, bytes) {
+        (Encoding::F32, _, [values]) => floats(&piece.name, Dtype::F32, values),
+        (Encoding::F16, _, [values]) => floats(&piece.name, Dtype::F16, values),
+        (Encoding::Q8, Some(group), [words, scales]) => Ok(dequantize::<{ Encoding::Q8.bits() }>(words, scales, group)),
+        (Encoding::Q4, Some(group), [words, scales]) => Ok(dequantize::<{ Encoding::Q4.bits() }>(words, scales, group)),
+        _ => Err(Error::internal(format!("{} has no group", piece.name))),
     }
 }
 

@@ -6,7 +6,7 @@ use burn::tensor::Device;
 
 use super::load::{Loaded, Loader, check_bytes, check_length, pieces_by_file};
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Part};
-use super::whole;
+use super::{prompts, whole};
 use crate::bundle::chunk::Chunk;
 use crate::error::{Error, Result};
 use crate::files;
@@ -38,7 +38,9 @@ pub fn verify_folder(dir: &Path, mut visit: impl FnMut(&FileEntry, &[u8]) -> Res
     for entry in &manifest.files {
         let bytes = read_file(dir, entry)?;
         check_bytes(entry, &bytes)?;
-        if entry.part != Part::Tokenizer {
+        if entry.part == Part::Prompts {
+            prompts::parse(&bytes, manifest.parts.transformer.caption_channels)?;
+        } else if entry.part != Part::Tokenizer {
             let (chunk, pieces) = (Chunk::parse(&entry.path, &bytes)?, pieces.get(&entry.path));
             chunk.check(pieces.into_iter().flatten())?;
             pieces.into_iter().flatten().try_for_each(|piece| chunk.check_values(piece))?;
@@ -55,8 +57,26 @@ pub fn verify_folder(dir: &Path, mut visit: impl FnMut(&FileEntry, &[u8]) -> Res
     Ok(manifest)
 }
 
-/// Reads a file whose length is already known to be right.
-fn read_file(dir: &Path, entry: &FileEntry) -> Result<Vec<u8>> {
+/// Writes the manifest of the bundle in `dir`, its versions those of what it lists.
+///
+/// # Errors
+/// `Io` naming the file; those of [`Manifest::parse`] and [`whole::check`] where it would not be read again.
+pub fn write_manifest(dir: &Path, mut manifest: Manifest) -> Result<Manifest> {
+    manifest.version = manifest.content_version();
+    manifest.format_version = manifest.needed_version();
+    let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::internal(e.to_string()))?;
+    // What is written must be what is read: the manifest's own checks run on it before anyone sees it.
+    let manifest = Manifest::parse(&json)?;
+    whole::check(&manifest)?;
+    files::replace(&dir.join(MANIFEST_FILE), (json + "\n").as_bytes())?;
+    Ok(manifest)
+}
+
+/// Reads a file, whose length must be the one that the manifest gives.
+///
+/// # Errors
+/// `Integrity` where the file is missing or of another length, `Io` where it cannot be read.
+pub fn read_file(dir: &Path, entry: &FileEntry) -> Result<Vec<u8>> {
     let path = dir.join(&entry.path);
     let io = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Error::integrity(&entry.path, "missing"),

@@ -1,6 +1,6 @@
 //! The strict loader: a bundle goes in file by file, its tensors come out on the device, and no file outlives its call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
@@ -21,6 +21,10 @@ pub struct Loaded {
     pub weights: Weights,
     /// The bytes of `tokenizer.json`, where the bundle has one.
     pub tokenizer: Option<Vec<u8>>,
+    /// The bytes of `prompts.safetensors`, where the bundle has one.
+    pub prompts: Option<Vec<u8>>,
+    /// Parts that were left out.
+    pub absent: BTreeSet<Part>,
 }
 
 /// Takes the files of a bundle, in any order.
@@ -29,6 +33,10 @@ pub struct Loader {
     manifest: Manifest,
     weights: Weights,
     tokenizer: Option<Vec<u8>>,
+    prompts: Option<Vec<u8>>,
+    absent: BTreeSet<Part>,
+    /// Of [`HOST_TABLE`] these rows alone are kept, where there are some.
+    rows: Option<BTreeSet<usize>>,
     /// Files still to come, with what they must hold.
     pending: BTreeMap<String, Vec<Piece>>,
     /// Tensors split by rows, until their last piece has come.
@@ -73,8 +81,33 @@ impl Loader {
 
     /// A loader of what the manifest lists, be it a model or not.
     fn of_files(manifest: Manifest, device: &Device, wanted: impl Fn(Part) -> bool) -> Self {
+        let absent = manifest.files.iter().map(|file| file.part).filter(|part| !wanted(*part)).collect();
         let pending = pieces_by_file(&manifest, wanted);
-        Self { manifest, weights: Weights::new(device), tokenizer: None, pending, partial: BTreeMap::new() }
+        Self {
+            manifest,
+            weights: Weights::new(device),
+            tokenizer: None,
+            prompts: None,
+            absent,
+            rows: None,
+            pending,
+            partial: BTreeMap::new(),
+        }
+    }
+
+    /// Keeps `rows` of [`HOST_TABLE`] alone: the table is then never in memory whole.
+    pub fn with_rows(mut self, rows: BTreeSet<usize>) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// What has come whole so far: who takes something before the end leaves the rest to come.
+    pub fn weights(&mut self) -> &mut Weights {
+        &mut self.weights
     }
 
     /// Paths of the files still to come.
@@ -92,24 +125,45 @@ impl Loader {
     /// Fails with `INTEGRITY` when the file is truncated, altered or not awaited, with `MODEL_INVALID` when a tensor in it is
     /// missing, unknown, misshapen or of another type. Nothing of a file that failed is kept: it can be given again.
     pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.add(path, bytes, false)
+    }
+
+    /// As [`Self::add_file`], of bytes whose hash the caller has compared with the manifest's.
+    pub fn add_hashed(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        self.add(path, bytes, true)
+    }
+
+    fn add(&mut self, path: &str, bytes: &[u8], hashed: bool) -> Result<()> {
         let entry = self.manifest.file(path).ok_or_else(|| Error::integrity(path, "the manifest does not list it"))?;
         let Some(pieces) = self.pending.get(path) else {
             return Err(Error::integrity(path, "it was given already, or belongs to a part that is not loaded"));
         };
-        check_bytes(entry, bytes)?;
-        if entry.part == Part::Tokenizer {
-            self.tokenizer = Some(bytes.to_vec());
-        } else {
-            let chunk = Chunk::parse(path, bytes)?;
-            chunk.check(pieces)?;
-            for piece in pieces {
-                let entry = self.manifest.tensors.get(&piece.tensor);
-                let entry = entry.ok_or_else(|| Error::internal(format!("{} has no entry", piece.tensor)))?;
-                chunk.check_values(piece)?;
-                let packed = piece.tensor != HOST_TABLE && self.weights.keeps_packed(entry);
-                let values =
-                    if packed { Values::Packed(chunk.words(piece)?) } else { Values::Numbers(chunk.decode(piece)?) };
-                insert(entry, &mut self.weights, &mut self.partial, piece, values)?;
+        check_length(entry, bytes.len() as u64)?;
+        if !hashed {
+            check_hash(entry, bytes)?;
+        }
+        match entry.part {
+            Part::Tokenizer => self.tokenizer = Some(bytes.to_vec()),
+            Part::Prompts => self.prompts = Some(bytes.to_vec()),
+            Part::Transformer | Part::TextEncoder | Part::Vae | Part::VaeTiny => {
+                let chunk = Chunk::parse(path, bytes)?;
+                chunk.check(pieces)?;
+                for piece in pieces {
+                    let entry = self.manifest.tensors.get(&piece.tensor);
+                    let entry = entry.ok_or_else(|| Error::internal(format!("{} has no entry", piece.tensor)))?;
+                    chunk.check_values(piece)?;
+                    if let Some(rows) = self.rows.as_ref().filter(|_| piece.tensor == HOST_TABLE) {
+                        insert_rows(entry, &mut self.weights, &chunk, piece, rows)?;
+                        continue;
+                    }
+                    let packed = piece.tensor != HOST_TABLE && self.weights.keeps_packed(entry);
+                    let values = if packed {
+                        Values::Packed(chunk.words(piece)?)
+                    } else {
+                        Values::Numbers(chunk.decode(piece)?)
+                    };
+                    insert(entry, &mut self.weights, &mut self.partial, piece, values)?;
+                }
             }
         }
         self.pending.remove(path);
@@ -121,7 +175,8 @@ impl Loader {
         if let Some(path) = self.pending.keys().next() {
             return Err(Error::integrity(path, "missing"));
         }
-        Ok(Loaded { manifest: self.manifest, weights: self.weights, tokenizer: self.tokenizer })
+        let Self { manifest, weights, tokenizer, prompts, absent, .. } = self;
+        Ok(Loaded { manifest, weights, tokenizer, prompts, absent })
     }
 }
 
@@ -142,6 +197,10 @@ pub fn pieces_by_file(manifest: &Manifest, wanted: impl Fn(Part) -> bool) -> BTr
 /// The bytes are the ones the manifest describes.
 pub fn check_bytes(entry: &FileEntry, bytes: &[u8]) -> Result<()> {
     check_length(entry, bytes.len() as u64)?;
+    check_hash(entry, bytes)
+}
+
+fn check_hash(entry: &FileEntry, bytes: &[u8]) -> Result<()> {
     let found = hex(&Sha256::digest(bytes));
     if found != entry.sha256 {
         let reason = format!("altered: its sha256 is {found}, the manifest says {}", entry.sha256);
@@ -187,9 +246,28 @@ fn insert(
     match (values, entry.shape.as_slice()) {
         (Values::Packed(words), _) => weights.insert_packed(name, entry, words)?,
         (Values::Numbers(data), &[rows, width]) if name == HOST_TABLE => {
-            weights.insert_host(name, HostTable { shape: [rows, width], data });
+            weights.insert_host(name, HostTable::whole([rows, width], data));
         }
         (Values::Numbers(data), shape) => weights.insert(name, shape, data),
+    }
+    Ok(())
+}
+
+/// Adds those of a piece's rows that are wanted to the table, which may not be whole yet.
+fn insert_rows(
+    entry: &TensorEntry,
+    weights: &mut Weights,
+    chunk: &Chunk,
+    piece: &Piece,
+    rows: &BTreeSet<usize>,
+) -> Result<()> {
+    let &[count, width] = entry.shape.as_slice() else {
+        return Err(Error::internal(format!("{} is no table", piece.tensor)));
+    };
+    let end = piece.start + piece.shape.first().copied().unwrap_or(0);
+    let table = weights.host(&piece.tensor, [count, width]);
+    for &row in rows.range(piece.start..end) {
+        table.insert(row, &chunk.decode_row(piece, row - piece.start)?);
     }
     Ok(())
 }

@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 pub const FORMAT: &str = "diffcr";
 /// The newest version that this build reads. A bundle is written in the oldest that has all it needs:
 /// 2 has `qkNorm` and `kvCompression` of the transformer, more solvers, `timestepSpacing`, `stepsOffset` and `zeroTerminalSnr` of the scheduler.
-pub const FORMAT_VERSION: u64 = 2;
+/// 3 has files of prompts.
+pub const FORMAT_VERSION: u64 = 3;
 /// Name of the manifest in a bundle.
 pub const MANIFEST_FILE: &str = "diffcr.json";
 /// Elements of one tensor, at most: above it a size from a file is taken for damage.
@@ -74,6 +75,8 @@ pub enum Part {
     Tokenizer,
     Vae,
     VaeTiny,
+    /// Text states of prompts.
+    Prompts,
 }
 
 impl Part {
@@ -85,6 +88,7 @@ impl Part {
             Self::Tokenizer => "tokenizer",
             Self::Vae => "vae",
             Self::VaeTiny => "vae_tiny",
+            Self::Prompts => "prompts",
         }
     }
 }
@@ -216,6 +220,12 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The oldest format version that has all that this bundle needs.
+    pub fn needed_version(&self) -> u64 {
+        let prompts = self.files.iter().any(|file| file.part == Part::Prompts);
+        if prompts { 3 } else { Self::version_for(&self.parts) }
+    }
+
     /// The oldest format version that has all that these parts need.
     pub fn version_for(parts: &Parts) -> u64 {
         let (transformer, scheduler) = (&parts.transformer, &parts.scheduler);
@@ -236,6 +246,25 @@ impl Manifest {
     /// Bytes of all files.
     pub fn total_bytes(&self) -> u64 {
         self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// The file of the prompts whose states are known.
+    pub fn prompts_file(&self) -> Option<&FileEntry> {
+        self.files.iter().find(|file| file.part == Part::Prompts)
+    }
+
+    /// Prompts are known by the tokens they become.
+    fn check_prompts(&self) -> Result<()> {
+        let mut files = self.files.iter().filter(|file| file.part == Part::Prompts);
+        match (files.next(), files.next(), &self.parts.tokenizer) {
+            (None, _, _) | (Some(_), None, Some(_)) => Ok(()),
+            (Some(file), None, None) => {
+                Err(Error::manifest(format!("file {:?} holds prompts, and there is no tokenizer", file.path)))
+            }
+            (Some(_), Some(file), _) => {
+                Err(Error::manifest(format!("file {:?} is a second one of prompts", file.path)))
+            }
+        }
     }
 
     fn check_tokenizer(&self) -> Result<()> {
@@ -271,6 +300,7 @@ impl Manifest {
             }
         }
         self.check_tokenizer()?;
+        self.check_prompts()?;
         let mut room: BTreeMap<&str, u64> = self.files.iter().map(|f| (f.path.as_str(), f.bytes)).collect();
         for (name, tensor) in &self.tensors {
             tensor.check(name, &files)?;
@@ -354,7 +384,9 @@ impl TensorEntry {
             let Some(entry) = listed.get(file.as_str()) else {
                 return fault(format!("its file {file:?} is not listed"));
             };
-            if entry.part == Part::Tokenizer || name.split('.').next() != Some(entry.part.prefix()) {
+            if matches!(entry.part, Part::Tokenizer | Part::Prompts)
+                || name.split('.').next() != Some(entry.part.prefix())
+            {
                 return fault(format!("its file {file:?} belongs to part {:?}", entry.part));
             }
         }

@@ -35,24 +35,62 @@ enum Stored {
 /// Shape and values, row-major.
 pub type HostTensor = (Vec<usize>, Vec<f32>);
 
-/// A matrix kept in host memory, row-major.
+/// A matrix kept in host memory, row-major: whole, or some of its rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostTable {
-    pub shape: [usize; 2],
-    pub data: Vec<f32>,
+    shape: [usize; 2],
+    data: Vec<f32>,
+    /// Where each row is in `data`, where not all are.
+    places: Option<BTreeMap<usize, usize>>,
 }
 
 impl HostTable {
+    /// `data` fills `shape`.
+    pub fn whole(shape: [usize; 2], data: Vec<f32>) -> Self {
+        Self { shape, data, places: None }
+    }
+
+    /// None of its rows yet.
+    pub fn sparse(shape: [usize; 2]) -> Self {
+        Self { shape, data: Vec::new(), places: Some(BTreeMap::new()) }
+    }
+
+    /// Adds a row to a table that is not whole.
+    pub fn insert(&mut self, row: usize, values: &[f32]) {
+        if let Some(places) = &mut self.places {
+            places.entry(row).or_insert_with(|| {
+                self.data.extend_from_slice(values);
+                self.data.len() - values.len()
+            });
+        }
+    }
+
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// Of a whole table, row-major.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
     /// Rows `ids`, one after the other: `ids.len() * width` values.
+    ///
+    /// # Errors
+    /// `InvalidInput` where one is outside the vocabulary, `Internal` where it was not kept.
     pub fn gather(&self, ids: &[u32]) -> Result<Vec<f32>> {
         let [rows, width] = self.shape;
         let mut out = Vec::with_capacity(ids.len() * width);
         for &id in ids {
-            let start = (id as usize).checked_mul(width).filter(|_| (id as usize) < rows);
-            let row = start.and_then(|start| self.data.get(start..start + width)).ok_or_else(|| {
+            let row = Some(id as usize).filter(|row| *row < rows).ok_or_else(|| {
                 Error::input("input_ids", format!("token id {id} is outside the vocabulary of {rows}"))
             })?;
-            out.extend_from_slice(row);
+            let start = match &self.places {
+                Some(places) => places.get(&row).copied(),
+                None => row.checked_mul(width),
+            };
+            let row = start.and_then(|start| self.data.get(start..start + width));
+            out.extend_from_slice(row.ok_or_else(|| Error::internal(format!("row {id} of the table is not here")))?);
         }
         Ok(out)
     }
@@ -107,6 +145,23 @@ impl Weights {
     /// Adds a table that stays in host memory.
     pub fn insert_host(&mut self, name: impl Into<String>, table: HostTable) {
         self.tensors.insert(name.into(), Stored::Host(table));
+    }
+
+    /// The table of that name in host memory, begun without a row where it is not there.
+    pub fn host(&mut self, name: &str, shape: [usize; 2]) -> &mut HostTable {
+        let stored = self.tensors.entry(name.to_owned()).or_insert_with(|| Stored::Host(HostTable::sparse(shape)));
+        if !matches!(stored, Stored::Host(_)) {
+            *stored = Stored::Host(HostTable::sparse(shape));
+        }
+        match stored {
+            Stored::Host(table) => table,
+            Stored::Device { .. } | Stored::Packed(_) => unreachable!("it was just made one"),
+        }
+    }
+
+    /// Whether a tensor has come and was not taken.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     /// The tensors below `prefix`, whose names a layer then gives without it.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::config::TransformerConfig;
-use super::manifest::{Manifest, Part, Parts};
+use super::manifest::{FileEntry, Manifest, Part, Parts};
 use super::shapes::{self, Shapes};
 use crate::error::{Error, Result};
 
@@ -20,13 +20,23 @@ const ROUTER: &str = ".router.weight";
 impl Manifest {
     /// What `version` must be: 16 hex digits that change with any file.
     pub fn content_version(&self) -> String {
-        let mut hash = Sha256::new();
-        for file in &self.files {
-            hash.update(file.path.as_bytes());
-            hash.update(file.sha256.as_bytes());
-        }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        version_of(self.files.iter())
     }
+
+    /// The same of the text encoder's files alone; none without one.
+    pub fn text_encoder_version(&self) -> Option<String> {
+        let files = self.files.iter().filter(|file| file.part == Part::TextEncoder);
+        self.parts.text_encoder.as_ref().map(|_| version_of(files))
+    }
+}
+
+fn version_of<'a>(files: impl Iterator<Item = &'a FileEntry>) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.path.as_bytes());
+        hash.update(file.sha256.as_bytes());
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Checks the parts of `manifest` and its tensors' names and shapes.

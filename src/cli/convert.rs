@@ -9,8 +9,9 @@ use serde_json::json;
 use super::generate::parse_solver;
 use super::shared::{Shared, Watched, size};
 use crate::bundle::config::SolverKind;
+use crate::bundle::manifest::Encoding;
 use crate::convert::lora::Adapter;
-use crate::convert::policy::{Exception, GROUPS, Policy, Scheme};
+use crate::convert::policy::{Exception, GROUPS, Policy, Scheme, encoding_of};
 use crate::convert::quality::table;
 use crate::convert::{ConvertOptions, Converted, Places, Probe, convert};
 use crate::error::Result;
@@ -55,9 +56,13 @@ pub struct ConvertArgs {
     /// A tiny autoencoder: a diffusers folder, a TAESD file, or a folder with its encoder and decoder.
     #[arg(long)]
     vae_tiny: Option<PathBuf>,
-    /// The text encoder's folder, a repository with a `text_encoder` in it, or a file, in place of the source's.
-    #[arg(long)]
-    text_encoder: Option<PathBuf>,
+    /// The text encoder's folder, a repository with a `text_encoder` in it, or a file, in place of the source's; or f32, f16, q8 or q4 for
+    /// its linear layers [default: as --encoding says]. May be given twice, once for each.
+    #[arg(long, value_parser = parse_text_encoder)]
+    text_encoder: Vec<TextEncoder>,
+    /// f32, f16, q8 or q4 for the text encoder's table [default: as --encoding says].
+    #[arg(long, value_parser = parse_encoding)]
+    table: Option<Encoding>,
     /// The same of the tokenizer.
     #[arg(long)]
     tokenizer: Option<PathBuf>,
@@ -103,6 +108,22 @@ enum Without {
     Vae,
 }
 
+/// What `--text-encoder` says.
+#[derive(Debug, Clone)]
+enum TextEncoder {
+    Place(PathBuf),
+    Encoding(Encoding),
+}
+
+#[allow(clippy::unnecessary_wraps)] // as clap wants it
+fn parse_text_encoder(text: &str) -> Result<TextEncoder, String> {
+    Ok(encoding_of(text).map_or_else(|| TextEncoder::Place(text.into()), TextEncoder::Encoding))
+}
+
+fn parse_encoding(text: &str) -> Result<Encoding, String> {
+    encoding_of(text).ok_or_else(|| "use f32, f16, q8 or q4".into())
+}
+
 fn parse_group(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|g| GROUPS.contains(g)).ok_or_else(|| "use 32, 64 or 128".into())
 }
@@ -113,6 +134,13 @@ fn parse_chunk(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
+    let (mut text_encoder, mut text_encoding) = (None, None);
+    for value in &args.text_encoder {
+        match value {
+            TextEncoder::Place(path) => text_encoder = Some(path.clone()),
+            TextEncoder::Encoding(encoding) => text_encoding = Some(*encoding),
+        }
+    }
     let options = ConvertOptions {
         src: args.src.clone(),
         out: args.out.clone(),
@@ -123,9 +151,11 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
             scheme: args.encoding.unwrap_or(Scheme::F32),
             group: args.group,
             clip: !args.no_clip,
+            text_encoder: text_encoding,
+            table: args.table,
             exceptions: args.tensor.clone(),
         },
-        encoded: args.encoding.is_some() || !args.tensor.is_empty(),
+        encoded: args.encoding.is_some() || !args.tensor.is_empty() || text_encoding.is_some() || args.table.is_some(),
         probe: match (args.probe, args.no_probe) {
             (true, _) => Probe::Always,
             (_, true) => Probe::Never,
@@ -137,7 +167,7 @@ pub fn run(args: &ConvertArgs, shared: &Shared) -> Result<()> {
         solver: args.solver,
         places: Places {
             scheduler: args.scheduler.clone(),
-            text_encoder: args.text_encoder.clone(),
+            text_encoder,
             tokenizer: args.tokenizer.clone(),
             vae: args.vae.clone(),
         },

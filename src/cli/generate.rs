@@ -10,16 +10,17 @@ use serde_json::{Value, json};
 use super::device::DeviceArg;
 use super::help;
 use super::shared::Shared;
-use super::tensors;
+use super::{tensors, text};
 use crate::bundle::config::SolverKind;
-use crate::bundle::folder::load_folder;
+use crate::bundle::manifest::Part;
 use crate::error::{Error, Result};
 use crate::files::{self, check_target};
 use crate::model::ratios::Compression;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::options::Values;
 use crate::pipeline::png;
-use crate::pipeline::{GenerateOptions, Pipeline, Run};
+use crate::pipeline::residency::TextEncoderMode;
+use crate::pipeline::{EditOptions, GenerateOptions, Run};
 
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
@@ -71,6 +72,9 @@ pub struct DrawingArgs {
     pub save_latents: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
+    /// Whether the text encoder is loaded with the rest, or passes by a layer at a time; auto: what takes more than 256 MiB passes by.
+    #[arg(long, value_enum, default_value_t)]
+    text_encoder: TextEncoderMode,
     /// The picture to write, a PNG.
     #[arg(long, value_parser = parse_out)]
     pub out: PathBuf,
@@ -127,14 +131,18 @@ impl DrawingArgs {
         })
     }
 
-    /// Loads the bundle and takes every step of the run that `start` makes with it.
-    pub fn draw(&self, shared: &Shared, start: impl FnOnce(Rc<Pipeline>) -> Result<Run>) -> Result<Drawn> {
+    /// Loads the bundle and takes every step of a run of `options` with it.
+    pub fn draw(&self, shared: &Shared, options: &GenerateOptions, edit: Option<&EditOptions>) -> Result<Drawn> {
         check_target("out", &self.out)?;
         self.save_latents.as_deref().map_or(Ok(()), |path| check_target("save-latents", path))?;
         let started = Instant::now();
-        let pipeline = Rc::new(Pipeline::new(load_folder(&self.dir, &self.device.init()?, None)?)?);
+        let pipeline = Rc::new(text::open(&self.dir, &self.device.init()?, self.text_encoder)?);
         let load = started.elapsed();
-        let mut run = start(pipeline)?;
+        let encoder = pipeline.manifest().files.iter().filter(|entry| entry.part == Part::TextEncoder);
+        let bar = shared.bytes_bar(encoder.map(|entry| entry.bytes).sum());
+        text::read_unknown(&pipeline, &self.dir, options, &bar)?;
+        bar.finish_and_clear();
+        let mut run = Run::new(pipeline, options, edit)?;
         let bar = shared.count_bar("step", run.total());
         while let Some(report) = run.step()? {
             pollster::block_on(run.wait())?;
@@ -168,7 +176,7 @@ pub fn run(args: &GenerateArgs, shared: &Shared) -> Result<()> {
     args.save_routing.as_deref().map_or(Ok(()), |path| check_target("save-routing", path))?;
     let latents = args.latents.as_deref().map(|path| initial_latents(path, args.index)).transpose()?;
     let options = GenerateOptions { return_routing: args.save_routing.is_some(), ..args.drawing.options(latents)? };
-    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, None))?;
+    let drawn = args.drawing.draw(shared, &options, None)?;
     let GenerateOutput { image, pixels, latents, .. } = &drawn.output;
     files::replace(&args.drawing.out, &png::encode(&pixels.data, image.width, image.height)?)?;
     if let Some(path) = &args.drawing.save_latents {

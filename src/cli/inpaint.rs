@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::tensors;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::pipeline::EditOptions;
 use crate::pipeline::crop::Region;
 use crate::pipeline::generate::GenerateOutput;
 use crate::pipeline::inpaint::{InpaintSettings, MaskAware};
@@ -20,7 +21,6 @@ use crate::pipeline::options::Values;
 use crate::pipeline::photo;
 use crate::pipeline::picture::{MaskFrom, Picture};
 use crate::pipeline::png;
-use crate::pipeline::{EditOptions, Run};
 
 #[derive(Debug, Args)]
 pub struct InpaintArgs {
@@ -82,7 +82,7 @@ pub fn run(args: &InpaintArgs, shared: &Shared) -> Result<()> {
         mask_from: if args.mask_from_alpha { MaskFrom::Alpha } else { MaskFrom::Lightness },
     };
     let (options, edit) = (args.drawing.options(noise)?, EditOptions { image, mask, how });
-    let drawn = args.drawing.draw(shared, |pipeline| Run::new(pipeline, &options, Some(&edit)))?;
+    let drawn = args.drawing.draw(shared, &options, Some(&edit))?;
 
     let GenerateOutput { image, pixels, latents, composite, .. } = &drawn.output;
     files::replace(&args.drawing.out, &png::encode_image(image, alpha)?)?;

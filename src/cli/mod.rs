@@ -7,6 +7,7 @@ mod bench;
 mod cache;
 mod convert;
 mod device;
+mod embed;
 #[cfg(feature = "train")]
 mod eval;
 #[cfg(feature = "train")]
@@ -24,6 +25,7 @@ mod shared;
 mod stickers;
 mod tensors;
 mod terminal;
+mod text;
 #[cfg(feature = "train")]
 mod train;
 mod verify;
@@ -56,6 +58,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Every file, hash and tensor of a bundle against its manifest.
     Verify(verify::VerifyArgs),
+    /// What the text encoder makes of prompts, kept in the bundle.
+    Embed(embed::EmbedArgs),
     /// One part of a bundle on given inputs.
     Probe(probe::ProbeArgs),
     /// A prompt becomes a picture.
@@ -119,6 +123,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Export(args) => export::run(args, &cli.shared),
         Command::Inspect(args) => inspect::run(args, &cli.shared),
         Command::Verify(args) => verify::run(args, &cli.shared),
+        Command::Embed(args) => embed::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
         Command::Generate(args) => generate::run(args, &cli.shared),
         Command::Inpaint(args) => inpaint::run(args, &cli.shared),

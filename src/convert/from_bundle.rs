@@ -20,13 +20,17 @@ use crate::files;
 pub fn open(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
     let manifest = verify_folder(src, |_, _| Ok(()))?;
     let mut files: BTreeMap<&str, Tensors> = BTreeMap::new();
-    let mut tokenizer = None;
+    let (mut tokenizer, mut notes) = (None, vec![]);
     for entry in &manifest.files {
         let path = src.join(&entry.path);
-        if entry.part == Part::Tokenizer {
-            tokenizer = Some(files::read(&path)?);
-        } else {
-            files.insert(&entry.path, open_safetensors(&CheckpointFile::open(&path)?)?);
+        match entry.part {
+            Part::Tokenizer => tokenizer = Some(files::read(&path)?),
+            Part::Prompts => {
+                notes.push(format!("{} is left out: it holds what the encoder made as it was", entry.path))
+            }
+            Part::Transformer | Part::TextEncoder | Part::Vae | Part::VaeTiny => {
+                files.insert(&entry.path, open_safetensors(&CheckpointFile::open(&path)?)?);
+            }
         }
     }
     let mut parts: BTreeMap<&str, Tensors> = BTreeMap::new();
@@ -56,7 +60,7 @@ pub fn open(src: &Path, options: &ConvertOptions) -> Result<SourceModel> {
         parts: manifest.parts.clone(),
         tokenizer: tokenizer.filter(|_| text),
         routing: manifest.routing.clone(),
-        notes: vec![],
+        notes,
     };
     if !text {
         (model.parts.text_encoder, model.parts.tokenizer) = (None, None);

@@ -48,7 +48,8 @@ pub mod vae;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::bundle::manifest::{FORMAT, MANIFEST_FILE, Manifest, Part, Provenance};
+use crate::bundle::folder::write_manifest;
+use crate::bundle::manifest::{FORMAT, Manifest, Part, Provenance};
 use crate::bundle::whole;
 use crate::error::{Error, Result};
 use checkpoint_tensor::{CheckpointTensor, Tensors};
@@ -88,7 +89,7 @@ pub fn convert(options: &ConvertOptions, progress: &mut dyn Progress) -> Result<
             manifest.name.clone_from(name);
         }
         manifest.license = options.license.clone().or(manifest.license);
-        let manifest = finish(manifest, &output)?;
+        let manifest = write_manifest(output.dir(), manifest)?;
         output.finish()?;
         return Ok(Converted { manifest, losses: BTreeMap::new(), psnr: None, notes: vec![] });
     }
@@ -144,7 +145,7 @@ pub fn bundle_with_text(
     let output = OutputFolder::create(&options.out, options.force)?;
     let (mut manifest, _) = write(model, options, &output, progress)?;
     copy::text_encoder(from, output.dir(), &mut manifest)?;
-    let manifest = finish(manifest, &output)?;
+    let manifest = write_manifest(output.dir(), manifest)?;
     output.finish()?;
     Ok(manifest)
 }
@@ -190,19 +191,7 @@ fn write(
     if let Some(bytes) = &model.tokenizer {
         manifest.files.push(shard::write_file(output.dir(), tokenizer::FILE, Part::Tokenizer, bytes)?);
     }
-    Ok((finish(manifest, output)?, tally.losses))
-}
-
-/// Writes the manifest, which comes last.
-fn finish(mut manifest: Manifest, output: &OutputFolder) -> Result<Manifest> {
-    manifest.version = manifest.content_version();
-    let json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::internal(e.to_string()))?;
-    // What is written must be what is read: the manifest's own checks run on it before anyone sees it.
-    let manifest = Manifest::parse(&json)?;
-    whole::check(&manifest)?;
-    let path = output.dir().join(MANIFEST_FILE);
-    std::fs::write(&path, json + "\n").map_err(|e| Error::io(&path, e))?;
-    Ok(manifest)
+    Ok((write_manifest(output.dir(), manifest)?, tally.losses))
 }
 
 fn stem(options: &ConvertOptions) -> String {

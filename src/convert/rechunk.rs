@@ -50,20 +50,23 @@ pub fn is_wanted(options: &ConvertOptions) -> Result<bool> {
 pub fn rechunk(options: &ConvertOptions, dir: &Path, progress: &mut dyn Progress) -> Result<Manifest> {
     let source = verify_folder(&options.src, |_, _| Ok(()))?;
     let mut files = BTreeMap::new();
-    for entry in source.files.iter().filter(|entry| entry.part != Part::Tokenizer) {
+    for entry in source.files.iter().filter(|entry| !is_copied(entry.part)) {
         let tensors = open_safetensors(&CheckpointFile::open(&options.src.join(&entry.path))?)?;
         files.insert(entry.path.as_str(), tensors);
     }
     let mut manifest = Manifest { files: vec![], tensors: BTreeMap::new(), ..source.clone() };
     if options.without_text_encoder {
-        (manifest.parts.text_encoder, manifest.parts.tokenizer) = (None, None);
+        manifest.parts.text_encoder = None;
+        manifest.parts.tokenizer = manifest.parts.tokenizer.filter(|_| source.prompts_file().is_some());
     }
     if options.without_vae {
         (manifest.parts.vae, manifest.parts.vae_tiny) = (None, None);
     }
     let is_left_out = |part| match part {
-        Part::Transformer => false,
-        Part::TextEncoder | Part::Tokenizer => options.without_text_encoder,
+        Part::Transformer | Part::Prompts => false,
+        Part::TextEncoder => options.without_text_encoder,
+        // By its tokens a prompt is known, with or without an encoder.
+        Part::Tokenizer => options.without_text_encoder && source.prompts_file().is_none(),
         Part::Vae | Part::VaeTiny => options.without_vae,
     };
     let (mut done, total) = (0, source.total_bytes());
@@ -89,12 +92,17 @@ pub fn rechunk(options: &ConvertOptions, dir: &Path, progress: &mut dyn Progress
         }
         manifest.tensors.extend(entries(&chunks, |name| source.tensors.get(name).map(|entry| entry.shape.as_slice())));
     }
-    for entry in source.files.iter().filter(|entry| entry.part == Part::Tokenizer && !is_left_out(entry.part)) {
+    for entry in source.files.iter().filter(|entry| is_copied(entry.part) && !is_left_out(entry.part)) {
         let path = options.src.join(&entry.path);
         let bytes = files::read(&path)?;
         manifest.files.push(write_file(dir, &entry.path, entry.part, &bytes)?);
     }
     Ok(manifest)
+}
+
+/// Whether files of a part are taken as they are.
+fn is_copied(part: Part) -> bool {
+    matches!(part, Part::Tokenizer | Part::Prompts)
 }
 
 fn whole(name: &str, entry: &TensorEntry) -> Piece {

@@ -20,6 +20,7 @@ pub mod norm;
 pub mod ratios;
 pub mod router;
 pub mod text_encoder;
+pub mod text_stream;
 pub mod tokenizer;
 mod tokenizer_check;
 pub mod transformer;

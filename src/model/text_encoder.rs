@@ -15,6 +15,9 @@ use crate::kernels::attention::{AttentionInput, scaled_dot_product};
 use crate::kernels::residual::Residual;
 use crate::kernels::weight::param;
 
+/// Name of the norm behind the last layer.
+pub const FINAL_NORM: &str = "final_layer_norm";
+
 /// The encoder with its embedding table in host memory: a table of millions of values is read a few rows at a time.
 #[derive(Debug)]
 pub struct TextEncoder {
@@ -28,15 +31,21 @@ pub struct TextEncoder {
 #[derive(Module, Debug)]
 pub struct TextLayers {
     layers: Vec<TextLayer>,
-    /// `[buckets, heads]`: block 0's table, shared by all.
-    relative_bias: Param<Tensor<2>>,
+    relative_bias: RelativeBias,
     final_norm: RmsNorm,
+}
+
+/// The learned bias of each pair's distance: block 0's table, shared by all layers.
+#[derive(Module, Debug)]
+pub struct RelativeBias {
+    /// `[buckets, heads]`.
+    table: Param<Tensor<2>>,
     buckets: usize,
     max_distance: usize,
 }
 
 #[derive(Module, Debug)]
-struct TextLayer {
+pub struct TextLayer {
     attention_norm: RmsNorm,
     q: Linear,
     k: Linear,
@@ -80,22 +89,17 @@ impl TextEncoder {
 
 impl TextLayers {
     pub fn load(scope: &mut Scope, config: &TextEncoderConfig) -> Result<Self> {
-        let bias = "block.0.layer.0.SelfAttention.relative_attention_bias.weight";
         Ok(Self {
-            relative_bias: param(scope.take(bias, [config.relative_buckets, config.heads])?),
-            layers: (0..config.layers)
-                .map(|i| TextLayer::load(&mut scope.enter(format_args!("block.{i}")), config))
-                .collect::<Result<_>>()?,
-            final_norm: RmsNorm::load(&mut scope.enter("final_layer_norm"), config.d_model, config.layer_norm_eps)?,
-            buckets: config.relative_buckets,
-            max_distance: config.relative_max_distance,
+            relative_bias: RelativeBias::load(scope, config)?,
+            layers: (0..config.layers).map(|i| TextLayer::load(scope, config, i)).collect::<Result<_>>()?,
+            final_norm: final_norm(scope, config)?,
         })
     }
 
     /// States of embedded tokens `[B, S, E]`; `padding` `[B, 1, 1, S]` is added to the logits.
     pub fn forward(&self, mut x: Tensor<3>, padding: Option<Tensor<4>>) -> Tensor<3> {
         let [b, s, _] = x.dims();
-        let mut bias = self.position_bias(s, &x.device()).expand([b as i64, -1, -1, -1]); // [B, H, S, S]
+        let mut bias = self.relative_bias.forward(s, &x.device()).expand([b as i64, -1, -1, -1]); // [B, H, S, S]
         if let Some(padding) = padding {
             bias = bias + padding;
         }
@@ -104,19 +108,37 @@ impl TextLayers {
         }
         self.final_norm.forward(x)
     }
+}
 
-    /// `[1, H, S, S]`: the learned bias of each pair's distance bucket.
-    fn position_bias(&self, s: usize, device: &Device) -> Tensor<4> {
+impl RelativeBias {
+    /// Name of its table in the encoder.
+    pub const NAME: &'static str = "block.0.layer.0.SelfAttention.relative_attention_bias.weight";
+
+    /// Takes the table from the encoder's tensors.
+    pub fn load(scope: &mut Scope, config: &TextEncoderConfig) -> Result<Self> {
+        let table = param(scope.take(Self::NAME, [config.relative_buckets, config.heads])?);
+        Ok(Self { table, buckets: config.relative_buckets, max_distance: config.relative_max_distance })
+    }
+
+    /// `[1, H, S, S]`.
+    pub fn forward(&self, s: usize, device: &Device) -> Tensor<4> {
         let bucket = |q: usize, k: usize| relative_bucket(k as i64 - q as i64, self.buckets, self.max_distance);
         let ids: Vec<i32> = (0..s).flat_map(|q| (0..s).map(move |k| bucket(q, k) as i32)).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [s * s]), device);
-        let heads = self.relative_bias.val().dims()[1];
-        self.relative_bias.val().select(0, ids).reshape([1, s, s, heads]).permute([0, 3, 1, 2])
+        let heads = self.table.val().dims()[1];
+        self.table.val().select(0, ids).reshape([1, s, s, heads]).permute([0, 3, 1, 2])
     }
 }
 
+/// The norm behind the last layer, from the encoder's tensors.
+pub fn final_norm(scope: &mut Scope, config: &TextEncoderConfig) -> Result<RmsNorm> {
+    RmsNorm::load(&mut scope.enter(FINAL_NORM), config.d_model, config.layer_norm_eps)
+}
+
 impl TextLayer {
-    fn load(scope: &mut Scope, config: &TextEncoderConfig) -> Result<Self> {
+    /// Takes layer `i` from the encoder's tensors.
+    pub fn load(scope: &mut Scope, config: &TextEncoderConfig, i: usize) -> Result<Self> {
+        let mut scope = scope.enter(format_args!("block.{i}"));
         let (width, inner, eps) = (config.d_model, config.heads * config.d_kv, config.layer_norm_eps);
         let attention_norm = RmsNorm::load(&mut scope.enter("layer.0.layer_norm"), width, eps)?;
         let mut attn = scope.enter("layer.0.SelfAttention");
@@ -136,7 +158,7 @@ impl TextLayer {
     }
 
     /// `x` `[B, S, E]`, `bias` `[B, H, S, S]`. T5 does not scale the logits.
-    fn forward(&self, x: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let h = self.attention_norm.forward(x.clone());
         let query = split_heads(self.q.forward(h.clone()), self.heads); // [B, H, S, d]
         let key = split_heads(self.k.forward(h.clone()), self.heads);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::MAX_MAP_BYTES;
 use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
-use crate::bundle::manifest::TensorEntry;
+use crate::bundle::manifest::{Part, TensorEntry};
 use crate::bundle::weights::is_packable;
 use crate::device::{Backend, DeviceProfile};
 use crate::error::{Error, Result};
@@ -163,6 +163,18 @@ struct WeightBytes {
     largest: u64,
 }
 
+/// Bytes that the tensors of `part` take, on the device and beside it.
+pub fn part_bytes(manifest: &Manifest, part: Part, backend: Backend) -> u64 {
+    let of_part = manifest.tensors.iter().filter(|(name, _)| name.split('.').next() == Some(part.prefix()));
+    of_part.fold(0u64, |bytes, (name, entry)| bytes.saturating_add(on_device(name, entry, backend)))
+}
+
+/// Bytes of a tensor where networks compute.
+fn on_device(name: &str, entry: &TensorEntry, backend: Backend) -> u64 {
+    let packed = backend != Backend::Cpu && is_packable(entry) && name != HOST_TABLE;
+    if packed { entry.pieces(name).iter().map(|piece| piece.bytes()).sum() } else { f32s(entry) }
+}
+
 fn weights(manifest: &Manifest, backend: Backend) -> WeightBytes {
     let mut bytes = WeightBytes { device: 0, host: 0, largest: 0 };
     for (name, entry) in &manifest.tensors {
@@ -170,8 +182,7 @@ fn weights(manifest: &Manifest, backend: Backend) -> WeightBytes {
             bytes.host = bytes.host.saturating_add(f32s(entry));
             continue;
         }
-        let packed = backend != Backend::Cpu && is_packable(entry);
-        let size = if packed { entry.pieces(name).iter().map(|piece| piece.bytes()).sum() } else { f32s(entry) };
+        let size = on_device(name, entry, backend);
         bytes.device = bytes.device.saturating_add(size);
         bytes.largest = bytes.largest.max(size);
     }

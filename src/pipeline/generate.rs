@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Pipeline;
 use super::budget::{Budget, BudgetRequest};
+use super::captions::BatchCaptions;
 use super::edit::Edit;
 use super::image::{Image, read_back};
 use super::inpaint::{EditOptions, EditedRun, Placed, Prepared};
@@ -104,7 +105,8 @@ impl Run {
             BudgetRequest { width: settings.width, height: settings.height, batch: if guided { 2 } else { 1 } };
         let profile = crate::device::profile(pipeline.device());
         Budget::new(pipeline.manifest(), request, profile.backend).check(&profile)?;
-        let PromptStates { captions, length: caption_length, warnings } = captions(&pipeline, options, guided)?;
+        let BatchCaptions { captions, length: caption_length, warnings } =
+            BatchCaptions::new(&pipeline, options, guided)?;
         let scale = pipeline.pixel_scale();
         let shape = [1, pipeline.latent_channels(), settings.height / scale, settings.width / scale];
         let noise = match &options.latents {
@@ -321,51 +323,6 @@ fn all_to_draw(pipeline: &Pipeline, settings: &Settings) -> Result<Tensor<4>> {
     let (height, width, scale) = (settings.height, settings.width, pipeline.pixel_scale());
     let grey = pipeline.encode(Tensor::zeros([1, 3, height, width], pipeline.device()))?; // [1, C, h, w]
     Ok(Tensor::cat(vec![Tensor::ones([1, 1, height / scale, width / scale], pipeline.device()), grey], 1))
-}
-
-/// The captions of a batch, as the network reads them.
-struct PromptStates {
-    captions: Captions,
-    /// Tokens of the longest.
-    length: usize,
-    warnings: Vec<Warning>,
-}
-
-/// The captions of a batch: [negative, positive] under guidance, the positive alone without.
-fn captions(pipeline: &Pipeline, options: &GenerateOptions, guided: bool) -> Result<PromptStates> {
-    let mut warnings = Vec::new();
-    let mut states = |field: &str, embeds: &Option<Values>, prompt_field: &str, prompt: &Option<String>| match embeds {
-        Some(values) => values.tensor::<3>(field, pipeline.device()),
-        None => {
-            let (states, warning) = pipeline.encode_prompt(prompt_field, prompt.as_deref().unwrap_or_default())?;
-            warnings.extend(warning);
-            Ok(states)
-        }
-    };
-    let positive = states("promptEmbeds", &options.prompt_embeds, "prompt", &options.prompt)?;
-    if !guided {
-        let length = positive.dims()[1];
-        return Ok(PromptStates { captions: pipeline.transformer.captions(positive, &[length])?, length, warnings });
-    }
-    let negative =
-        states("negativePromptEmbeds", &options.negative_prompt_embeds, "negativePrompt", &options.negative_prompt)?;
-    let lengths = [negative.dims()[1], positive.dims()[1]];
-    let length = lengths[0].max(lengths[1]);
-    if negative.dims()[2] != positive.dims()[2] {
-        return Err(Error::input("negativePromptEmbeds", "its width is not that of the prompt's"));
-    }
-    let states = Tensor::cat(vec![pad(negative, length), pad(positive, length)], 0); // [2, S, E]
-    Ok(PromptStates { captions: pipeline.transformer.captions(states, &lengths)?, length, warnings })
-}
-
-/// `[1, S, E]` with zeros up to `tokens`.
-fn pad(states: Tensor<3>, tokens: usize) -> Tensor<3> {
-    let [b, s, e] = states.dims();
-    if s == tokens {
-        return states;
-    }
-    let zeros = Tensor::zeros([b, tokens - s, e], &states.device());
-    Tensor::cat(vec![states, zeros], 1)
 }
 
 fn noise(seed: u64, stream: u64, shape: [usize; 4], pipeline: &Pipeline) -> Tensor<4> {

@@ -2,12 +2,14 @@
 //!
 //! [`Pipeline`] holds the networks, [`options`] checks what a caller asks for, [`budget`] refuses what does not fit,
 //! [`generate`] runs it by pulling steps, [`image`]
-//! turns its result into pixels, and [`probe`] runs one part alone.
+//! turns its result into pixels, and [`probe`] runs one part alone. [`prompts`] are known by their text states, [`residency`] says whether
+//! the encoder that makes them stays.
 //!
 //! [`inpaint`] redraws a part of a [`picture`]: its [`mask`] and the [`crop`] around it become an [`edit`] that a run makes at every
 //! step; [`mask_aware`] runs the tokens near the hole alone; [`paste`] puts the drawing, [`resample`]d, back into the picture.
 
 pub mod budget;
+mod captions;
 pub mod crop;
 pub mod edit;
 pub mod generate;
@@ -25,29 +27,38 @@ pub mod picture;
 #[cfg(feature = "cli")]
 pub mod png;
 pub mod probe;
+pub mod prompts;
 pub mod record;
 pub mod resample;
+pub mod residency;
 #[cfg(feature = "webgpu")]
 pub mod tuning;
 pub mod warning;
 
-use burn::tensor::{Device, Tensor};
+use std::cell::RefCell;
 
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::bundle;
 use crate::bundle::load::Loaded;
-use crate::bundle::manifest::Manifest;
+use crate::bundle::manifest::{Manifest, Part};
+use crate::bundle::prompts::PromptStates;
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
+use crate::model::text_stream::TextEncoderStream;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::transformer::Transformer;
 use crate::model::vae::Vae;
 use crate::model::vae::kl::Kl;
 use crate::model::vae::tiled::TileConfig;
 use crate::model::vae::tiny::Tiny;
+use crate::sampler::guidance::is_guided;
 
 pub use generate::Run;
 pub use inpaint::EditOptions;
 pub use options::GenerateOptions;
+use prompts::KnownPrompts;
 use warning::Warning;
 
 /// Bytes of a decoder's largest feature map: what WebGPU binds anywhere and wasm has room for, and what main memory takes easily.
@@ -63,6 +74,7 @@ pub struct Pipeline {
     tokenizer: Option<Tokenizer>,
     vae: Option<Vae>,
     vae_tiny: Option<Vae>,
+    prompts: RefCell<KnownPrompts>,
 }
 
 impl Pipeline {
@@ -71,13 +83,15 @@ impl Pipeline {
     /// # Errors
     /// `ModelInvalid` names the tensor that is missing, misshapen or unknown.
     pub fn new(loaded: Loaded) -> Result<Self> {
-        let Loaded { manifest, mut weights, tokenizer } = loaded;
+        let Loaded { manifest, mut weights, tokenizer, prompts, absent } = loaded;
         let device = weights.device().clone();
         let parts = &manifest.parts;
         let transformer = Transformer::load(&mut weights.scope("transformer"), &parts.transformer)?;
         let text_encoder = match &parts.text_encoder {
-            Some(config) => Some(TextEncoder::load(&mut weights.scope("text_encoder"), config)?),
-            None => None,
+            Some(config) if !absent.contains(&Part::TextEncoder) => {
+                Some(TextEncoder::load(&mut weights.scope("text_encoder"), config)?)
+            }
+            Some(_) | None => None,
         };
         let vae = match &parts.vae {
             Some(config) => Some(Vae::Kl(Kl::load(&mut weights.scope("vae"), config)?)),
@@ -91,8 +105,13 @@ impl Pipeline {
             (Some(config), Some(bytes)) => Some(Tokenizer::from_json(&bytes, config, parts.vocab_size())?),
             _ => None,
         };
+        let prompts = match prompts {
+            Some(bytes) => bundle::prompts::parse(&bytes, parts.transformer.caption_channels)?,
+            None => vec![],
+        };
+        let prompts = RefCell::new(KnownPrompts::new(prompts));
         weights.finish()?;
-        Ok(Self { manifest, device, transformer, text_encoder, tokenizer, vae, vae_tiny })
+        Ok(Self { manifest, device, transformer, text_encoder, tokenizer, vae, vae_tiny, prompts })
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -161,14 +180,72 @@ impl Pipeline {
     /// Text states `[1, S, E]` of a prompt, and whether some of it was lost.
     ///
     /// # Errors
-    /// `InvalidInput` where the bundle has no text encoder: such a model takes `promptEmbeds`.
+    /// `InvalidInput` where the bundle has no text encoder, and does not know the prompt without one: such a model takes
+    /// `promptEmbeds`.
     pub fn encode_prompt(&self, field: &str, prompt: &str) -> Result<(Tensor<3>, Option<Warning>)> {
-        let (Some(tokenizer), Some(encoder)) = (&self.tokenizer, &self.text_encoder) else {
+        let Some(tokenizer) = &self.tokenizer else {
             return Err(Error::input(field, "this bundle has no text encoder: pass the prompt's embeddings instead"));
         };
         let (ids, lost) = tokenizer.encode_counting(prompt)?;
         let warning = (lost > 0).then(|| Warning::truncated(field, lost, tokenizer.max_length()));
-        Ok((encoder.forward(&ids)?, warning))
+        if let Some(states) = self.prompts.borrow().get(&ids) {
+            let shape = [1, ids.len(), self.transformer.config().caption_channels];
+            return Ok((Tensor::from_data(TensorData::new(states, shape), &self.device), warning));
+        }
+        match (&self.text_encoder, &self.manifest.parts.text_encoder) {
+            (Some(encoder), _) => Ok((encoder.forward(&ids)?, warning)),
+            (None, Some(_)) => Err(Error::internal("the text encoder has not read the prompt")),
+            (None, None) => {
+                let reason =
+                    format!("this bundle has no text encoder, and does not know {prompt:?}: pass its embeddings");
+                Err(Error::input(field, reason))
+            }
+        }
+    }
+
+    /// Token ids of the prompts of a run whose states only a text encoder that passes by can tell: none where it stays.
+    ///
+    /// # Errors
+    /// As [`GenerateOptions::settings`]'s.
+    pub fn unknown_prompts(&self, options: &GenerateOptions) -> Result<Vec<Vec<u32>>> {
+        if self.text_encoder.is_some() || self.manifest.parts.text_encoder.is_none() {
+            return Ok(vec![]);
+        }
+        let guided = is_guided(options.guidance(&self.manifest));
+        let positive = (options.prompt_embeds.is_none()).then_some(&options.prompt);
+        let negative = (guided && options.negative_prompt_embeds.is_none()).then_some(&options.negative_prompt);
+        let mut unknown: Vec<Vec<u32>> = Vec::new();
+        for prompt in [positive, negative].into_iter().flatten() {
+            let ids = self.tokenize(prompt.as_deref().unwrap_or_default())?;
+            if !self.prompts.borrow().has(&ids) && !unknown.contains(&ids) {
+                unknown.push(ids);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// The text encoder on its way past `prompts`.
+    ///
+    /// # Errors
+    /// As [`TextEncoderStream::new`]'s.
+    pub fn text_stream(&self, prompts: Vec<Vec<u32>>) -> Result<TextEncoderStream> {
+        TextEncoderStream::new(self.manifest.clone(), &self.device, prompts)
+    }
+
+    /// What the text encoder made of a prompt, from now on known.
+    ///
+    /// # Errors
+    /// `InvalidInput` where states do not fit the ids or are no numbers.
+    pub fn remember_prompt(&self, prompt: PromptStates) -> Result<()> {
+        let PromptStates { ids, states } = &prompt;
+        if ids.is_empty() || states.len() != ids.len() * self.transformer.config().caption_channels {
+            return Err(Error::input("prompt", format!("{} states for {} tokens", states.len(), ids.len())));
+        }
+        if !prompt.is_finite() {
+            return Err(Error::input("prompt", "its text states are no numbers that f16 holds"));
+        }
+        self.prompts.borrow_mut().remember(prompt);
+        Ok(())
     }
 
     /// Keep ratios for a run; none for a dense model.

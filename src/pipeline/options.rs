@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::limits::{self, GUIDANCE, MAX_SIDE, STEPS};
+use crate::bundle::Manifest;
 use crate::bundle::config::SolverKind;
 use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
@@ -41,6 +42,10 @@ pub struct GenerateOptions {
     pub prompt_embeds: Option<Values>,
     /// The same instead of the negative prompt.
     pub negative_prompt_embeds: Option<Values>,
+    /// Which of `promptEmbeds` are tokens, `[1, S]`: ones, then zeros for padding. @default all
+    pub prompt_attention_mask: Option<Values>,
+    /// The same of `negativePromptEmbeds`.
+    pub negative_prompt_attention_mask: Option<Values>,
     /// Whether the run keeps a record of the tokens its layers kept. @default false
     #[cfg_attr(test, ts(as = "Option<_>", optional))]
     pub return_routing: bool,
@@ -95,13 +100,22 @@ pub struct Settings {
 }
 
 impl GenerateOptions {
+    /// The solver of a run of `manifest`'s model.
+    fn solver(&self, manifest: &Manifest) -> SolverKind {
+        self.solver.unwrap_or(manifest.parts.scheduler.solver)
+    }
+
+    /// The guidance of a run of `manifest`'s model.
+    pub fn guidance(&self, manifest: &Manifest) -> f64 {
+        self.guidance.unwrap_or(limits::solver_defaults(self.solver(manifest)).1)
+    }
+
     /// Fills in defaults and checks every value against the model.
     pub fn settings(&self, pipeline: &Pipeline) -> Result<Settings> {
-        let solver = self.solver.unwrap_or(pipeline.manifest().parts.scheduler.solver);
-        let (steps, guidance) = limits::solver_defaults(solver);
-        let steps = self.steps.unwrap_or(steps);
+        let solver = self.solver(pipeline.manifest());
+        let steps = self.steps.unwrap_or(limits::solver_defaults(solver).0);
         STEPS.check(steps as f64)?;
-        let guidance = self.guidance.unwrap_or(guidance);
+        let guidance = self.guidance(pipeline.manifest());
         GUIDANCE.check(guidance)?;
         let (height, width) = self.size(pipeline)?;
         Ok(Settings {

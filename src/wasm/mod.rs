@@ -7,6 +7,7 @@ pub mod convert;
 mod cpu;
 mod model;
 mod run;
+mod text;
 #[cfg(feature = "webgpu")]
 mod webgpu;
 
@@ -15,10 +16,12 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use wasm_bindgen::prelude::*;
 
+use crate::bundle::manifest::Part;
 use crate::bundle::{self, Manifest};
 use crate::pipeline::Pipeline;
 use crate::pipeline::info::ManifestSummary;
-use convert::{throw, to_js};
+use crate::pipeline::residency::TextEncoderMode;
+use convert::{from_js, throw, to_js};
 use model::Model;
 
 unsafe extern "C" {
@@ -75,9 +78,17 @@ impl Engine {
         to_js(&ManifestSummary::from(&manifest))
     }
 
-    pub fn loader(&self, json: &str) -> Result<Loader, JsValue> {
-        let loader = Manifest::parse(json).and_then(|m| bundle::Loader::new(m, &self.device));
-        Ok(Loader { inner: loader.map_err(throw)? })
+    /// Takes a bundle in: all of it, or without its text encoder where that is to pass by (`auto`, `resident` or `streamed`).
+    pub fn loader(&self, json: &str, text_encoder: Option<String>) -> Result<Loader, JsValue> {
+        let manifest = Manifest::parse(json).map_err(throw)?;
+        let mode = match text_encoder {
+            Some(mode) => from_js::<TextEncoderMode>(mode.into())?,
+            None => TextEncoderMode::default(),
+        };
+        let streams = mode.streams(&manifest, crate::device::profile(&self.device).backend);
+        let wanted = |part| !streams || part != Part::TextEncoder;
+        let inner = bundle::Loader::with_parts(manifest, &self.device, wanted).map_err(throw)?;
+        Ok(Loader { inner })
     }
 }
 
@@ -89,9 +100,17 @@ pub struct Loader {
 
 #[wasm_bindgen]
 impl Loader {
+    /// The files that it waits for.
+    pub fn files(&self) -> Result<JsValue, JsValue> {
+        let files = self.inner.pending().map(|path| self.inner.entry(path)).collect::<Result<Vec<_>, _>>();
+        to_js(&files.map_err(throw)?)
+    }
+
+    /// `hashed`: the caller has compared the file's hash with the manifest's.
     #[wasm_bindgen(js_name = addFile)]
-    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), JsValue> {
-        self.inner.add_file(path, bytes).map_err(throw)
+    pub fn add_file(&mut self, path: &str, bytes: &[u8], hashed: bool) -> Result<(), JsValue> {
+        let added = if hashed { self.inner.add_hashed(path, bytes) } else { self.inner.add_file(path, bytes) };
+        added.map_err(throw)
     }
 
     pub fn finish(self) -> Result<Model, JsValue> {

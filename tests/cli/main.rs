@@ -24,6 +24,7 @@ mod sources;
 #[cfg(feature = "train")]
 mod stickers;
 mod support;
+mod text_encoder;
 #[cfg(feature = "train")]
 mod train;
 mod verify;

@@ -50,7 +50,7 @@ pub fn weights(part: &str, path: &str, device: &Device) -> Weights {
     for (name, array) in read(path) {
         let name = format!("{part}.{name}");
         if name == "text_encoder.shared.weight" {
-            let table = HostTable { shape: [array.shape[0], array.shape[1]], data: array.values };
+            let table = HostTable::whole([array.shape[0], array.shape[1]], array.values);
             weights.insert_host(name, table);
         } else {
             weights.insert(name, &array.shape, array.values);

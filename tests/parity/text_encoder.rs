@@ -1,10 +1,15 @@
-//! `T5EncoderModel`: the unpadded run against the padded one.
+//! `T5EncoderModel`: the unpadded run against the padded one; the encoder that passes by against the one that stays.
+
+use std::path::Path;
 
 use burn::tensor::Device;
 use diffcr::bundle::config::{FeedForward, TextEncoderConfig};
+use diffcr::bundle::folder::{load_folder, read_file, read_manifest};
+use diffcr::bundle::manifest::Part;
 use diffcr::model::text_encoder::TextEncoder;
+use diffcr::model::text_stream::TextEncoderStream;
 
-use crate::support::{Array, error, read, weights};
+use crate::support::{Array, error, fixture, read, weights};
 
 #[test]
 fn states_are_those_of_transformers() {
@@ -35,5 +40,41 @@ fn states_are_those_of_transformers() {
         let error = error(model.forward(&ids).unwrap(), &Array { shape: vec![1, real, width], values });
         println!("prompt {row}: {error:.2e}");
         assert!(error < 1e-4, "prompt {row}: {error}");
+    }
+}
+
+#[test]
+fn an_encoder_that_passes_by_gives_the_states_of_one_that_stays() {
+    let (device, dir) = (Device::flex(), fixture("scenes/bundle"));
+    let manifest = read_manifest(Path::new(&dir)).unwrap();
+    let config = manifest.parts.text_encoder.clone().unwrap();
+    let mut loaded = load_folder(Path::new(&dir), &device, Some(&[Part::TextEncoder])).unwrap();
+    let resident = TextEncoder::load(&mut loaded.weights.scope("text_encoder"), &config).unwrap();
+    let prompts = vec![vec![5, 6, 7, 1], vec![1], vec![9, 5, 1]];
+    for reversed in [false, true] {
+        let mut stream = TextEncoderStream::new(manifest.clone(), &device, prompts.clone()).unwrap();
+        let mut files = stream.files();
+        assert_eq!(files.len(), 2);
+        if reversed {
+            files.reverse();
+        }
+        let mut layers = 0;
+        for entry in &files {
+            assert!(stream.last().is_none() || !reversed, "nothing runs before the table is here");
+            layers += stream.add_file(&entry.path, &read_file(Path::new(&dir), entry).unwrap(), false).unwrap();
+        }
+        assert_eq!(layers, config.layers + 1, "the last norm among them");
+        for (ids, states) in prompts.iter().zip(stream.finish().unwrap()) {
+            let wanted = resident.forward(ids).unwrap();
+            let wanted = Array { shape: wanted.dims().to_vec(), values: wanted.into_data().try_to_vec().unwrap() };
+            let error = error(states, &wanted);
+            assert!(error < 1e-5, "{ids:?}: {error}");
+        }
+    }
+    let half = TextEncoderStream::new(manifest.clone(), &device, prompts).unwrap();
+    assert_eq!(half.finish().unwrap_err().code(), "INTEGRITY");
+    for (prompt, says) in [(vec![], "there is no token"), (vec![config.vocab_size as u32], "outside the vocabulary")] {
+        let error = TextEncoderStream::new(manifest.clone(), &device, vec![prompt]).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
     }
 }

@@ -10,12 +10,13 @@ import { filesOf, readManifest, type Files, type ReadManifest } from './manifest
 import { Pipeline, type Opened } from './pipeline.ts';
 import { platform } from './platform.ts';
 import { ProgressMeter, type Progress } from './progress.ts';
-import type { Backend, DeviceChoice, ReplyOf } from './protocol.ts';
+import type { Backend, DeviceChoice, FileEntry, ReplyOf } from './protocol.ts';
 import { Remote, type Connect } from './remote.ts';
 import { openSource, type ModelSource } from './source.ts';
 import type { ScriptAddress } from './spawn.ts';
-import { fetchChunks } from './weights/chunks.ts';
+import { fetchChunks, type ChunkOptions } from './weights/chunks.ts';
 import { askToPersist } from './weights/persist.ts';
+import { hashes } from './weights/verify.ts';
 
 export type { LoadOptions };
 
@@ -145,33 +146,41 @@ async function loadWeights(
   remote: Remote,
   open: Promise<unknown>,
   manifest: Promise<ReadManifest>,
-  { files: { urls, key, fetch, store }, concurrency, onWarning, tuning }: Attempt,
+  { files: { urls, key, fetch, store }, concurrency, onWarning, tuning, textEncoder, rememberPrompts }: Attempt,
   signal: AbortSignal,
   meter: ProgressMeter,
-): Promise<Pick<Opened, 'info' | 'persisted'>> {
+): Promise<Pick<Opened, 'info' | 'persisted' | 'prepare'>> {
   const [{ bytes, json, offline }] = await Promise.all([manifest, open]);
-  const { summary } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json }));
+  const { summary, files } = await remote.call('manifest', (id) => ({ id, type: 'manifest', json, textEncoder }));
   // Kept before its files, which would otherwise look as if nobody needed them.
   if (!offline) await store?.keepManifest(key, bytes).catch(() => {});
   const persisted = store === undefined ? undefined : askToPersist(summary.totalBytes);
-  meter.start(summary.totalBytes);
-  await fetchChunks(summary.files, {
-    address: urls.file,
-    fetch,
-    signal,
-    concurrency,
-    meter,
-    store,
-    offline,
-    ...(offline ? { backoffMs: [] } : {}),
-    onWarning,
-    deliver: async ({ path }, bytes) => {
-      await remote.call('added', (id) => ({ id, type: 'file', path, bytes }), { transfer: [bytes.buffer] });
-    },
-  });
-  throwIfAborted(signal);
+  const bring = async (files: readonly FileEntry[], more: Pick<ChunkOptions, 'signal' | 'meter' | 'ordered' | 'offline'>): Promise<void> => {
+    more.meter.start(files.reduce((sum, { bytes }) => sum + bytes, 0));
+    await fetchChunks(files, {
+      address: urls.file,
+      fetch,
+      concurrency,
+      store,
+      ...(more.offline === true ? { backoffMs: [] } : {}),
+      onWarning,
+      deliver: async ({ path }, bytes) => {
+        await remote.call('added', (id) => ({ id, type: 'file', path, bytes, hashed: hashes() }), { transfer: [bytes.buffer] });
+      },
+      ...more,
+    });
+    throwIfAborted(more.signal);
+  };
+  await bring(files, { signal, meter, offline });
   const ready = remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
   const [{ info }] = await Promise.all([ready, store?.prune().catch(() => {})]); // while the model is put together
   const answer = await persisted;
-  return { info, ...(answer === undefined ? {} : { persisted: answer }) };
+  const prepare: Opened['prepare'] = async (request, signal, onLoad) => {
+    const { files } = await remote.call('prepared', (id) => ({ id, type: 'prepare', request, remember: rememberPrompts }));
+    if (files.length === 0) return;
+    const meter = new ProgressMeter((progress) => signal.aborted || onLoad(progress));
+    await bring(files, { signal, meter, ordered: true });
+    meter.finish();
+  };
+  return { info, prepare, ...(answer === undefined ? {} : { persisted: answer }) };
 }

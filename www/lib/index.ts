@@ -7,6 +7,7 @@ export { DiffCRError, type Code, type Details, type DetailsOf } from './errors.t
 export { forgetKernels, type Precision } from './kernels.ts';
 export { models, type KeptModel } from './models.ts';
 export type { Busy } from './options.ts';
+export { forgetPrompts } from './prompts.ts';
 export type { Output, RunParams } from './output.ts';
 export { readParams, type PictureParams } from './params.ts';
 export { readImage, type Picture } from './picture.ts';
@@ -60,6 +61,7 @@ export type {
   SolverKind,
   Step,
   Tensor,
+  TextEncoderMode,
   Timings,
   WarningCode,
 } from './protocol.ts';

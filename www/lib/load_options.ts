@@ -5,7 +5,7 @@ import type { DiffCRError } from './errors.ts';
 import type { Precision, Tuning } from './kernels.ts';
 import { checkFunction, checkSignal, checkWord, invalid, readObject } from './options.ts';
 import type { Progress } from './progress.ts';
-import type { DeviceChoice, PowerPreference } from './protocol.ts';
+import type { DeviceChoice, PowerPreference, TextEncoderMode } from './protocol.ts';
 import type { ScriptAddress } from './spawn.ts';
 import type { Fetch } from './weights/fetch.ts';
 import type { CacheLike } from './weights/store.ts';
@@ -48,6 +48,13 @@ export interface LoadOptions extends FetchSettings {
   readonly tuningMs?: number;
   /** Keeps what kernels were timed at for the next load (see `forgetKernels`). @default true */
   readonly rememberKernels?: boolean;
+  /**
+   * What becomes of the model's text encoder: `'resident'` loads it with the rest, `'streamed'` fetches its files for a prompt that is not
+   * known yet and runs them a layer at a time. `'auto'` streams one of more than 256 MiB. @default 'auto'
+   */
+  readonly textEncoder?: TextEncoderMode;
+  /** Keeps what a streamed text encoder made of prompts, so that it is not needed for them again (see `forgetPrompts`). @default true */
+  readonly rememberPrompts?: boolean;
   /** Address of `worker.js`; a `TrustedScriptURL` passes unchanged. @default beside this module */
   readonly workerUrl?: ScriptAddress;
   /** Address of the folder with `diffcr_webgpu.js`, `diffcr_webgpu_bg.wasm` and the same two for `cpu`. @default beside the worker */
@@ -55,9 +62,10 @@ export interface LoadOptions extends FetchSettings {
 }
 
 const FETCH_KEYS = ['concurrency', 'cache', 'onWarning', 'fetch', 'init', 'integrity', 'signal', 'onProgress'] as const;
-const LOAD_KEYS = ['device', 'powerPreference', 'precision', 'tuningMs', 'rememberKernels', 'workerUrl', 'wasmUrl'] as const;
+const LOAD_KEYS = ['device', 'powerPreference', 'precision', 'tuningMs', 'rememberKernels', 'textEncoder', 'rememberPrompts', 'workerUrl', 'wasmUrl'] as const;
 const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'cpu'];
 const POWERS: readonly PowerPreference[] = ['high-performance', 'low-power'];
+const TEXT_ENCODERS: readonly TextEncoderMode[] = ['auto', 'resident', 'streamed'];
 const PRECISIONS: readonly Precision[] = ['exact', 'half', 'int8'];
 
 /** {@link FetchSettings} with their defaults. */
@@ -78,6 +86,8 @@ export interface CheckedLoad extends CheckedFetch {
   readonly device: DeviceChoice;
   readonly powerPreference: PowerPreference;
   readonly tuning: Tuning;
+  readonly textEncoder: TextEncoderMode;
+  readonly rememberPrompts: boolean;
   readonly workerUrl: ScriptAddress | undefined;
   readonly wasmUrl: string | undefined;
 }
@@ -111,6 +121,8 @@ export function readLoadOptions(options: unknown): CheckedLoad {
     precision = 'half',
     tuningMs: budgetMs,
     rememberKernels: remember = true,
+    textEncoder = 'auto',
+    rememberPrompts = true,
     workerUrl,
     wasmUrl,
   } = (options ?? {}) as LoadOptions;
@@ -118,12 +130,15 @@ export function readLoadOptions(options: unknown): CheckedLoad {
     throw invalid('tuningMs', `${String(budgetMs)} is not a number from 0`);
   }
   if (typeof remember !== 'boolean') throw invalid('rememberKernels', `${String(remember)} is not true or false`);
+  if (typeof rememberPrompts !== 'boolean') throw invalid('rememberPrompts', `${String(rememberPrompts)} is not true or false`);
   const tuning = { precision: checkWord('precision', precision, PRECISIONS), remember, ...(budgetMs === undefined ? {} : { budgetMs }) };
   return {
     ...fetching,
     device: checkWord('device', device, DEVICES),
     powerPreference: checkWord('powerPreference', powerPreference, POWERS),
     tuning,
+    textEncoder: checkWord('textEncoder', textEncoder, TEXT_ENCODERS),
+    rememberPrompts,
     workerUrl,
     wasmUrl: wasmUrl === undefined ? undefined : resolveFolder(wasmUrl, 'wasmUrl'),
   };

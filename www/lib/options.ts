@@ -2,6 +2,7 @@
 
 import { INPAINT_KEYS, MAX_SIDE, RANGES, REQUEST_KEYS, SOLVERS, type MaskFrom, type OptionRange } from './contract.ts';
 import { DiffCRError } from './errors.ts';
+import type { Progress } from './progress.ts';
 import type { InpaintSettings, RunPhase, RunRequest, Step, Tensor } from './protocol.ts';
 
 /** What a call does while another runs: it waits, it takes the other's place, or it is refused. */
@@ -10,7 +11,7 @@ export type Busy = 'queue' | 'replace' | 'reject';
 const BUSY: readonly Busy[] = ['queue', 'replace', 'reject'];
 
 /** Options of a run that the page keeps to itself. */
-const CALL_KEYS = ['previewEvery', 'returnLatents', 'signal', 'onStep', 'onPhase', 'busy'] as const;
+const CALL_KEYS = ['previewEvery', 'returnLatents', 'signal', 'onStep', 'onPhase', 'onLoad', 'busy'] as const;
 
 /** The most pictures of one call. */
 const MAX_COUNT = 64;
@@ -28,7 +29,13 @@ const NUMBERS: Readonly<Record<string, OptionRange>> = {
 };
 const TEXTS: readonly string[] = ['prompt', 'negativePrompt'];
 const FLAGS: readonly string[] = ['returnRouting', 'returnLatents', 'cropToMask'];
-const TENSORS: readonly string[] = ['latents', 'promptEmbeds', 'negativePromptEmbeds'];
+const TENSORS: readonly string[] = [
+  'latents',
+  'promptEmbeds',
+  'negativePromptEmbeds',
+  'promptAttentionMask',
+  'negativePromptAttentionMask',
+];
 const MASK_FROM: readonly MaskFrom[] = ['lightness', 'alpha'];
 const MASK_AWARE = ['ring', 'refresh', 'minSteps', 'maxActive'] as const;
 
@@ -43,6 +50,7 @@ export interface RunOptions {
   readonly signal: AbortSignal | undefined;
   readonly onStep: ((step: Step) => void) | undefined;
   readonly onPhase: ((phase: RunPhase) => void) | undefined;
+  readonly onLoad: ((progress: Progress) => void) | undefined;
 }
 
 /** Of a call that takes the names `extra` too, which are looked at elsewhere. */
@@ -50,7 +58,7 @@ export function readRunOptions(options: unknown, extra: readonly string[] = []):
   const given = readObject('options', options, [...REQUEST_KEYS, ...CALL_KEYS, ...extra]);
   const request = pick(given, REQUEST_KEYS);
   if (request['seed'] === undefined) request['seed'] = Math.floor(Math.random() * 2 ** 32);
-  const { signal, onStep, onPhase, busy = 'queue', previewEvery = 0, returnLatents = false, count = 1 } = given;
+  const { signal, onStep, onPhase, onLoad, busy = 'queue', previewEvery = 0, returnLatents = false, count = 1 } = given;
   return {
     request: request,
     edit: extra.includes('image') ? pick(given, INPAINT_KEYS) : {},
@@ -61,6 +69,7 @@ export function readRunOptions(options: unknown, extra: readonly string[] = []):
     signal: checkSignal(signal),
     onStep: checkFunction('onStep', onStep) as RunOptions['onStep'],
     onPhase: checkFunction('onPhase', onPhase) as RunOptions['onPhase'],
+    onLoad: checkFunction('onLoad', onLoad) as RunOptions['onLoad'],
   };
 }
 

@@ -7,6 +7,7 @@ import { checkSignal, readRunOptions, type Busy, type RunOptions } from './optio
 import { Output } from './output.ts';
 import { toPixels, whiteMask, type Picture } from './picture.ts';
 import { INPAINT_KEYS } from './contract.ts';
+import type { Progress } from './progress.ts';
 import type { Backend, InpaintSettings, ModelInfo, Pixels, ReplyOf, RunPhase, RunRequest, Step, Tensor } from './protocol.ts';
 import type { CallOptions, Remote } from './remote.ts';
 
@@ -22,6 +23,8 @@ export interface GenerateOptions extends RunRequest {
   readonly onStep?: (step: Step) => void;
   /** Hears what the run is doing. */
   readonly onPhase?: (phase: RunPhase) => void;
+  /** Hears of the files that the run fetches beside the model: those of a text encoder that is not loaded with it. */
+  readonly onLoad?: (progress: Progress) => void;
 }
 
 export interface BatchOptions extends GenerateOptions {
@@ -53,6 +56,8 @@ export interface Opened {
   readonly note?: string;
   readonly info: ModelInfo;
   readonly persisted?: boolean;
+  /** Brings what a run needs beside the model. */
+  readonly prepare: (request: RunRequest, signal: AbortSignal, onLoad: (progress: Progress) => void) => Promise<void>;
 }
 
 /** The images of an edit. */
@@ -73,6 +78,7 @@ export class Pipeline {
   /** Resolves when the model's worker or its device is gone, with why; the next call loads the model again, but after {@link dispose}. */
   readonly lost: Promise<DiffCRError>;
   #remote: Remote | undefined;
+  #prepare: Opened['prepare'];
   readonly #revive: (() => Promise<Opened>) | undefined;
   /** The load under way that takes the place of a worker that is gone. */
   #reviving: Promise<Remote> | undefined;
@@ -84,12 +90,13 @@ export class Pipeline {
   readonly #calls = new Set<AbortController>();
 
   /** @internal */
-  constructor({ remote, backend, note, info, persisted }: Opened, revive?: () => Promise<Opened>) {
+  constructor({ remote, backend, note, info, persisted, prepare }: Opened, revive?: () => Promise<Opened>) {
     this.lost = new Promise((resolve) => {
       this.#tellLost = resolve;
     });
     this.#revive = revive;
     this.#remote = this.#watched(remote);
+    this.#prepare = prepare;
     this.backend = backend;
     if (note !== undefined) this.note = note;
     this.info = info;
@@ -193,6 +200,12 @@ export class Pipeline {
     const { request, previewEvery, returnLatents, edit: settings } = run;
     const { prompt = '', negativePrompt = '' } = request;
     const remote = await this.#running();
+    let loading = false;
+    await this.#prepare(request, call.signal ?? new AbortController().signal, (progress) => {
+      if (!loading) call.onPhase?.('load');
+      loading = true;
+      run.onLoad?.(progress);
+    });
     if (pictures === undefined) {
       const done = await remote.call('done', (id) => ({ id, type: 'generate', request, previewEvery, returnLatents }), call);
       return this.#output(done, { prompt, negativePrompt });
@@ -251,7 +264,8 @@ export class Pipeline {
     if (this.#remote?.over === false) return this.#remote;
     if (this.#revive === undefined) throw new DiffCRError('DISPOSED', 'the pipeline has ended');
     this.#reviving ??= this.#revive()
-      .then(({ remote }) => {
+      .then(({ remote, prepare }) => {
+        this.#prepare = prepare;
         if (this.#disposed !== undefined) remote.close(this.#disposed);
         return (this.#remote = this.#watched(remote));
       })

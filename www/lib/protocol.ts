@@ -3,6 +3,7 @@
 import type {
   Backend,
   DeviceProfile,
+  FileEntry,
   InpaintSettings,
   ManifestSummary,
   ModelInfo as EngineModelInfo,
@@ -11,6 +12,7 @@ import type {
   RunSettings,
   RunWarning,
   Tensor,
+  TextEncoderMode,
 } from './contract.ts';
 import type { WireError } from './errors.ts';
 import type { Tuning } from './kernels.ts';
@@ -74,9 +76,18 @@ export type ToWorker =
       readonly wasmUrl?: string;
       readonly powerPreference?: PowerPreference;
     }
-  | { readonly id: number; readonly type: 'manifest'; readonly json: string }
-  | { readonly id: number; readonly type: 'file'; readonly path: string; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly id: number; readonly type: 'manifest'; readonly json: string; readonly textEncoder: TextEncoderMode }
+  /** Of the model that is loaded, or of what `prepare` asked for. `hashed`: its hash was compared with the manifest's. */
+  | {
+      readonly id: number;
+      readonly type: 'file';
+      readonly path: string;
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      readonly hashed: boolean;
+    }
   | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }
+  /** Before `generate`: which files that run needs beside the model. */
+  | { readonly id: number; readonly type: 'prepare'; readonly request: RunRequest; readonly remember: boolean }
   | {
       readonly id: number;
       readonly type: 'generate';
@@ -92,7 +103,10 @@ export type Reply =
   /** `software`: the name of an adapter that computes on the CPU. */
   | { readonly type: 'adapter'; readonly software?: string }
   | { readonly type: 'opened'; readonly backend: Backend; readonly note?: string }
-  | { readonly type: 'manifest'; readonly summary: ManifestSummary }
+  /** `files`: those that the model needs before its first run. */
+  | { readonly type: 'manifest'; readonly summary: ManifestSummary; readonly files: readonly FileEntry[] }
+  /** In the order in which they are to come. */
+  | { readonly type: 'prepared'; readonly files: readonly FileEntry[] }
   | { readonly type: 'added' }
   | { readonly type: 'ready'; readonly info: ModelInfo }
   | {
@@ -126,8 +140,8 @@ export interface Step {
   readonly preview?: ImageBitmap;
 }
 
-/** What a run is doing: reading the prompts, denoising, making the picture of the latents. */
-export type RunPhase = 'encode' | 'denoise' | 'decode';
+/** What a run is doing: fetching what it needs beside the model, reading the prompts, denoising, making the picture of the latents. */
+export type RunPhase = 'load' | 'encode' | 'denoise' | 'decode';
 
 export type FromWorker =
   /** The worker's first word: its script runs. */

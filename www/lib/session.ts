@@ -3,8 +3,9 @@
 import { softwareName, type AdapterInfo } from './adapter.ts';
 import { abortError, DiffCRError, toWire } from './errors.ts';
 import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
+import { keepPrompt, recallPrompt } from './prompts.ts';
 import type { Backend, FromWorker, PowerPreference, Reply, ReplyOf, RunPhase, Tensor, ToWorker } from './protocol.ts';
-import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun } from './wasm.ts';
+import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun, WasmTextStream } from './wasm.ts';
 
 /** What the session needs of its surroundings; the tests bring their own. */
 export interface Host {
@@ -19,6 +20,7 @@ export interface Host {
 }
 
 type Draw = Extract<ToWorker, { type: 'generate' }>;
+type Prepare = Extract<ToWorker, { type: 'prepare' }>;
 type Open = Extract<ToWorker, { type: 'open' }>;
 
 /** What finding the fastest kernels may add to loading a model, and at most, unless told. */
@@ -35,6 +37,8 @@ export class Session {
   /** When the manifest came. */
   #loading = 0;
   #model: WasmModel | undefined;
+  /** The text encoder that reads the next run's prompts, and whether they are to be kept. */
+  #text: { readonly stream: WasmTextStream; readonly remember: boolean } | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -72,14 +76,19 @@ export class Session {
       case 'manifest': {
         const engine = present(this.#engine, 'no engine');
         const summary = engine.manifest(message.json);
-        this.#loader = engine.loader(message.json);
+        const loader = engine.loader(message.json, message.textEncoder);
+        this.#loader = loader;
         this.#loading = performance.now();
-        return { type: 'manifest', summary };
+        return { type: 'manifest', summary, files: loader.files() };
       }
-      case 'file':
-        present(this.#loader, 'no manifest').addFile(message.path, message.bytes);
-        release(message.bytes.buffer);
+      case 'file': {
+        const { path, bytes, hashed } = message;
+        await present(this.#loader ?? this.#text?.stream, 'no manifest').addFile(path, bytes, hashed);
+        release(bytes.buffer);
         return { type: 'added' };
+      }
+      case 'prepare':
+        return await this.#prepare(message, present(this.#model, 'no model'));
       case 'finish': {
         const loader = present(this.#loader, 'no manifest');
         this.#loader = undefined; // `finish` consumes it
@@ -122,11 +131,38 @@ export class Session {
     }
   }
 
+  /** What a text encoder that is not loaded has to read for a run, of what is not remembered. */
+  async #prepare({ request, remember }: Prepare, model: WasmModel): Promise<ReplyOf<'prepared'>> {
+    this.#text?.stream.free();
+    this.#text = undefined;
+    const unknown: Uint32Array[] = [];
+    for (const ids of model.unknownPrompts(request)) {
+      const states = remember ? await recallPrompt(this.#host.caches, model.textEncoderVersion, ids) : undefined;
+      if (states === undefined || !accepts(model, ids, states)) unknown.push(ids);
+    }
+    if (unknown.length === 0) return { type: 'prepared', files: [] };
+    const stream = model.textStream(unknown);
+    this.#text = { stream, remember };
+    return { type: 'prepared', files: stream.files() };
+  }
+
+  /** Has what the text encoder read known. */
+  async #learn(model: WasmModel): Promise<void> {
+    if (this.#text === undefined) return;
+    const { stream, remember } = this.#text;
+    this.#text = undefined; // `finish` consumes it
+    for (const { ids, states } of await stream.finish()) {
+      model.rememberPrompt(ids, states);
+      if (remember) await keepPrompt(this.#host.caches, model.textEncoderVersion, { ids, states });
+    }
+  }
+
   async #draw(message: Draw, model: WasmModel): Promise<Reply> {
     const { id, previewEvery, returnLatents } = message;
     const started = performance.now();
     const phase = (phase: RunPhase): void => this.#host.post({ id, type: 'phase', phase }, []);
     phase('encode');
+    await this.#learn(model);
     const run = await model.generate(message.request, message.edit);
     try {
       const encodeMs = performance.now() - started;
@@ -177,6 +213,16 @@ export class Session {
       };
       this.#host.post({ id, type: 'step', step: preview ? { ...step, preview } : step }, preview ? [preview] : []);
     }
+  }
+}
+
+/** Whether states that were kept are still states of this model. */
+function accepts(model: WasmModel, ids: Uint32Array, states: Uint16Array): boolean {
+  try {
+    model.rememberPrompt(ids, states);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -10,8 +10,10 @@ import type {
   RoutingRecord,
   RunRequest,
   RunSettings,
+  FileEntry,
   RunWarning,
   StepReport,
+  TextEncoderMode,
 } from './contract.ts';
 import type { PowerPreference, EditRequest, RunFlops } from './protocol.ts';
 
@@ -45,13 +47,41 @@ export interface WasmModel {
   tune(budget: number, precision: Precision, known?: string): Promise<readonly string[]>;
   /** What {@link tune} knows of this model's kernels, as JSON. */
   timings(): string;
+  /** Token ids of the prompts of a run that only a text encoder which is not loaded can read. */
+  unknownPrompts(request: RunRequest): readonly Uint32Array[];
+  textStream(prompts: readonly Uint32Array[]): WasmTextStream;
+  /** States as f16 bits. */
+  rememberPrompt(ids: Uint32Array, states: Uint16Array): void;
+  /** Changes with the text encoder's files. */
+  readonly textEncoderVersion: string | undefined;
   /** With an `edit`, redraws that image. */
   generate(request: RunRequest, edit?: EditRequest): Promise<WasmRun>;
   free(): void;
 }
 
+/** A text encoder on its way past some prompts, a layer at a time. */
+export interface WasmTextStream {
+  /** In the order in which they serve. */
+  files(): readonly FileEntry[];
+  /** `hashed`: the file's hash was compared with the manifest's. */
+  addFile(path: string, bytes: Uint8Array, hashed: boolean): Promise<void>;
+  /** Consumes it. */
+  finish(): Promise<readonly KnownPrompt[]>;
+  free(): void;
+}
+
+/** What a text encoder made of a prompt. */
+export interface KnownPrompt {
+  readonly ids: Uint32Array;
+  /** f16 bits of `[S, E]`. */
+  readonly states: Uint16Array;
+}
+
 export interface WasmLoader {
-  addFile(path: string, bytes: Uint8Array): void;
+  /** Those that it waits for. */
+  files(): readonly FileEntry[];
+  /** `hashed`: the file's hash was compared with the manifest's. */
+  addFile(path: string, bytes: Uint8Array, hashed: boolean): void;
   finish(): WasmModel;
   free(): void;
 }
@@ -63,7 +93,7 @@ export interface WasmEngine {
   /** What its device can do. */
   profile(): DeviceProfile;
   manifest(json: string): ManifestSummary;
-  loader(json: string): WasmLoader;
+  loader(json: string, textEncoder?: TextEncoderMode): WasmLoader;
   free(): void;
 }
 

@@ -55,7 +55,7 @@ fn files_in_any_order_become_the_same_tensors() {
         let a = weights.scope("transformer").take("a", [2, 1]).unwrap();
         assert_eq!(a.to_data_as::<f32>().try_to_vec::<f32>().unwrap(), [7., 8.]);
         let table = weights.scope("text_encoder").take_host("shared.weight", [4, 3]).unwrap();
-        assert_eq!(table.data, ROWS.as_flattened());
+        assert_eq!(table.data(), ROWS.as_flattened());
         weights.finish().unwrap();
     }
 }

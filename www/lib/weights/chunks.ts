@@ -3,7 +3,7 @@
  * again once.
  */
 
-import { linked, throwIfAborted } from '../abort.ts';
+import { abortable, linked, throwIfAborted } from '../abort.ts';
 import { DiffCRError } from '../errors.ts';
 import type { ProgressMeter } from '../progress.ts';
 import type { FileEntry } from '../protocol.ts';
@@ -23,6 +23,8 @@ export interface ChunkOptions extends Pick<FetchOptions, 'fetch' | 'backoffMs'> 
   readonly offline?: boolean;
   /** Hears once that files cannot be kept; loading goes on. */
   readonly onWarning?: ((warning: DiffCRError) => void) | undefined;
+  /** Whether files are handed on one by one, in the order of the entries. @default false */
+  readonly ordered?: boolean;
   /** Takes the bytes; the place of the chunk is given to the next one when the promise settles. */
   readonly deliver: (entry: FileEntry, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
 }
@@ -33,16 +35,24 @@ export async function fetchChunks(entries: readonly FileEntry[], options: ChunkO
   const { signal } = stop;
   const keeper = new Keeper(options);
   const waiting = entries.values();
+  let before: Promise<void> = Promise.resolve();
   const lane = async (): Promise<void> => {
     for (const entry of waiting) {
       throwIfAborted(signal);
+      const turn = before;
+      let passOn = (): void => {};
+      before = new Promise((resolve) => {
+        passOn = resolve;
+      });
       const kept = await keeper.find(entry);
       const bytes = kept ?? (await fetchChunk(entry, { ...options, signal }));
       if (kept !== undefined) options.meter.cached(entry.path, entry.bytes);
       options.meter.verified(entry.path, entry.bytes);
       // Copied before it is handed on, written while it is.
       const keeping = kept === undefined ? keeper.keep(entry, bytes) : undefined;
+      if (options.ordered === true) await abortable(turn, signal);
       await options.deliver(entry, bytes);
+      passOn();
       await keeping;
       options.meter.uploaded(entry.path, entry.bytes);
     }

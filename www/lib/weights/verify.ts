@@ -12,7 +12,12 @@ export async function verify(bytes: Uint8Array<ArrayBuffer>, entry: FileEntry): 
   return undefined;
 }
 
-/** Lower-case hex; undefined on pages without WebCrypto (plain http), where the wasm module's own check stands alone. */
+/** Whether {@link verify} compares hashes here; where it does not, the wasm module's own check stands alone. */
+export function hashes(): boolean {
+  return (globalThis.crypto?.subtle as SubtleCrypto | undefined) !== undefined;
+}
+
+/** Lower-case hex; undefined on pages without WebCrypto (plain http). */
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
   if (subtle === undefined) return undefined;
