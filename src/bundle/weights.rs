@@ -8,7 +8,8 @@ use super::chunk::Words;
 use super::manifest::{Encoding, TensorEntry};
 use crate::device::resident;
 use crate::error::{Error, Result};
-use crate::kernels::packed::{PackedMatrix, PackedWords};
+use crate::kernels::packed::{HalfConv, PackedMatrix, PackedWords};
+use crate::kernels::wgsl::conv::half_pays;
 use crate::kernels::wgsl::format::Format;
 
 /// Tensors waiting to be taken by a model's layers.
@@ -30,6 +31,8 @@ enum Stored {
     Host(HostTable),
     /// On the device, in the words of its chunk.
     Packed(PackedMatrix),
+    /// The weight of a convolution on the device, in f16.
+    HalfConv(HalfConv),
 }
 
 /// Shape and values, row-major.
@@ -120,15 +123,28 @@ impl Weights {
 
     /// Whether the device multiplies with a matrix as chunks store it.
     pub fn keeps_packed(&self, entry: &TensorEntry) -> bool {
-        self.packs && is_packable(entry)
+        self.packs && (is_packable(entry) || self.keeps_half(entry))
     }
 
-    /// Adds a matrix that [`Weights::keeps_packed`].
+    /// Whether it is a convolution's weight that stays in f16.
+    fn keeps_half(&self, entry: &TensorEntry) -> bool {
+        let shape = <[usize; 4]>::try_from(entry.shape.as_slice());
+        entry.encoding == Encoding::F16 && shape.is_ok_and(|shape| HalfConv::is_supported(shape, &self.device))
+    }
+
+    /// Adds a tensor that [`Weights::keeps_packed`].
     ///
     /// # Errors
     /// `Internal` on any other.
     pub fn insert_packed(&mut self, name: &str, entry: &TensorEntry, words: Words) -> Result<()> {
         let count = words.words.len();
+        if let (&[outputs, inputs, height, width], Encoding::F16) = (entry.shape.as_slice(), entry.encoding) {
+            let bits = bytemuck::cast_slice(&words.words);
+            let half = HalfConv::upload([outputs, inputs, height, width], bits, &self.device);
+            let half = half.ok_or_else(|| Error::internal(format!("{name} cannot stay in f16")))?;
+            self.tensors.insert(name.into(), Stored::HalfConv(half));
+            return Ok(());
+        }
         let packed = match (entry.shape.as_slice(), format(entry.encoding)) {
             (&[rows, inputs], Some(format)) => {
                 let (shape, group) = ([rows, inputs], entry.group.unwrap_or(inputs));
@@ -155,7 +171,7 @@ impl Weights {
         }
         match stored {
             Stored::Host(table) => table,
-            Stored::Device { .. } | Stored::Packed(_) => unreachable!("it was just made one"),
+            Stored::Device { .. } | Stored::Packed(_) | Stored::HalfConv(_) => unreachable!("it was just made one"),
         }
     }
 
@@ -181,6 +197,10 @@ impl Weights {
     #[cfg(feature = "train")]
     pub fn into_values(self) -> Result<BTreeMap<String, HostTensor>> {
         let read = |stored: Stored| match stored {
+            Stored::HalfConv(half) => {
+                let values = half.unpack().into_data().try_to_vec::<f32>();
+                values.map(|values| (half.shape().to_vec(), values)).map_err(|e| Error::internal(e.to_string()))
+            }
             Stored::Host(table) => Ok((table.shape.to_vec(), table.data)),
             Stored::Packed(packed) => {
                 let values = packed.unpack().into_data().try_to_vec::<f32>();
@@ -235,6 +255,7 @@ impl Scope<'_> {
             Stored::Device { shape, .. } => Some(shape.clone()),
             Stored::Host(table) => Some(table.shape.to_vec()),
             Stored::Packed(packed) => Some(packed.shape().to_vec()),
+            Stored::HalfConv(half) => Some(half.shape().to_vec()),
         }
     }
 
@@ -250,6 +271,10 @@ impl Scope<'_> {
                 check_shape(&name, &packed.shape(), &shape)?;
                 Ok(packed.unpack().reshape(shape))
             }
+            Stored::HalfConv(half) => {
+                check_shape(&name, &half.shape(), &shape)?;
+                Ok(half.unpack().reshape(shape))
+            }
             Stored::Host(_) => Err(Error::internal(format!("{name} is a host table"))),
         }
     }
@@ -262,6 +287,18 @@ impl Scope<'_> {
         }
         match self.weights.remove(&name)? {
             Stored::Packed(packed) => check_shape(&name, &packed.shape(), &shape).map(|()| Some(packed)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Takes a convolution's weight, if it is there and in f16.
+    pub fn take_half_conv(&mut self, name: &str, shape: [usize; 4]) -> Result<Option<HalfConv>> {
+        let name = format!("{}{name}", self.prefix);
+        if !matches!(self.weights.tensors.get(&name), Some(Stored::HalfConv(_))) {
+            return Ok(None);
+        }
+        match self.weights.remove(&name)? {
+            Stored::HalfConv(half) => check_shape(&name, &half.shape(), &shape).map(|()| Some(half)),
             _ => Ok(None),
         }
     }
@@ -285,6 +322,11 @@ pub fn is_packable(entry: &TensorEntry) -> bool {
         (&[_, inputs], Some(format)) => format.fits(inputs, entry.group),
         _ => false,
     }
+}
+
+/// Whether it is a convolution's weight that kernels read in f16.
+pub fn is_half_conv(entry: &TensorEntry) -> bool {
+    entry.encoding == Encoding::F16 && <[usize; 4]>::try_from(entry.shape.as_slice()).is_ok_and(half_pays)
 }
 
 /// How the kernels name an encoding; f32 is not packed.

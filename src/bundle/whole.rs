@@ -3,6 +3,8 @@
 //! The converter asks before it writes, `verify` before it says so, and every loader before it fetches: what passes here has every tensor that
 //! the networks take, in its shape, and no other.
 
+#[cfg(feature = "cli")]
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
@@ -49,27 +51,48 @@ pub fn check(manifest: &Manifest) -> Result<()> {
     parts.check()?;
     fit(parts)?;
     let mut known = BTreeSet::new();
-    let mut visit = |name: &str, wanted: &[usize]| {
+    visit(parts, &mut |name, wanted| {
         let tensor = manifest.tensors.get(name).ok_or_else(|| Error::model(name, "the tensor is missing"))?;
         if tensor.shape != wanted {
             return Err(Error::model(name, format!("its shape is {:?}, not {wanted:?}", tensor.shape)));
         }
         known.insert(name.to_owned());
         Ok(())
-    };
-    shapes::transformer(&parts.transformer, &mut Shapes::new(Part::Transformer.prefix(), &mut visit))?;
-    if let Some(config) = &parts.text_encoder {
-        shapes::text_encoder(config, &mut Shapes::new(Part::TextEncoder.prefix(), &mut visit))?;
-    }
-    if let Some(config) = &parts.vae {
-        shapes::vae(config, &mut Shapes::new(Part::Vae.prefix(), &mut visit))?;
-    }
-    if let Some(config) = &parts.vae_tiny {
-        shapes::vae_tiny(config, &mut Shapes::new(Part::VaeTiny.prefix(), &mut visit))?;
-    }
+    })?;
     let routers = routers(manifest)?;
     let unknown = manifest.tensors.keys().find(|name| !known.contains(*name) && !routers.contains(name.as_str()));
     unknown.map_or(Ok(()), |name| Err(Error::model(name, "no model of this configuration has such a tensor")))
+}
+
+/// Names and shapes of the tensors of a dense model of `parts`.
+///
+/// # Errors
+/// As [`check`]'s, on parts that do not fit.
+#[cfg(feature = "cli")]
+pub fn tensors(parts: &Parts) -> Result<BTreeMap<String, Vec<usize>>> {
+    parts.check()?;
+    fit(parts)?;
+    let mut tensors = BTreeMap::new();
+    visit(parts, &mut |name, shape| {
+        tensors.insert(name.to_owned(), shape.to_vec());
+        Ok(())
+    })?;
+    Ok(tensors)
+}
+
+/// Tells of every tensor of the parts, the routers' apart.
+fn visit(parts: &Parts, visit: &mut dyn FnMut(&str, &[usize]) -> Result<()>) -> Result<()> {
+    shapes::transformer(&parts.transformer, &mut Shapes::new(Part::Transformer.prefix(), visit))?;
+    if let Some(config) = &parts.text_encoder {
+        shapes::text_encoder(config, &mut Shapes::new(Part::TextEncoder.prefix(), visit))?;
+    }
+    if let Some(config) = &parts.vae {
+        shapes::vae(config, &mut Shapes::new(Part::Vae.prefix(), visit))?;
+    }
+    if let Some(config) = &parts.vae_tiny {
+        shapes::vae_tiny(config, &mut Shapes::new(Part::VaeTiny.prefix(), visit))?;
+    }
+    Ok(())
 }
 
 /// The routers' tensors: a routed model has some, a dense one none.

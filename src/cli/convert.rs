@@ -120,7 +120,8 @@ fn parse_text_encoder(text: &str) -> Result<TextEncoder, String> {
     Ok(encoding_of(text).map_or_else(|| TextEncoder::Place(text.into()), TextEncoder::Encoding))
 }
 
-fn parse_encoding(text: &str) -> Result<Encoding, String> {
+/// An encoding by its name.
+pub fn parse_encoding(text: &str) -> Result<Encoding, String> {
     encoding_of(text).ok_or_else(|| "use f32, f16, q8 or q4".into())
 }
 
@@ -128,7 +129,7 @@ fn parse_group(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|g| GROUPS.contains(g)).ok_or_else(|| "use 32, 64 or 128".into())
 }
 
-fn parse_chunk(text: &str) -> Result<f64, String> {
+pub fn parse_chunk(text: &str) -> Result<f64, String> {
     let mib = text.parse().ok().filter(|mib| (0.001..=1024.0).contains(mib));
     mib.ok_or_else(|| "use a number between 0.001 and 1024".into())
 }

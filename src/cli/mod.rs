@@ -18,6 +18,7 @@ mod help;
 mod inpaint;
 mod inspect;
 mod probe;
+mod random;
 #[cfg(feature = "train")]
 mod scenes;
 mod shared;
@@ -62,6 +63,8 @@ enum Command {
     Embed(embed::EmbedArgs),
     /// One part of a bundle on given inputs.
     Probe(probe::ProbeArgs),
+    /// A bundle of random weights, to see what a model of some size costs.
+    Random(random::RandomArgs),
     /// A prompt becomes a picture.
     Generate(generate::GenerateArgs),
     /// The masked part of a picture is drawn anew.
@@ -125,6 +128,7 @@ fn run(cli: &Cli) -> Result<()> {
         Command::Verify(args) => verify::run(args, &cli.shared),
         Command::Embed(args) => embed::run(args, &cli.shared),
         Command::Probe(args) => probe::run(args),
+        Command::Random(args) => random::run(args, &cli.shared),
         Command::Generate(args) => generate::run(args, &cli.shared),
         Command::Inpaint(args) => inpaint::run(args, &cli.shared),
         Command::Bench(args) => bench::run(args, &cli.shared),

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod progress;
 pub mod quality;
 pub mod quantize;
+pub mod random;
 mod rechunk;
 mod routing;
 mod safetensors_file;

@@ -8,6 +8,7 @@ use burn::tensor::ops::ConvOptions;
 
 #[cfg(feature = "train")]
 use super::cpu;
+use super::packed::HalfConv;
 use super::upsample::upsample_nearest;
 #[cfg(feature = "webgpu")]
 use super::webgpu::{self, conv::TiledConv};
@@ -55,6 +56,17 @@ impl Conv {
             window,
             upsampling,
         }
+    }
+
+    /// The same from a weight that stays in f16 where a kernel reads such.
+    pub fn of_half(weight: HalfConv, bias: Option<Tensor<1>>, window: Window, upsampling: usize) -> Self {
+        #[cfg(feature = "webgpu")]
+        if bias.as_ref().is_none_or(webgpu::runs) && (upsampling == 1 || window.doubles()) {
+            let window = Window { doubled: upsampling == 2, ..window };
+            let weights = Weights::Tiled(TiledConv::of_half(weight, bias, window));
+            return Self { weights, window, upsampling: 1 };
+        }
+        Self::new(weight.unpack(), bias, window, upsampling)
     }
 
     /// It as a kernel does it, where one does.

@@ -1,11 +1,11 @@
-//! Matrices that stay on the device as bundles store them, where it multiplies with such.
+//! Matrices, and weights of convolutions, that stay on the device as bundles store them, where it multiplies with such.
 
 use super::wgsl::format::Format;
 
 #[cfg(not(feature = "webgpu"))]
-pub use self::absent::PackedMatrix;
+pub use self::absent::{HalfConv, PackedMatrix};
 #[cfg(feature = "webgpu")]
-pub use super::webgpu::packed::PackedMatrix;
+pub use super::webgpu::{half_conv::HalfConv, packed::PackedMatrix};
 
 /// A matrix in the words of its chunk.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,33 @@ mod absent {
     pub struct PackedMatrix {
         #[module(skip)]
         never: Infallible,
+    }
+
+    /// There is none.
+    #[derive(Module, Debug)]
+    pub struct HalfConv {
+        #[module(skip)]
+        never: Infallible,
+    }
+
+    impl HalfConv {
+        /// Whether a weight of that shape can stay in f16 on `device`.
+        pub fn is_supported(_: [usize; 4], _: &Device) -> bool {
+            false
+        }
+
+        /// None: such a weight has to be unpacked.
+        pub fn upload(_: [usize; 4], _: &[u16], _: &Device) -> Option<Self> {
+            None
+        }
+
+        pub fn shape(&self) -> [usize; 4] {
+            match self.never {}
+        }
+
+        pub fn unpack(&self) -> Tensor<4> {
+            match self.never {}
+        }
     }
 
     impl PackedMatrix {

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
 
 use super::attention::{Attention, KeyValue};
+use super::feed_forward::{FeedForward, FeedForwardInput};
 use super::linear::Linear;
 use super::norm::modulated_layer_norm;
 use crate::bundle::Scope;
@@ -23,8 +24,7 @@ pub struct Block {
     scale_shift_table: Param<Tensor<2>>,
     attn1: Attention,
     attn2: Attention,
-    ff_in: Linear,
-    ff_out: Linear,
+    ff: FeedForward,
 }
 
 /// The tokens that a block runs.
@@ -80,14 +80,14 @@ impl Block {
                 config.kv_scale(index),
             )?,
             attn2: Attention::load(&mut scope.enter("attn2"), width, config.heads)?,
-            ff_in: Linear::load(&mut scope.enter("ff.net.0.proj"), width, 4 * width, true)?,
-            ff_out: Linear::load(&mut scope.enter("ff.net.2"), 4 * width, width, true)?,
+            ff: FeedForward::load(&mut scope.enter("ff"), width)?,
         })
     }
 
     /// One linear layer of every shape.
     pub fn linears(&self) -> [&Linear; 3] {
-        [self.attn1.linear(), &self.ff_in, &self.ff_out]
+        let [input, output] = self.ff.linears();
+        [self.attn1.linear(), input, output]
     }
 
     /// `x` `[1, N, D]` after the block with a caption of ones and an unmodulated step, handing on values of that type.
@@ -141,17 +141,15 @@ impl Block {
         let (x, own) = self.attn1.forward_self(h, grid, others, residual); // [B, k, D]
         let x = self.attn2.forward(x.clone(), caption.key_value.clone(), caption.bias, Residual::new(x)); // [B, k, D]
 
-        let h = modulated_layer_norm(x.clone(), None, shift_mlp, scale_mlp, dtype);
-        let h = self.ff_in.forward_gelu(h); // [B, k, 4D]
-        let residual = Residual::new(x).gated(gate_mlp);
-        let x = match (selected, weight) {
-            (Some(selected), _) => {
-                let scatter = TokenIndexing::Scatter { selected, all };
-                self.ff_out.forward_residual(h, residual.indexed(scatter)) // [B, N, D]
-            }
-            (None, Some(weight)) => residual.reference(self.ff_out.forward(h) * weight), // [B, k, D]
-            (None, None) => self.ff_out.forward_residual(h, residual),
-        };
+        let x = self.ff.forward(FeedForwardInput {
+            x,
+            shift: shift_mlp,
+            scale: scale_mlp,
+            gate: gate_mlp,
+            scatter: selected.map(|selected| (selected, all)),
+            weight,
+            dtype,
+        }); // [B, k, D], or [B, N, D] where tokens are selected
         (x, own)
     }
 }

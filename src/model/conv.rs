@@ -58,10 +58,14 @@ impl Conv2d {
     /// Takes `weight` and, where the config asks for one, `bias`.
     pub fn load(scope: &mut Scope, config: Conv2dConfig) -> Result<Self> {
         let Conv2dConfig { in_channels, out_channels, kernel, stride, padding, upsampling, bias } = config;
-        let weight = scope.take("weight", [out_channels, in_channels, kernel, kernel])?;
-        let bias = if bias { Some(scope.take("bias", [out_channels])?) } else { None };
+        let shape = [out_channels, in_channels, kernel, kernel];
         let window = Window { side: kernel, stride, padding, doubled: false };
-        Ok(Self { conv: Conv::new(weight, bias, window, upsampling) })
+        let bias = if bias { Some(scope.take("bias", [out_channels])?) } else { None };
+        let conv = match scope.take_half_conv("weight", shape)? {
+            Some(weight) => Conv::of_half(weight, bias, window, upsampling),
+            None => Conv::new(scope.take("weight", shape)?, bias, window, upsampling),
+        };
+        Ok(Self { conv })
     }
 
     /// What does it.

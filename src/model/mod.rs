@@ -13,6 +13,7 @@ mod charsmap;
 pub mod classifier;
 pub mod conv;
 pub mod embed;
+pub mod feed_forward;
 pub mod kv_compression;
 pub mod layer;
 pub mod linear;

@@ -5,13 +5,15 @@
 use serde::Serialize;
 
 use super::MAX_MAP_BYTES;
+use super::residency::TextEncoderMode;
+use super::weight_bytes::{as_f32, on_device};
 use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
-use crate::bundle::manifest::{Part, TensorEntry};
-use crate::bundle::weights::is_packable;
+use crate::bundle::manifest::Part;
 use crate::device::{Backend, DeviceProfile};
 use crate::error::{Error, Result};
 use crate::kernels::attention::MAX_SCORES_BYTES;
+use crate::model::feed_forward::{EXPANSION, MAX_HIDDEN_BYTES};
 use crate::model::vae::tiled::TileConfig;
 
 /// What a wasm module can address.
@@ -29,6 +31,8 @@ const LIVE_LATENTS: u64 = 12;
 const LIVE_MAPS: u64 = 4;
 /// Scores of attention that the CPU holds at once, in as many copies: logits, scaled, and their softmax.
 const LIVE_SCORES: u64 = 3;
+/// Layers of a text encoder that passes by that are on the device at once.
+const STREAMED_LAYERS: u64 = 2;
 /// Keys of attention that the CPU scores at a time, and bytes of a score.
 const SCORE_TILE_BYTES: u64 = 4 * 64;
 
@@ -75,7 +79,7 @@ impl BudgetRequest {
 }
 
 impl Budget {
-    /// What `request` takes of `manifest`'s model on `backend`.
+    /// What `request` takes of `manifest`'s model on `backend`, where the text encoder is treated as it usually is.
     pub fn new(manifest: &Manifest, request: BudgetRequest, backend: Backend) -> Self {
         let (weights, activations) = (weights(manifest, backend), activations(manifest, request));
         let largest_file = manifest.files.iter().map(|file| file.bytes).max().unwrap_or(0);
@@ -163,34 +167,27 @@ struct WeightBytes {
     largest: u64,
 }
 
-/// Bytes that the tensors of `part` take, on the device and beside it.
-pub fn part_bytes(manifest: &Manifest, part: Part, backend: Backend) -> u64 {
-    let of_part = manifest.tensors.iter().filter(|(name, _)| name.split('.').next() == Some(part.prefix()));
-    of_part.fold(0u64, |bytes, (name, entry)| bytes.saturating_add(on_device(name, entry, backend)))
-}
-
-/// Bytes of a tensor where networks compute.
-fn on_device(name: &str, entry: &TensorEntry, backend: Backend) -> u64 {
-    let packed = backend != Backend::Cpu && is_packable(entry) && name != HOST_TABLE;
-    if packed { entry.pieces(name).iter().map(|piece| piece.bytes()).sum() } else { f32s(entry) }
-}
-
 fn weights(manifest: &Manifest, backend: Backend) -> WeightBytes {
-    let mut bytes = WeightBytes { device: 0, host: 0, largest: 0 };
+    let streams = TextEncoderMode::Auto.streams(manifest, backend);
+    let text = manifest.parts.text_encoder.as_ref();
+    let (mut bytes, mut text_bytes) = (WeightBytes { device: 0, host: 0, largest: 0 }, 0u64);
     for (name, entry) in &manifest.tensors {
         if name == HOST_TABLE {
-            bytes.host = bytes.host.saturating_add(f32s(entry));
+            bytes.host = bytes.host.saturating_add(if streams { 0 } else { as_f32(entry) });
             continue;
         }
         let size = on_device(name, entry, backend);
-        bytes.device = bytes.device.saturating_add(size);
         bytes.largest = bytes.largest.max(size);
+        if streams && name.split('.').next() == Some(Part::TextEncoder.prefix()) {
+            text_bytes = text_bytes.saturating_add(size);
+        } else {
+            bytes.device = bytes.device.saturating_add(size);
+        }
     }
+    // An encoder that passes by: its layers are alike.
+    let layer = text_bytes / text.map_or(1, |text| text.layers.max(1) as u64);
+    bytes.device = bytes.device.saturating_add(layer.saturating_mul(STREAMED_LAYERS));
     bytes
-}
-
-fn f32s(entry: &TensorEntry) -> u64 {
-    entry.shape.iter().fold(4u64, |bytes, &side| bytes.saturating_mul(side as u64))
 }
 
 /// Bytes of what a run computes.
@@ -214,7 +211,10 @@ fn activations(manifest: &Manifest, request: BudgetRequest) -> ActivationBytes {
         cells.min(tile * tile).saturating_mul(4 * values as u64)
     });
     let decoding = vae.saturating_mul(LIVE_MAPS).saturating_add(latents.saturating_mul(2));
-    ActivationBytes { peak: network.max(decoding), largest: map.saturating_mul(4).max(latents).max(vae) }
+    ActivationBytes {
+        peak: network.max(decoding),
+        largest: map.max(map.saturating_mul(EXPANSION as u64).min(MAX_HIDDEN_BYTES as u64)).max(latents).max(vae),
+    }
 }
 
 /// Bytes of attention's scores on the CPU.

@@ -34,6 +34,7 @@ pub mod residency;
 #[cfg(feature = "webgpu")]
 pub mod tuning;
 pub mod warning;
+mod weight_bytes;
 
 use std::cell::RefCell;
 

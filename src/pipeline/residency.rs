@@ -6,7 +6,7 @@ use crate::bundle::Manifest;
 use crate::bundle::manifest::Part;
 use crate::device::Backend;
 
-use super::budget::part_bytes;
+use super::weight_bytes::part_bytes;
 
 /// An encoder that takes more than this passes by.
 const RESIDENT_BYTES: u64 = 256 << 20;

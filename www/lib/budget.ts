@@ -34,6 +34,10 @@ const SCORE_TILE_BYTES = 4 * 64;
 const LIVE_SCORES = 3;
 const MAX_SCORES_BYTES = 64 * 2 ** 20;
 const MAX_MAP_BYTES = 128 * 2 ** 20;
+const MAX_HIDDEN_BYTES = 128 * 2 ** 20;
+const RESIDENT_BYTES = 256 * 2 ** 20;
+const STREAMED_LAYERS = 2;
+const LEAST_HALF = 2 ** 18;
 const BITS = { f32: 32, f16: 16, q8: 8, q4: 4 } as const;
 
 /** A guided picture of the model's own size. */
@@ -67,19 +71,39 @@ function scoreBytes({ parts }: Listed, { width, height, batch }: BudgetRequest):
   return LIVE_SCORES * Math.min(batch * parts.transformer.heads * 4 * tokens ** 2, MAX_SCORES_BYTES);
 }
 
-function weightBytes({ tensors }: Listed, backend: Backend) {
-  let [device, host, largest] = [0, 0, 0];
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const elements = tensor.shape.reduce((product, side) => product * side, 1);
-    if (name === HOST_TABLE) {
-      host += 4 * elements;
-      continue;
-    }
-    const size = backend !== 'cpu' && isPackable(tensor) ? packedBytes(tensor, elements) : 4 * elements;
-    device += size;
-    largest = Math.max(largest, size);
-  }
-  return { device, host, largest };
+function weightBytes({ tensors, parts }: Listed, backend: Backend) {
+  const all = Object.entries(tensors).map(([name, tensor]) => ({ name, tensor, size: sizeOnDevice(name, tensor, backend) }));
+  const ofText = all.filter(({ name }) => name.startsWith('text_encoder.'));
+  const sum = (list: typeof all): number => list.reduce((bytes, { size }) => bytes + size, 0);
+  const streams = parts.textEncoder !== undefined && sum(ofText) > RESIDENT_BYTES;
+  const networks = all.filter(({ name }) => name !== HOST_TABLE);
+  const passing = streams ? networks.filter((each) => ofText.includes(each)) : [];
+  const staying = networks.filter((each) => !passing.includes(each));
+  const layer = Math.floor(sum(passing) / Math.max(1, parts.textEncoder?.layers ?? 1));
+  const table = all.find(({ name }) => name === HOST_TABLE);
+  return {
+    device: sum(staying) + STREAMED_LAYERS * layer,
+    host: table === undefined || streams ? 0 : 4 * elementsOf(table.tensor),
+    largest: Math.max(0, ...networks.map(({ size }) => size)),
+  };
+}
+
+const elementsOf = ({ shape }: ListedTensor): number => shape.reduce((product, side) => product * side, 1);
+
+/** Bytes of a tensor where networks compute. */
+function sizeOnDevice(name: string, tensor: ListedTensor, backend: Backend): number {
+  const elements = elementsOf(tensor);
+  if (backend === 'cpu') return 4 * elements;
+  // Sixteen weights for nine: those that meet the same cell are added up.
+  if (name.includes('.upsamplers.0.conv.weight')) return Math.floor((4 * elements * 16) / 9);
+  return (isPackable(tensor) || isHalfConv(tensor)) && name !== HOST_TABLE ? packedBytes(tensor, elements) : 4 * elements;
+}
+
+/** Whether it is a convolution's weight that kernels read in f16. */
+function isHalfConv({ shape, encoding }: ListedTensor): boolean {
+  const [outputs = 0, inputs = 0, height, width] = shape;
+  const fits = shape.length === 4 && outputs % 8 === 0 && inputs % 4 === 0 && height === width;
+  return encoding === 'f16' && fits && elementsOf({ shape, encoding }) >= LEAST_HALF;
 }
 
 /** Whether there is a kernel for the matrix as it is stored: rows of whole words, and groups of them. */
@@ -103,7 +127,10 @@ function activationBytes({ parts }: Listed, { width, height, batch }: BudgetRequ
   const network = map * LIVE_TOKENS + latents * LIVE_LATENTS + tokens * (SCORE_TILE_BYTES + 4 * channels);
   const values = peakValuesPerCell(parts);
   const vae = values === undefined ? 0 : Math.min(cells, tileSide(values) ** 2) * 4 * values;
-  return { peak: Math.max(network, vae * LIVE_MAPS + 2 * latents), largest: Math.max(4 * map, latents, vae) };
+  return {
+    peak: Math.max(network, vae * LIVE_MAPS + 2 * latents),
+    largest: Math.max(map, Math.min(4 * map, MAX_HIDDEN_BYTES), latents, vae),
+  };
 }
 
 /** Side of the largest tile, in cells, whose maps fit. */

@@ -155,7 +155,10 @@ async function loadWeights(
   // Kept before its files, which would otherwise look as if nobody needed them.
   if (!offline) await store?.keepManifest(key, bytes).catch(() => {});
   const persisted = store === undefined ? undefined : askToPersist(summary.totalBytes);
-  const bring = async (files: readonly FileEntry[], more: Pick<ChunkOptions, 'signal' | 'meter' | 'ordered' | 'offline'>): Promise<void> => {
+  const bring = async (
+    files: readonly FileEntry[],
+    more: Pick<ChunkOptions, 'signal' | 'meter' | 'ordered' | 'offline'>,
+  ): Promise<void> => {
     more.meter.start(files.reduce((sum, { bytes }) => sum + bytes, 0));
     await fetchChunks(files, {
       address: urls.file,

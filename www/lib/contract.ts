@@ -88,7 +88,7 @@ export type DeviceProfile = {
   readonly limits?: DeviceLimits;
 };
 
-export type Part = "transformer" | "textEncoder" | "tokenizer" | "vae" | "vaeTiny";
+export type Part = "transformer" | "textEncoder" | "tokenizer" | "vae" | "vaeTiny" | "prompts";
 
 export type FileEntry = {
   /** Relative to the manifest, with `/`. */
@@ -98,6 +98,11 @@ export type FileEntry = {
   readonly sha256: string;
   readonly part: Part;
 };
+
+/**
+ * What becomes of a model's text encoder.
+ */
+export type TextEncoderMode = "auto" | "resident" | "streamed";
 
 /**
  * What a manifest lists.
@@ -394,6 +399,10 @@ export type RunRequest = {
   readonly promptEmbeds?: Tensor;
   /** The same instead of the negative prompt. */
   readonly negativePromptEmbeds?: Tensor;
+  /** Which of `promptEmbeds` are tokens, `[1, S]`: ones, then zeros for padding. @default all */
+  readonly promptAttentionMask?: Tensor;
+  /** The same of `negativePromptEmbeds`. */
+  readonly negativePromptAttentionMask?: Tensor;
   /** Whether the run keeps a record of the tokens its layers kept. @default false */
   readonly returnRouting?: boolean;
 };
@@ -530,7 +539,7 @@ export const RANGES = {
 } as const satisfies Record<string, OptionRange>;
 
 /** Options of a run. */
-export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds', 'negativePromptEmbeds', 'returnRouting'] as const satisfies readonly (keyof RunRequest)[];
+export const REQUEST_KEYS = ['prompt', 'negativePrompt', 'seed', 'steps', 'guidance', 'width', 'height', 'solver', 'compression', 'latents', 'promptEmbeds', 'negativePromptEmbeds', 'promptAttentionMask', 'negativePromptAttentionMask', 'returnRouting'] as const satisfies readonly (keyof RunRequest)[];
 
 /** Options of an inpainting, beside those of its run. */
 export const INPAINT_KEYS = ['strength', 'maskAware', 'cropToMask', 'feather', 'maskFrom'] as const satisfies readonly (keyof InpaintSettings)[];

@@ -62,7 +62,17 @@ export interface LoadOptions extends FetchSettings {
 }
 
 const FETCH_KEYS = ['concurrency', 'cache', 'onWarning', 'fetch', 'init', 'integrity', 'signal', 'onProgress'] as const;
-const LOAD_KEYS = ['device', 'powerPreference', 'precision', 'tuningMs', 'rememberKernels', 'textEncoder', 'rememberPrompts', 'workerUrl', 'wasmUrl'] as const;
+const LOAD_KEYS = [
+  'device',
+  'powerPreference',
+  'precision',
+  'tuningMs',
+  'rememberKernels',
+  'textEncoder',
+  'rememberPrompts',
+  'workerUrl',
+  'wasmUrl',
+] as const;
 const DEVICES: readonly DeviceChoice[] = ['auto', 'webgpu', 'cpu'];
 const POWERS: readonly PowerPreference[] = ['high-performance', 'low-power'];
 const TEXT_ENCODERS: readonly TextEncoderMode[] = ['auto', 'resident', 'streamed'];

@@ -24,7 +24,7 @@ const added = { type: 'added' } as const;
 
 test('answers find their questions by id', async () => {
   const { remote, receive, sent } = setup();
-  const call = () => remote.call('added', (id) => ({ id, type: 'file', path: '', bytes: new Uint8Array() }));
+  const call = () => remote.call('added', (id) => ({ id, type: 'file', path: '', bytes: new Uint8Array(), hashed: true }));
   const [first, second] = [call(), call()];
   expect(sent.map(({ id }) => id)).toEqual([1, 2]);
   receive({ id: 2, type: 'failed', error: { kind: 'error', code: 'INTEGRITY', message: 'bad', details: {} }, dead: false });

@@ -22,9 +22,10 @@ async function start(options: FakeOptions = {}, device: DeviceChoice = 'webgpu')
   };
   const opened = await ask((id) => ({ id, type: 'open', device }));
   const fill = async (): Promise<void> => {
-    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest), textEncoder: 'auto' }));
     for (const { path } of entries) {
-      await ask((id) => ({ id, type: 'file', path, bytes: (contents.get(`https://host/m/${path}`) ?? new Uint8Array()).slice() }));
+      const bytes = (contents.get(`https://host/m/${path}`) ?? new Uint8Array()).slice();
+      await ask((id) => ({ id, type: 'file', path, bytes, hashed: true }));
     }
     await ask((id) => ({ id, type: 'finish', tuning: TUNING }));
   };
@@ -123,7 +124,7 @@ test('a file that the loader has read is let go of at once', async () => {
   const bytes = new Uint8Array(40);
   const transfer = vi.fn();
   Object.defineProperty(bytes.buffer, 'transfer', { value: transfer });
-  await ask((id) => ({ id, type: 'file', path: 'part-0.safetensors', bytes }));
+  await ask((id) => ({ id, type: 'file', path: 'part-0.safetensors', bytes, hashed: true }));
   expect(transfer).toHaveBeenCalledExactlyOnceWith(0);
 });
 
@@ -171,7 +172,7 @@ test('the errors of the module keep their code', async () => {
     error: { code: 'MANIFEST_VERSION', details: { found: 99 } },
   });
   await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
-  expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array() }))).toMatchObject({
+  expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array(), hashed: true }))).toMatchObject({
     error: { code: 'INTEGRITY', details: { file: 'part-0' } },
   });
 });

@@ -74,7 +74,7 @@ fn another_format_or_version_is_refused_before_the_fields() {
     let json = json!({ "format": "diffcr", "formatVersion": 99, "surprise": true }).to_string();
     let error = Manifest::parse(&json).unwrap_err();
     assert_eq!(error.code(), "MANIFEST_VERSION");
-    assert_eq!(error.details(), json!({ "found": 99, "supported": 2 }));
+    assert_eq!(error.details(), json!({ "found": 99, "supported": FORMAT_VERSION }));
     assert!(fault("/format", json!("gguf")).contains("\"gguf\""));
     assert!(fault("/format", json!(null)).contains("format"));
     assert!(fault("/formatVersion", json!(null)).contains("`formatVersion` is missing"));

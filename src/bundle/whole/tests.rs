@@ -21,7 +21,7 @@ fn manifest() -> Manifest {
 
 /// The manifest with the tensors that its parts have.
 fn complete(mut manifest: Manifest) -> Manifest {
-    let mut found = std::collections::BTreeMap::new();
+    let mut found = BTreeMap::new();
     let mut visit = |name: &str, shape: &[usize]| {
         found.insert(name.to_owned(), shape.to_vec());
         Ok(())

@@ -10,6 +10,7 @@ use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::choices::{Terms, TuneKey, chosen};
+use super::half_conv::HalfConv;
 use super::launch::{Buffer, Launch, launch};
 use crate::kernels::wgsl::conv::{ConvVariant, FEW, SharedConvShader, SlidingConvShader, Window, flag, tile_of};
 
@@ -68,13 +69,20 @@ impl TuneKey for ConvKey {
 #[derive(Module, Debug)]
 pub struct TiledConv {
     /// `[out / tile, weights along a column, in / unit, weights along a row, tile, unit]`, flat.
-    weight: Tensor<1>,
+    weight: Weight,
     /// `[out]`
     bias: Option<Tensor<1>>,
     #[module(skip)]
     window: Window,
     inputs: usize,
     outputs: usize,
+}
+
+/// The weight of a convolution, in the order that the kernel reads.
+#[derive(Module, Debug)]
+enum Weight {
+    Numbers(Tensor<1>),
+    Half(HalfConv),
 }
 
 impl TiledConv {
@@ -94,7 +102,16 @@ impl TiledConv {
             .reshape([tiles, tile, inputs / unit, unit, along, along])
             .permute([0, 4, 2, 5, 1, 3])
             .reshape([tiles * tile * inputs * along * along]);
-        Self { weight, bias, window, inputs, outputs }
+        Self { weight: Weight::Numbers(weight), bias, window, inputs, outputs }
+    }
+
+    /// From a weight that stays in f16; over a doubled map, where some are added up, it cannot.
+    pub fn of_half(weight: HalfConv, bias: Option<Tensor<1>>, window: Window) -> Self {
+        if window.doubled {
+            return Self::new(weight.unpack(), bias, window);
+        }
+        let [outputs, inputs, ..] = weight.shape();
+        Self { weight: Weight::Half(weight), bias, window, inputs, outputs }
     }
 
     pub fn key(&self) -> ConvKey {
@@ -130,14 +147,18 @@ impl TiledConv {
         let onto = onto.map_or_else(|| x.clone(), |onto| Buffer::packed(channels_last(onto)));
         let units = if vector { inputs / 4 } else { inputs };
         let words = [units, height, width, channels, rows, columns, b, flags];
-        let inputs = [&x, &Buffer::packed(self.weight.clone()), &bias, &onto];
+        let (weight, half) = match &self.weight {
+            Weight::Numbers(weight) => (Buffer::packed(weight.clone()), false),
+            Weight::Half(weight) => (weight.words(), true),
+        };
+        let inputs = [&x, &weight, &bias, &onto];
         // A dimension holds at most 65,535 workgroups.
         let folded = |[wide, down]: [usize; 2]| [wide, down.min(65_535), down.div_ceil(65_535)];
         let outputs = [&y];
         let on =
             |groups: [usize; 2]| Launch { inputs: &inputs, outputs: &outputs, words: &words, groups: folded(groups) };
         let slide = |columns| {
-            let shader = SlidingConvShader::new(window, vector, columns, channels);
+            let shader = SlidingConvShader::new(window, vector, columns, channels).with_half(half);
             let groups = shader.groups(shape);
             launch(shader, on(groups));
         };
@@ -145,7 +166,7 @@ impl TiledConv {
             ConvVariant::Slide => slide(8),
             ConvVariant::Narrow => slide(4),
             ConvVariant::Shared => {
-                let shader = SharedConvShader { window };
+                let shader = SharedConvShader { window, half };
                 let groups = shader.groups(shape);
                 launch(shader, on(groups));
             }

@@ -11,6 +11,7 @@ pub mod choices;
 pub mod compare;
 pub mod conv;
 pub mod group_norm;
+pub mod half_conv;
 mod int8;
 pub mod launch;
 pub mod linear;

@@ -75,8 +75,23 @@ impl Window {
 }
 
 /// Channels of a tile of the weight, or [`FEW`] where there are no more.
-const TILE: usize = 8;
+pub const TILE: usize = 8;
 pub const FEW: usize = 4;
+
+/// Channels of the input that a load takes at once.
+pub const UNIT: usize = 4;
+/// Values of a weight from which on it stays in f16 where it is stored so: a smaller one is not worth unpacking at every load.
+const LEAST_HALF: usize = 1 << 18;
+
+/// Whether a weight `[out, in, side, side]` can stay in f16.
+pub fn half_fits([outputs, inputs, height, width]: [usize; 4]) -> bool {
+    outputs.is_multiple_of(TILE) && inputs.is_multiple_of(UNIT) && height == width
+}
+
+/// Whether it can, and is large enough to.
+pub fn half_pays(shape: [usize; 4]) -> bool {
+    half_fits(shape) && shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side)).is_none_or(|n| n >= LEAST_HALF)
+}
 
 pub fn tile_of(outputs: usize) -> usize {
     if outputs > FEW { TILE } else { FEW }
@@ -88,8 +103,9 @@ pub mod flag {
     pub const RELU: usize = 4;
 }
 
-/// What the shaders have in common: what they get, of which loads take an `element`, and where their sums go.
-fn template(file: &str, window: Window, element: &str) -> Template {
+/// What the shaders have in common: what they get, of which loads take an `element`, and where their sums go. Of weights in f16 (`half`)
+/// four are two words.
+fn template(file: &str, window: Window, element: &str, half: bool) -> Template {
     Template::new(&[include_str!("conv.wgsl"), file])
         .constant("BIAS", flag::BIAS)
         .constant("ONTO", flag::ONTO)
@@ -101,6 +117,8 @@ fn template(file: &str, window: Window, element: &str) -> Template {
         .constant("ABOVE", window.padding[0].0)
         .constant("LEFT", window.padding[1].0)
         .set("element", element)
+        .set("stored", if half { "vec2<u32>" } else { element })
+        .when("half", half)
 }
 
 /// Side of a workgroup's tile, and how many vectors of four channels it takes at a time, of one weight of the window.
@@ -116,6 +134,8 @@ const LOADS: usize = SIDE * DEEP / (SIDES * SIDES);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SharedConvShader {
     pub window: Window,
+    /// Whether weights are of f16.
+    pub half: bool,
 }
 
 impl SharedConvShader {
@@ -135,7 +155,7 @@ impl Shader for SharedConvShader {
     fn source(&self) -> String {
         // A row more than there is, so that neighbours write to different banks.
         let pitch = SIDE + 1;
-        template(include_str!("conv_shared.wgsl"), self.window, "vec4<f32>")
+        template(include_str!("conv_shared.wgsl"), self.window, "vec4<f32>", self.half)
             .constant("TILE", TILE)
             .constant("SIDE", SIDE)
             .constant("SIDES", SIDES)
@@ -157,6 +177,8 @@ pub struct SlidingConvShader {
     pub window: Window,
     /// Loads take four channels at once.
     pub vector: bool,
+    /// Whether weights are of f16, four channels at once.
+    pub half: bool,
     /// Outputs of an invocation along a row, an even number.
     pub columns: usize,
     /// Channels of a tile.
@@ -169,7 +191,12 @@ impl SlidingConvShader {
     pub fn new(window: Window, vector: bool, columns: usize, outputs: usize) -> Self {
         let channels = tile_of(outputs);
         let width = outputs.div_ceil(channels).next_power_of_two().min(8);
-        Self { window, vector, columns, channels, width }
+        Self { window, vector, half: false, columns, channels, width }
+    }
+
+    /// With weights of f16, where `half`.
+    pub fn with_half(self, half: bool) -> Self {
+        Self { half: half && self.vector, ..self }
     }
 
     /// Workgroups along channels and along cells of an output `[B, H, W, C]`.
@@ -200,7 +227,7 @@ impl Shader for SlidingConvShader {
 
     fn source(&self) -> String {
         let (element, product) = if self.vector { ("vec4<f32>", "dot") } else { ("f32", "product") };
-        let mut template = template(include_str!("conv_slide.wgsl"), self.window, element)
+        let mut template = template(include_str!("conv_slide.wgsl"), self.window, element, self.half)
             .constant("COLUMNS", self.columns)
             .constant("CHANNELS", self.channels)
             .constant("DOWN", WORKGROUP / self.width)

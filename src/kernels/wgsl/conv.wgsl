@@ -5,11 +5,20 @@ struct P {
   images: u32, flags: u32,
 }
 @group(0) @binding(0) var<storage, read> x: array<$element>;
-@group(0) @binding(1) var<storage, read> weight: array<$element>;
+@group(0) @binding(1) var<storage, read> weight: array<$stored>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
 @group(0) @binding(3) var<storage, read> onto: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 @group(0) @binding(5) var<uniform> p: P;
+
+//#if half
+fn weight_at(i: u32) -> vec4<f32> {
+  let w = weight[i];
+  return vec4<f32>(unpack2x16float(w.x), unpack2x16float(w.y));
+}
+//#else
+fn weight_at(i: u32) -> $element { return weight[i]; }
+//#end
 
 fn on(flag: u32) -> bool { return (p.flags & flag) != 0u; }
 

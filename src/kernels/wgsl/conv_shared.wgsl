@@ -49,7 +49,7 @@ fn main(
         let w_tile = min(group.x * SIDES + me / (TILE * DEEP) + ${n}u * SIDES / LOADS, (p.outputs - 1u) / TILE);
         xs[xq * PITCH + me / DEEP + ${n}u * SIDE / LOADS] =
           select(vec4<f32>(), x[select(0u, x$n, x$n != NOWHERE) + min(c + xq, p.units - 1u)], x$n != NOWHERE && c + xq < p.units);
-        ws[wq * PITCH + me / (TILE * DEEP) * TILE + me % TILE + ${n}u * SIDE / LOADS] = weight[w_at + w_tile * (p.units * WEIGHTS * WEIGHTS * TILE)];
+        ws[wq * PITCH + me / (TILE * DEEP) * TILE + me % TILE + ${n}u * SIDE / LOADS] = weight_at(w_at + w_tile * (p.units * WEIGHTS * WEIGHTS * TILE));
       }
       //#end
       workgroupBarrier();

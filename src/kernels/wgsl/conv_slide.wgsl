@@ -37,7 +37,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         //#end
         //#for t in WEIGHTS
         //#for j in CHANNELS
-        { let b = weight[at + ${t}u * CHANNELS + ${j}u]; ${sums$t_$j} }
+        { let b = weight_at(at + ${t}u * CHANNELS + ${j}u); ${sums$t_$j} }
         //#end
         //#end
         at += WEIGHTS * CHANNELS;

@@ -50,9 +50,13 @@ fn kernels() -> Vec<(String, String)> {
     let same = Window { side: 3, stride: 1, padding: [(1, 1); 2], doubled: false };
     for (name, doubled) in [("conv", false), ("conv-doubled", true)] {
         let window = Window { doubled, ..same };
-        add(format!("{name}-shared"), SharedConvShader { window }.source());
+        add(format!("{name}-shared"), SharedConvShader { window, half: false }.source());
         let slide = SlidingConvShader::new(window, true, 4, 64);
         add(format!("{name}-slide"), slide.source());
+        if !doubled {
+            add(format!("{name}-shared-half"), SharedConvShader { window, half: true }.source());
+            add(format!("{name}-slide-half"), slide.with_half(true).source());
+        }
     }
     for weight in [Format::Q8, Format::Q4] {
         add(format!("quantize-{}", weight.name()), QuantizeShader { weight, x: Scalar::F32 }.source());

@@ -130,7 +130,7 @@ fn convolutions_of_every_window_the_autoencoders_have() {
         Window { doubled: true, ..same },
         Window { side: 1, padding: [(0, 0); 2], ..same },
     ];
-    check_all(windows.map(|window| SharedConvShader { window }));
+    check_all(windows.into_iter().flat_map(|window| [false, true].map(|half| SharedConvShader { window, half })));
     for window in windows {
         let mut variants = BTreeSet::new();
         for (vector, columns) in [(false, 4), (false, 8), (true, 4), (true, 8)] {
@@ -138,6 +138,7 @@ fn convolutions_of_every_window_the_autoencoders_have() {
                 let conv = SlidingConvShader::new(window, vector, columns, outputs);
                 if variants.insert(format!("{conv:?}")) {
                     check(&conv);
+                    check(&conv.with_half(true));
                 }
             }
         }

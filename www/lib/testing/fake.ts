@@ -6,7 +6,7 @@ import type { Backend, DeviceProfile, EditRequest, FileEntry, FromWorker, ModelI
 import type { Connect } from '../remote.ts';
 import { Session, type Host } from '../session.ts';
 import type { Fetch } from '../weights/fetch.ts';
-import type { WasmEngine, WasmRun } from '../wasm.ts';
+import type { WasmEngine, WasmRun, WasmTextStream } from '../wasm.ts';
 
 export interface FakeWasm {
   readonly host: Host;
@@ -139,20 +139,26 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
       const totalBytes = files.reduce((sum: number, file: FileEntry) => sum + file.bytes, 0);
       return { name, version, totalBytes, files };
     },
-    loader: () => ({
-      addFile: (path, bytes) => {
-        options.addFile?.(path);
-        added.set(path, bytes.byteLength);
-      },
-      finish: () => ({
-        info: () => ENGINE_INFO,
-        tune,
-        timings: () => JSON.stringify(options.kernels ?? []),
-        generate,
-        free: () => void log.push('free model'),
-      }),
-      free: () => void log.push('free loader'),
-    }),
+    loader: (json, textEncoder) => {
+      const { files } = JSON.parse(json) as { files: FileEntry[] };
+      const text = textEncoder === 'streamed' ? files.filter(({ part }) => part === 'textEncoder') : [];
+      return {
+        files: () => files.filter((file) => !text.includes(file)),
+        addFile: (path, bytes) => {
+          options.addFile?.(path);
+          added.set(path, bytes.byteLength);
+        },
+        finish: () => ({
+          info: () => ENGINE_INFO,
+          tune,
+          timings: () => JSON.stringify(options.kernels ?? []),
+          ...fakeText(text, log),
+          generate,
+          free: () => void log.push('free model'),
+        }),
+        free: () => void log.push('free loader'),
+      };
+    },
     free: () => void log.push('free engine'),
   });
   const host: Host = {
@@ -169,13 +175,40 @@ export function fakeWasm(options: FakeOptions = {}): FakeWasm {
   return { host, log, added };
 }
 
+/** A text encoder of `files` that passes by: a prompt's tokens are its letters, and its states their number. */
+function fakeText(files: readonly FileEntry[], log: string[]) {
+  const known = new Set<string>();
+  const knows = (ids: Uint32Array): void => void known.add(ids.join());
+  return {
+    textEncoderVersion: files.length > 0 ? 't5' : undefined,
+    unknownPrompts: ({ prompt = '' }: RunRequest) => {
+      const ids = Uint32Array.from(prompt, (letter) => letter.charCodeAt(0));
+      return files.length === 0 || known.has(ids.join()) ? [] : [ids];
+    },
+    rememberPrompt: (ids: Uint32Array, states: Uint16Array) => {
+      if (states.length !== ids.length) throw wasmError('INVALID_INPUT', 'prompt: states');
+      knows(ids);
+    },
+    textStream: (prompts: readonly Uint32Array[]): WasmTextStream => ({
+      files: () => files,
+      addFile: async (path, _, hashed) => void log.push(`text ${path}${hashed ? '' : ' not hashed'}`),
+      finish: async () => prompts.map((ids) => ({ ids, states: new Uint16Array(ids.length) })),
+      free: () => void log.push('free text'),
+    }),
+  };
+}
+
 /** A {@link CacheStorage} in memory, with empty caches of some names; `names` are those there are. */
 export function fakeCaches(...there: string[]): { caches: CacheStorage; names: () => string[] } {
   const stores = new Map<string, Map<string, Response>>(there.map((name) => [name, new Map()]));
   const open = async (name: string) => {
     const store = stores.get(name) ?? new Map<string, Response>();
     stores.set(name, store);
-    return { put: async (address: string, response: Response) => void store.set(address, response) };
+    return {
+      put: async (address: string, response: Response) => void store.set(address, response),
+      keys: async () => [...store.keys()],
+      delete: async (address: string) => store.delete(address),
+    };
   };
   const caches = {
     open,

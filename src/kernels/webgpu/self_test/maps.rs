@@ -1,11 +1,15 @@
 //! What is done to the autoencoders' feature maps.
 
+use burn::tensor::{Tensor, TensorData};
+use half::f16;
+
 use super::cases::Cases;
 use crate::error::Result;
 use crate::kernels::norm::{GroupNormParameters, group_norm_reference};
-use crate::kernels::webgpu::compare::noise;
+use crate::kernels::webgpu::compare::{floats, noise};
 use crate::kernels::webgpu::conv::{ConvReference, TiledConv, conv_reference};
 use crate::kernels::webgpu::group_norm::group_norm;
+use crate::kernels::webgpu::half_conv::HalfConv;
 use crate::kernels::wgsl::conv::Window;
 
 pub async fn run(cases: &mut Cases<'_>) -> Result<()> {
@@ -40,6 +44,8 @@ async fn convolutions(cases: &mut Cases<'_>) -> Result<()> {
         ("", same, [1, 48, 5, 17], 130),
         ("", same, [2, 64, 9, 8], 3),
         ("", same, [1, 130, 1, 1], 4),
+        ("", same, [1, 48, 6, 11], 72),
+        (" doubled", doubled, [1, 20, 4, 7], 16),
         (" halving", halving, [2, 4, 7, 18], 12),
         (" halving", behind, [1, 48, 18, 7], 9),
         (" doubled", doubled, [2, 20, 5, 9], 70),
@@ -64,7 +70,26 @@ async fn convolutions(cases: &mut Cases<'_>) -> Result<()> {
                 let name = format!("conv {variant}{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}");
                 cases.compare(name, ours, reference).await?;
             }
+            let Some((half, rounded)) = half(weight()).await? else { continue };
+            let stored = || ConvReference { weight: rounded.clone(), bias: bias(), window };
+            let reference = || conv_reference(stored(), x.clone(), onto(), relu);
+            let conv = TiledConv::of_half(half, bias(), window);
+            for variant in conv.variants() {
+                let ours = || conv.forward_in(variant, x.clone(), onto(), relu);
+                let name = format!("conv half {variant}{name} {b}x{inputs}x{h}x{w} {outputs} {add} {relu}");
+                cases.compare(name, ours, reference).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// A weight as f16 holds it, where one of its shape can stay so: as it stays, and in numbers.
+async fn half(weight: Tensor<4>) -> Result<Option<(HalfConv, Tensor<4>)>> {
+    let (shape, device) = (weight.dims(), weight.device());
+    let values: Vec<f16> = floats(weight).await?.into_iter().map(f16::from_f32).collect();
+    let bits: Vec<u16> = values.iter().map(|value| value.to_bits()).collect();
+    let numbers: Vec<f32> = values.iter().map(|value| value.to_f32()).collect();
+    let numbers = Tensor::from_data(TensorData::new(numbers, shape), &device);
+    Ok(HalfConv::upload(shape, &bits, &device).map(|half| (half, numbers)))
 }
