@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::bundle::config::TransformerConfig;
+use crate::bundle::config::{TransformerConfig, VaeConfig};
 use crate::model::ratios::{KeepTable, tokens};
 
 /// Features of the timestep's sinusoid.
@@ -104,6 +104,25 @@ pub fn step(config: &TransformerConfig, n: usize, length: usize, keep: Option<&[
     let embedding = Flops { embedding: ends + number(d) + size + 6 * d * d, ..Flops::default() };
     let macs: Flops = (0..config.layers).map(layer).sum();
     (macs + embedding).map(|macs| 2 * macs)
+}
+
+/// An `AutoencoderKL` making a picture of so many latent cells: its convolutions.
+pub fn decode(config: &VaeConfig, cells: usize) -> u64 {
+    let conv = |inputs: usize, outputs: usize| 9 * inputs as u64 * outputs as u64;
+    let widths: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+    let (last, first) = (widths.first().copied().unwrap_or(0), widths.last().copied().unwrap_or(0));
+    let mut macs = conv(config.latent_channels, last) + 4 * conv(last, last);
+    let (mut area, mut width) = (1u64, last); // pixels a cell
+    for (level, &channels) in widths.iter().enumerate() {
+        macs += area * (conv(width, channels) + (2 * config.layers_per_block as u64 + 1) * conv(channels, channels));
+        if level + 1 < widths.len() {
+            area *= 4;
+            macs += area * conv(channels, channels);
+        }
+        width = channels;
+    }
+    macs += area * conv(first, config.out_channels);
+    2 * macs * cells as u64
 }
 
 /// A step's tokens in focus of `n` (`model::focus`): all of them run, and the others are only seen.

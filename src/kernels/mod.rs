@@ -15,7 +15,7 @@ pub mod norm;
 pub mod packed;
 pub mod residual;
 pub mod select;
-mod upsample;
+pub mod upsample;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 pub mod weight;

@@ -229,7 +229,7 @@ impl Run {
     /// The image as the last step estimates it; grey before the first.
     pub async fn preview(&self) -> Result<Image> {
         let latents = self.denoised.clone().unwrap_or_else(|| self.latents.zeros_like());
-        let pixels = self.pipeline.decode_preview(latents)?;
+        let pixels = self.pipeline.decode_preview(latents).await?;
         match &self.edit {
             Some(edit) => Ok(edit.paste.bytes(&read_back(pixels).await?)),
             None => Image::read(pixels).await,

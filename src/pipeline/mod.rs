@@ -26,6 +26,7 @@ pub mod photo;
 pub mod picture;
 #[cfg(feature = "cli")]
 pub mod png;
+mod preview;
 pub mod probe;
 pub mod prompts;
 pub mod record;
@@ -36,7 +37,7 @@ pub mod tuning;
 pub mod warning;
 mod weight_bytes;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -59,6 +60,7 @@ use crate::sampler::guidance::is_guided;
 pub use generate::Run;
 pub use inpaint::EditOptions;
 pub use options::GenerateOptions;
+use preview::LinearPreview;
 use prompts::KnownPrompts;
 use warning::Warning;
 
@@ -76,6 +78,8 @@ pub struct Pipeline {
     vae: Option<Vae>,
     vae_tiny: Option<Vae>,
     prompts: RefCell<KnownPrompts>,
+    /// Made for the first preview that needs it.
+    preview: OnceCell<LinearPreview>,
 }
 
 impl Pipeline {
@@ -112,7 +116,17 @@ impl Pipeline {
         };
         let prompts = RefCell::new(KnownPrompts::new(prompts));
         weights.finish()?;
-        Ok(Self { manifest, device, transformer, text_encoder, tokenizer, vae, vae_tiny, prompts })
+        Ok(Self {
+            manifest,
+            device,
+            transformer,
+            text_encoder,
+            tokenizer,
+            vae,
+            vae_tiny,
+            prompts,
+            preview: OnceCell::new(),
+        })
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -295,9 +309,28 @@ impl Pipeline {
         decode(self.vae.as_ref().or(self.vae_tiny.as_ref()), latents)
     }
 
-    /// As [`Self::decode`], by the cheapest decoder at hand.
-    pub fn decode_preview(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
-        decode(self.vae_tiny.as_ref().or(self.vae.as_ref()), latents)
+    /// As [`Self::decode`], by the cheapest means at hand: the tiny autoencoder, or where the other takes long beside a step a colour for
+    /// each cell.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub async fn decode_preview(&self, latents: Tensor<4>) -> Result<Tensor<4>> {
+        let [_, channels, height, width] = latents.dims();
+        match (&self.vae_tiny, &self.vae) {
+            (None, Some(vae @ Vae::Kl(kl)))
+                if preview::is_costly(kl.config(), self.transformer.config(), [height, width]) =>
+            {
+                let map = match self.preview.get() {
+                    Some(map) => map,
+                    None => {
+                        let map = LinearPreview::new(vae, channels, &self.device).await?;
+                        self.preview.get_or_init(|| map)
+                    }
+                };
+                Ok(map.image(latents, self.pixel_scale()))
+            }
+            (tiny, vae) => decode(tiny.as_ref().or(vae.as_ref()), latents),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ async function load({ url, concurrency }) {
   return Math.round(performance.now() - start);
 }
 
-function report() {
+export function report() {
   const channel = new BroadcastChannel('meter');
   return new Promise((resolve) => {
     channel.onmessage = ({ data }) => {
