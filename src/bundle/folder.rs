@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::load::{Loaded, Loader, check_bytes, check_length, pieces_by_file};
 use super::manifest::{FileEntry, MANIFEST_FILE, Manifest, Part};
+use super::section::Section;
 use super::{prompts, whole};
 use crate::bundle::chunk::Chunk;
 use crate::error::{Error, Result};
@@ -19,8 +20,15 @@ pub fn read_manifest(dir: &Path) -> Result<Manifest> {
 
 /// Loads the bundle in `dir` on `device`: every part, or only `parts`.
 pub fn load_folder(dir: &Path, device: &Device, parts: Option<&[Part]>) -> Result<Loaded> {
-    let mut loader =
-        Loader::with_parts(read_manifest(dir)?, device, |part| parts.is_none_or(|wanted| wanted.contains(&part)))?;
+    load_sections(dir, device, |section| parts.is_none_or(|wanted| wanted.contains(&section.part())))
+}
+
+/// Loads the sections of the bundle in `dir` that `wanted` picks.
+///
+/// # Errors
+/// As [`load_folder`].
+pub fn load_sections(dir: &Path, device: &Device, wanted: impl Fn(Section) -> bool) -> Result<Loaded> {
+    let mut loader = Loader::with_sections(read_manifest(dir)?, device, wanted)?;
     let paths: Vec<String> = loader.pending().map(str::to_owned).collect();
     for path in paths {
         let bytes = read_file(dir, loader.entry(&path)?)?;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::chunk::{Chunk, Words};
 use super::manifest::{FileEntry, Manifest, Part, Piece, TensorEntry};
+use super::section::Section;
 use super::weights::{HostTable, Weights};
 use super::whole;
 use crate::error::{Error, Result};
@@ -23,8 +24,8 @@ pub struct Loaded {
     pub tokenizer: Option<Vec<u8>>,
     /// The bytes of `prompts.safetensors`, where the bundle has one.
     pub prompts: Option<Vec<u8>>,
-    /// Parts that were left out.
-    pub absent: BTreeSet<Part>,
+    /// Sections that were left out.
+    pub absent: BTreeSet<Section>,
 }
 
 /// Takes the files of a bundle, in any order.
@@ -34,7 +35,7 @@ pub struct Loader {
     weights: Weights,
     tokenizer: Option<Vec<u8>>,
     prompts: Option<Vec<u8>>,
-    absent: BTreeSet<Part>,
+    absent: BTreeSet<Section>,
     /// Of [`HOST_TABLE`] these rows alone are kept, where there are some.
     rows: Option<BTreeSet<usize>>,
     /// Files still to come, with what they must hold.
@@ -75,13 +76,21 @@ impl Loader {
     /// # Errors
     /// As [`whole::check`]'s, on a bundle that cannot run.
     pub fn with_parts(manifest: Manifest, device: &Device, wanted: impl Fn(Part) -> bool) -> Result<Self> {
+        Self::with_sections(manifest, device, |section| wanted(section.part()))
+    }
+
+    /// A loader of the sections that `wanted` picks: files that hold nothing of them are neither needed nor accepted.
+    ///
+    /// # Errors
+    /// As [`whole::check`]'s, on a bundle that cannot run.
+    pub fn with_sections(manifest: Manifest, device: &Device, wanted: impl Fn(Section) -> bool) -> Result<Self> {
         whole::check(&manifest)?;
         Ok(Self::of_files(manifest, device, wanted))
     }
 
     /// A loader of what the manifest lists, be it a model or not.
-    fn of_files(manifest: Manifest, device: &Device, wanted: impl Fn(Part) -> bool) -> Self {
-        let absent = manifest.files.iter().map(|file| file.part).filter(|part| !wanted(*part)).collect();
+    fn of_files(manifest: Manifest, device: &Device, wanted: impl Fn(Section) -> bool) -> Self {
+        let absent = Section::of_bundle(&manifest).into_iter().filter(|section| !wanted(*section)).collect();
         let pending = pieces_by_file(&manifest, wanted);
         Self {
             manifest,
@@ -148,7 +157,9 @@ impl Loader {
             Part::Transformer | Part::TextEncoder | Part::Vae | Part::VaeTiny => {
                 let chunk = Chunk::parse(path, bytes)?;
                 chunk.check(pieces)?;
-                for piece in pieces {
+                for piece in
+                    pieces.iter().filter(|piece| !self.absent.contains(&Section::of_tensor(entry.part, &piece.tensor)))
+                {
                     let entry = self.manifest.tensors.get(&piece.tensor);
                     let entry = entry.ok_or_else(|| Error::internal(format!("{} has no entry", piece.tensor)))?;
                     chunk.check_values(piece)?;
@@ -180,18 +191,23 @@ impl Loader {
     }
 }
 
-/// What each file of the `wanted` parts must hold.
-pub fn pieces_by_file(manifest: &Manifest, wanted: impl Fn(Part) -> bool) -> BTreeMap<String, Vec<Piece>> {
-    let files = manifest.files.iter().filter(|f| wanted(f.part));
-    let mut by_file: BTreeMap<String, Vec<Piece>> = files.map(|f| (f.path.clone(), Vec::new())).collect();
+/// What each file must hold that has something of the `wanted` sections.
+pub fn pieces_by_file(manifest: &Manifest, wanted: impl Fn(Section) -> bool) -> BTreeMap<String, Vec<Piece>> {
+    let mut by_file: BTreeMap<String, (Part, Vec<Piece>)> =
+        manifest.files.iter().map(|file| (file.path.clone(), (file.part, Vec::new()))).collect();
     for (name, tensor) in &manifest.tensors {
         for piece in tensor.pieces(name) {
-            if let Some(pieces) = by_file.get_mut(&piece.file) {
+            if let Some((_, pieces)) = by_file.get_mut(&piece.file) {
                 pieces.push(piece);
             }
         }
     }
-    by_file
+    let holds_wanted = |part: Part, pieces: &[Piece]| match pieces {
+        [] => wanted(Section::Part(part)),
+        pieces => pieces.iter().any(|piece| wanted(Section::of_tensor(part, &piece.tensor))),
+    };
+    let files = by_file.into_iter().filter(|(_, (part, pieces))| holds_wanted(*part, pieces));
+    files.map(|(path, (_, pieces))| (path, pieces)).collect()
 }
 
 /// The bytes are the ones the manifest describes.

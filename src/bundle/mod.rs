@@ -2,7 +2,7 @@
 //!
 //! [`manifest`] is the only schema, [`config`] and [`routing`] its parts, [`chunk`] turns bytes into tensors without any I/O,
 //! [`whole`] says whether that makes a model, [`load`] takes a bundle in file by file (`folder` from disk), and [`weights`] hands its tensors to the layers by name.
-//! [`prompts`] holds text states of prompts that need no text encoder.
+//! [`section`]s of it may be left for later; [`prompts`] holds text states of prompts that need no text encoder.
 
 pub mod chunk;
 pub mod config;
@@ -13,6 +13,7 @@ pub mod manifest;
 mod parts;
 pub mod prompts;
 pub mod routing;
+pub mod section;
 mod shapes;
 mod unique;
 pub mod weights;

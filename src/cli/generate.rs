@@ -136,7 +136,7 @@ impl DrawingArgs {
         check_target("out", &self.out)?;
         self.save_latents.as_deref().map_or(Ok(()), |path| check_target("save-latents", path))?;
         let started = Instant::now();
-        let pipeline = Rc::new(text::open(&self.dir, &self.device.init()?, self.text_encoder)?);
+        let pipeline = Rc::new(text::open(&self.dir, &self.device.init()?, self.text_encoder, edit.is_some())?);
         let load = started.elapsed();
         let encoder = pipeline.manifest().files.iter().filter(|entry| entry.part == Part::TextEncoder);
         let bar = shared.bytes_bar(encoder.map(|entry| entry.bytes).sum());

@@ -5,9 +5,10 @@ use std::path::Path;
 use burn::tensor::Device;
 use indicatif::ProgressBar;
 
-use crate::bundle::folder::{load_folder, read_file, read_manifest};
+use crate::bundle::folder::{load_sections, read_file, read_manifest};
 use crate::bundle::manifest::Part;
 use crate::bundle::prompts::PromptStates;
+use crate::bundle::section::Section;
 use crate::device;
 use crate::error::Result;
 use crate::model::text_stream::TextEncoderStream;
@@ -15,15 +16,20 @@ use crate::pipeline::image::read_back;
 use crate::pipeline::residency::TextEncoderMode;
 use crate::pipeline::{GenerateOptions, Pipeline};
 
-/// The bundle in `dir`, without its text encoder where that is to pass by.
+/// The bundle in `dir`, without its text encoder where that is to pass by, and without what reads pictures where there is none to read.
 ///
 /// # Errors
 /// As the loader's.
-pub fn open(dir: &Path, device: &Device, mode: TextEncoderMode) -> Result<Pipeline> {
+pub fn open(dir: &Path, device: &Device, mode: TextEncoderMode, edits: bool) -> Result<Pipeline> {
     let manifest = read_manifest(dir)?;
-    let but_text = [Part::Transformer, Part::Tokenizer, Part::Vae, Part::VaeTiny, Part::Prompts];
     let streams = mode.streams(&manifest, device::profile(device).backend);
-    Pipeline::new(load_folder(dir, device, streams.then_some(&but_text[..]))?)
+    let reads = edits || manifest.parts.transformer.takes_mask();
+    let wanted = |section| match section {
+        Section::Part(Part::TextEncoder) => !streams,
+        Section::VaeEncoder => reads,
+        Section::Part(_) => true,
+    };
+    Pipeline::new(load_sections(dir, device, wanted)?)
 }
 
 /// Has the text encoder of `dir` read what `pipeline` does not know of the prompts of a run.

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::quantize::quantize;
 use crate::bundle::load::hex;
 use crate::bundle::manifest::{Encoding, FileEntry, MAX_FILE_BYTES, Part, Piece, RowsEntry, TensorEntry};
+use crate::bundle::section::Section;
 use crate::error::{Error, Result};
 
 /// The chunks of a part, worked out before anything is read.
@@ -78,20 +79,28 @@ pub fn plan<'a>(part: Part, tensors: &'a Tensors, policy: &'a Policy, limit: u64
 /// `ModelInvalid` naming a tensor of which a single row is larger than any file may be.
 pub fn spread(part: Part, wholes: Vec<Piece>, limit: u64) -> Result<Vec<Vec<Piece>>> {
     let mut chunks: Vec<(u64, Vec<Piece>)> = Vec::new();
+    // Sections apart from each other: who needs one fetches nothing of another.
+    let mut wholes = wholes;
+    wholes.sort_by_key(|whole| Section::of_tensor(part, &whole.tensor));
+    let mut section = None;
     for whole in wholes {
         let name = whole.tensor.clone();
+        let next = Some(Section::of_tensor(part, &name));
+        let mut begins = section.is_some() && section != next;
+        section = next;
         for piece in split(whole, limit) {
             let bytes = piece.bytes();
             if bytes > MAX_FILE_BYTES / 2 {
                 return Err(Error::model(name, format!("one of its rows has {bytes} bytes")));
             }
             match chunks.last_mut() {
-                Some((filled, pieces)) if *filled + bytes <= limit => {
+                Some((filled, pieces)) if *filled + bytes <= limit && !begins => {
                     *filled += bytes;
                     pieces.push(piece);
                 }
                 _ => chunks.push((bytes, vec![piece])),
             }
+            begins = false;
         }
     }
     let count = chunks.len();

@@ -181,7 +181,7 @@ fn turn(name: &str, layers: usize) -> usize {
 
 /// The encoder's files by the turn of what they hold first.
 fn order(manifest: &Manifest, layers: usize) -> Vec<String> {
-    let files: BTreeMap<_, _> = pieces_by_file(manifest, |part| part == Part::TextEncoder);
+    let files: BTreeMap<_, _> = pieces_by_file(manifest, |section| section.part() == Part::TextEncoder);
     let mut order: Vec<(usize, String)> = files
         .into_iter()
         .map(|(path, pieces)| (pieces.iter().map(|p| turn(&p.tensor, layers)).min().unwrap_or(0), path))

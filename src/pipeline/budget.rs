@@ -5,11 +5,12 @@
 use serde::Serialize;
 
 use super::MAX_MAP_BYTES;
-use super::residency::TextEncoderMode;
+use super::residency::{TextEncoderMode, stays};
 use super::weight_bytes::{as_f32, on_device};
 use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
 use crate::bundle::manifest::Part;
+use crate::bundle::section::Section;
 use crate::device::{Backend, DeviceProfile};
 use crate::error::{Error, Result};
 use crate::kernels::attention::MAX_SCORES_BYTES;
@@ -169,11 +170,15 @@ struct WeightBytes {
 
 fn weights(manifest: &Manifest, backend: Backend) -> WeightBytes {
     let streams = TextEncoderMode::Auto.streams(manifest, backend);
+    let encoder_stays = stays(Section::VaeEncoder, manifest, backend, TextEncoderMode::Auto);
     let text = manifest.parts.text_encoder.as_ref();
     let (mut bytes, mut text_bytes) = (WeightBytes { device: 0, host: 0, largest: 0 }, 0u64);
     for (name, entry) in &manifest.tensors {
         if name == HOST_TABLE {
             bytes.host = bytes.host.saturating_add(if streams { 0 } else { as_f32(entry) });
+            continue;
+        }
+        if !encoder_stays && Section::of_tensor(Part::Vae, name) == Section::VaeEncoder {
             continue;
         }
         let size = on_device(name, entry, backend);

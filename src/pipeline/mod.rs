@@ -42,9 +42,12 @@ use std::cell::{OnceCell, RefCell};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::bundle;
+use crate::bundle::Loader;
+use crate::bundle::config::VaeConfig;
 use crate::bundle::load::Loaded;
 use crate::bundle::manifest::{Manifest, Part};
 use crate::bundle::prompts::PromptStates;
+use crate::bundle::section::Section;
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
@@ -52,7 +55,7 @@ use crate::model::text_stream::TextEncoderStream;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::transformer::Transformer;
 use crate::model::vae::Vae;
-use crate::model::vae::kl::Kl;
+use crate::model::vae::kl::{Kl, KlEncoder};
 use crate::model::vae::tiled::TileConfig;
 use crate::model::vae::tiny::Tiny;
 use crate::sampler::guidance::is_guided;
@@ -78,6 +81,8 @@ pub struct Pipeline {
     vae: Option<Vae>,
     vae_tiny: Option<Vae>,
     prompts: RefCell<KnownPrompts>,
+    /// Of the autoencoder, while it is here apart from it.
+    encoder: RefCell<Option<KlEncoder>>,
     /// Made for the first preview that needs it.
     preview: OnceCell<LinearPreview>,
 }
@@ -93,13 +98,16 @@ impl Pipeline {
         let parts = &manifest.parts;
         let transformer = Transformer::load(&mut weights.scope("transformer"), &parts.transformer)?;
         let text_encoder = match &parts.text_encoder {
-            Some(config) if !absent.contains(&Part::TextEncoder) => {
+            Some(config) if !absent.contains(&Section::Part(Part::TextEncoder)) => {
                 Some(TextEncoder::load(&mut weights.scope("text_encoder"), config)?)
             }
             Some(_) | None => None,
         };
         let vae = match &parts.vae {
-            Some(config) => Some(Vae::Kl(Kl::load(&mut weights.scope("vae"), config)?)),
+            Some(config) => {
+                let encoder = config.encoder && !absent.contains(&Section::VaeEncoder);
+                Some(Vae::Kl(Kl::load(&mut weights.scope("vae"), &VaeConfig { encoder, ..config.clone() })?))
+            }
             None => None,
         };
         let vae_tiny = match &parts.vae_tiny {
@@ -125,6 +133,7 @@ impl Pipeline {
             vae,
             vae_tiny,
             prompts,
+            encoder: RefCell::new(None),
             preview: OnceCell::new(),
         })
     }
@@ -292,11 +301,49 @@ impl Pipeline {
         })
     }
 
+    /// Whether the half of the autoencoder that reads pictures was left out, and is not here apart from it.
+    pub fn lacks_encoder(&self) -> bool {
+        let loaded = self.vae.as_ref().is_some_and(Vae::has_encoder) || self.encoder.borrow().is_some();
+        self.manifest.parts.vae.as_ref().is_some_and(|config| config.encoder) && !loaded
+    }
+
+    /// A loader of that half.
+    ///
+    /// # Errors
+    /// As [`Loader::with_sections`]'s.
+    pub fn encoder_loader(&self) -> Result<Loader> {
+        Loader::with_sections(self.manifest.clone(), &self.device, |section| section == Section::VaeEncoder)
+    }
+
+    /// Has that half here, until [`Self::drop_encoder`].
+    ///
+    /// # Errors
+    /// `ModelInvalid` naming a tensor that is missing or misshapen.
+    pub fn take_encoder(&self, loaded: Loaded) -> Result<()> {
+        let Loaded { mut weights, .. } = loaded;
+        let config = self.manifest.parts.vae.as_ref();
+        let config = config.ok_or_else(|| Error::internal("there is no autoencoder"))?;
+        *self.encoder.borrow_mut() = Some(KlEncoder::load(&mut weights.scope("vae"), config)?);
+        weights.finish()
+    }
+
+    /// Gives back its memory.
+    pub fn drop_encoder(&self) {
+        *self.encoder.borrow_mut() = None;
+    }
+
     /// The model's latents of an image `[1, 3, H, W]` in [-1, 1].
     ///
     /// # Errors
     /// `InvalidInput` on `image` where the bundle has a VAE but no encoder.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        if let (Some(vae), Some(encoder)) = (&self.vae, &*self.encoder.borrow()) {
+            let tiles = TileConfig::fitting(vae.peak_values_per_cell(), MAX_MAP_BYTES);
+            return vae.encode_tiled_by(encoder, image, tiles);
+        }
+        if self.lacks_encoder() {
+            return Err(Error::internal("the autoencoder's half that reads pictures is not loaded"));
+        }
         let vaes = || self.vae.iter().chain(&self.vae_tiny);
         match vaes().find(|vae| vae.has_encoder()).or_else(|| vaes().next()) {
             Some(vae) => vae.encode_tiled(image, TileConfig::fitting(vae.peak_values_per_cell(), MAX_MAP_BYTES)),

@@ -1,12 +1,14 @@
-//! Whether a text encoder stays on the device, or passes by for every prompt that is not known yet.
+//! What of a model stays on the device: a large text encoder passes by for every prompt that is not known yet, and the half of a large
+//! autoencoder that reads pictures is there while it reads one.
 
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Manifest;
 use crate::bundle::manifest::Part;
+use crate::bundle::section::Section;
 use crate::device::Backend;
 
-use super::weight_bytes::part_bytes;
+use super::weight_bytes::section_bytes;
 
 /// An encoder that takes more than this passes by.
 const RESIDENT_BYTES: u64 = 256 << 20;
@@ -26,6 +28,18 @@ pub enum TextEncoderMode {
     Streamed,
 }
 
+/// The half of an autoencoder that reads pictures, where it takes more than this, comes and goes.
+const RESIDENT_ENCODER_BYTES: u64 = 32 << 20;
+
+/// Whether a section of `manifest` is loaded with the model on `backend`.
+pub fn stays(section: Section, manifest: &Manifest, backend: Backend, mode: TextEncoderMode) -> bool {
+    match section {
+        Section::Part(Part::TextEncoder) => !mode.streams(manifest, backend),
+        Section::VaeEncoder => section_bytes(manifest, section, backend) <= RESIDENT_ENCODER_BYTES,
+        Section::Part(_) => true,
+    }
+}
+
 impl TextEncoderMode {
     /// Whether the text encoder of `manifest` passes by on `backend`.
     pub fn streams(self, manifest: &Manifest, backend: Backend) -> bool {
@@ -33,7 +47,7 @@ impl TextEncoderMode {
             && match self {
                 Self::Resident => false,
                 Self::Streamed => true,
-                Self::Auto => part_bytes(manifest, Part::TextEncoder, backend) > RESIDENT_BYTES,
+                Self::Auto => section_bytes(manifest, Section::Part(Part::TextEncoder), backend) > RESIDENT_BYTES,
             }
     }
 }

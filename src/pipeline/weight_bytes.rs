@@ -2,17 +2,22 @@
 
 use crate::bundle::Manifest;
 use crate::bundle::load::HOST_TABLE;
-use crate::bundle::manifest::{Part, TensorEntry};
+use crate::bundle::manifest::TensorEntry;
+use crate::bundle::section::Section;
 use crate::bundle::weights::{is_half_conv, is_packable};
 use crate::device::Backend;
 
 /// In the names of convolutions over a doubled map.
 const DOUBLED: &str = ".upsamplers.0.conv.weight";
 
-/// Bytes that the tensors of `part` take, on the device and beside it.
-pub fn part_bytes(manifest: &Manifest, part: Part, backend: Backend) -> u64 {
-    let of_part = manifest.tensors.iter().filter(|(name, _)| name.split('.').next() == Some(part.prefix()));
-    of_part.fold(0u64, |bytes, (name, entry)| bytes.saturating_add(on_device(name, entry, backend)))
+/// Bytes that the tensors of `section` take, on the device and beside it.
+pub fn section_bytes(manifest: &Manifest, section: Section, backend: Backend) -> u64 {
+    let is_of = |name: &str| {
+        let part = section.part();
+        name.split('.').next() == Some(part.prefix()) && Section::of_tensor(part, name) == section
+    };
+    let tensors = manifest.tensors.iter().filter(|(name, _)| is_of(name));
+    tensors.fold(0u64, |bytes, (name, entry)| bytes.saturating_add(on_device(name, entry, backend)))
 }
 
 /// Bytes of a tensor where networks compute.

@@ -16,11 +16,10 @@ use std::rc::Rc;
 use burn::tensor::Device;
 use wasm_bindgen::prelude::*;
 
-use crate::bundle::manifest::Part;
 use crate::bundle::{self, Manifest};
 use crate::pipeline::Pipeline;
 use crate::pipeline::info::ManifestSummary;
-use crate::pipeline::residency::TextEncoderMode;
+use crate::pipeline::residency::{TextEncoderMode, stays};
 use convert::{from_js, throw, to_js};
 use model::Model;
 
@@ -78,16 +77,18 @@ impl Engine {
         to_js(&ManifestSummary::from(&manifest))
     }
 
-    /// Takes a bundle in: all of it, or without its text encoder where that is to pass by (`auto`, `resident` or `streamed`).
+    /// Takes a bundle in, without what comes and goes: the text encoder where it is to pass by (`auto`, `resident` or `streamed`), and the
+    /// half of a large autoencoder that reads pictures.
     pub fn loader(&self, json: &str, text_encoder: Option<String>) -> Result<Loader, JsValue> {
         let manifest = Manifest::parse(json).map_err(throw)?;
         let mode = match text_encoder {
             Some(mode) => from_js::<TextEncoderMode>(mode.into())?,
             None => TextEncoderMode::default(),
         };
-        let streams = mode.streams(&manifest, crate::device::profile(&self.device).backend);
-        let wanted = |part| !streams || part != Part::TextEncoder;
-        let inner = bundle::Loader::with_parts(manifest, &self.device, wanted).map_err(throw)?;
+        let backend = crate::device::profile(&self.device).backend;
+        let all = manifest.clone();
+        let wanted = |section| stays(section, &all, backend, mode);
+        let inner = bundle::Loader::with_sections(manifest, &self.device, wanted).map_err(throw)?;
         Ok(Loader { inner })
     }
 }

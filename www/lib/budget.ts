@@ -36,6 +36,7 @@ const MAX_SCORES_BYTES = 64 * 2 ** 20;
 const MAX_MAP_BYTES = 128 * 2 ** 20;
 const MAX_HIDDEN_BYTES = 128 * 2 ** 20;
 const RESIDENT_BYTES = 256 * 2 ** 20;
+const RESIDENT_ENCODER_BYTES = 32 * 2 ** 20;
 const STREAMED_LAYERS = 2;
 const LEAST_HALF = 2 ** 18;
 const BITS = { f32: 32, f16: 16, q8: 8, q4: 4 } as const;
@@ -76,7 +77,9 @@ function weightBytes({ tensors, parts }: Listed, backend: Backend) {
   const ofText = all.filter(({ name }) => name.startsWith('text_encoder.'));
   const sum = (list: typeof all): number => list.reduce((bytes, { size }) => bytes + size, 0);
   const streams = parts.textEncoder !== undefined && sum(ofText) > RESIDENT_BYTES;
-  const networks = all.filter(({ name }) => name !== HOST_TABLE);
+  const ofEncoder = all.filter(({ name }) => /^vae\.(encoder|quant_conv)\./.test(name));
+  const comes = sum(ofEncoder) > RESIDENT_ENCODER_BYTES;
+  const networks = all.filter((each) => each.name !== HOST_TABLE && !(comes && ofEncoder.includes(each)));
   const passing = streams ? networks.filter((each) => ofText.includes(each)) : [];
   const staying = networks.filter((each) => !passing.includes(each));
   const layer = Math.floor(sum(passing) / Math.max(1, parts.textEncoder?.layers ?? 1));

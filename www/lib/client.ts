@@ -178,8 +178,8 @@ async function loadWeights(
   const ready = remote.call('ready', (id) => ({ id, type: 'finish', tuning }));
   const [{ info }] = await Promise.all([ready, store?.prune().catch(() => {})]); // while the model is put together
   const answer = await persisted;
-  const prepare: Opened['prepare'] = async (request, signal, onLoad) => {
-    const { files } = await remote.call('prepared', (id) => ({ id, type: 'prepare', request, remember: rememberPrompts }));
+  const prepare: Opened['prepare'] = async ({ request, edits }, signal, onLoad) => {
+    const { files } = await remote.call('prepared', (id) => ({ id, type: 'prepare', request, edits, remember: rememberPrompts }));
     if (files.length === 0) return;
     const meter = new ProgressMeter((progress) => signal.aborted || onLoad(progress));
     await bring(files, { signal, meter, ordered: true });

@@ -23,7 +23,7 @@ export interface GenerateOptions extends RunRequest {
   readonly onStep?: (step: Step) => void;
   /** Hears what the run is doing. */
   readonly onPhase?: (phase: RunPhase) => void;
-  /** Hears of the files that the run fetches beside the model: those of a text encoder that is not loaded with it. */
+  /** Hears of the files that the run fetches beside the model: what is too large to stay loaded with it. */
   readonly onLoad?: (progress: Progress) => void;
 }
 
@@ -49,6 +49,13 @@ export interface InpaintOptions extends GenerateOptions, InpaintSettings {
 /** What {@link Pipeline.stream} yields: every step, then the result. */
 export type RunEvent = ({ readonly type: 'step' } & Step) | { readonly type: 'done'; readonly output: Output };
 
+/** What of a run says what it needs beside the model. */
+export interface Needing {
+  readonly request: RunRequest;
+  /** Whether it changes an image. */
+  readonly edits: boolean;
+}
+
 /** A model that was just loaded. */
 export interface Opened {
   readonly remote: Remote;
@@ -57,7 +64,7 @@ export interface Opened {
   readonly info: ModelInfo;
   readonly persisted?: boolean;
   /** Brings what a run needs beside the model. */
-  readonly prepare: (request: RunRequest, signal: AbortSignal, onLoad: (progress: Progress) => void) => Promise<void>;
+  readonly prepare: (run: Needing, signal: AbortSignal, onLoad: (progress: Progress) => void) => Promise<void>;
 }
 
 /** The images of an edit. */
@@ -201,7 +208,7 @@ export class Pipeline {
     const { prompt = '', negativePrompt = '' } = request;
     const remote = await this.#running();
     let loading = false;
-    await this.#prepare(request, call.signal ?? new AbortController().signal, (progress) => {
+    await this.#prepare({ request, edits: pictures !== undefined }, call.signal ?? new AbortController().signal, (progress) => {
       if (!loading) call.onPhase?.('load');
       loading = true;
       run.onLoad?.(progress);

@@ -87,7 +87,7 @@ export type ToWorker =
     }
   | { readonly id: number; readonly type: 'finish'; readonly tuning: Tuning }
   /** Before `generate`: which files that run needs beside the model. */
-  | { readonly id: number; readonly type: 'prepare'; readonly request: RunRequest; readonly remember: boolean }
+  | { readonly id: number; readonly type: 'prepare'; readonly request: RunRequest; readonly edits: boolean; readonly remember: boolean }
   | {
       readonly id: number;
       readonly type: 'generate';

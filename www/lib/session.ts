@@ -5,7 +5,7 @@ import { abortError, DiffCRError, toWire } from './errors.ts';
 import { keepKernels, recallKernels, type AdapterName, type Tuning } from './kernels.ts';
 import { keepPrompt, recallPrompt } from './prompts.ts';
 import type { Backend, FromWorker, PowerPreference, Reply, ReplyOf, RunPhase, Tensor, ToWorker } from './protocol.ts';
-import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmPicture, WasmRun, WasmTextStream } from './wasm.ts';
+import type { OpenEngine, WasmEngine, WasmLoader, WasmModel, WasmEncoderLoader, WasmPicture, WasmRun, WasmTextStream } from './wasm.ts';
 
 /** What the session needs of its surroundings; the tests bring their own. */
 export interface Host {
@@ -39,6 +39,8 @@ export class Session {
   #model: WasmModel | undefined;
   /** The text encoder that reads the next run's prompts, and whether they are to be kept. */
   #text: { readonly stream: WasmTextStream; readonly remember: boolean } | undefined;
+  /** What takes the half of the autoencoder in that reads the next run's image. */
+  #encoder: WasmEncoderLoader | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -83,7 +85,7 @@ export class Session {
       }
       case 'file': {
         const { path, bytes, hashed } = message;
-        await present(this.#loader ?? this.#text?.stream, 'no manifest').addFile(path, bytes, hashed);
+        await this.#sinkOf(path).addFile(path, bytes, hashed);
         release(bytes.buffer);
         return { type: 'added' };
       }
@@ -132,18 +134,30 @@ export class Session {
   }
 
   /** What a text encoder that is not loaded has to read for a run, of what is not remembered. */
-  async #prepare({ request, remember }: Prepare, model: WasmModel): Promise<ReplyOf<'prepared'>> {
+  async #prepare({ request, edits, remember }: Prepare, model: WasmModel): Promise<ReplyOf<'prepared'>> {
     this.#text?.stream.free();
+    this.#encoder?.free();
     this.#text = undefined;
+    this.#encoder = model.encoderLoader(edits);
+    const encoder = this.#encoder?.files() ?? [];
     const unknown: Uint32Array[] = [];
     for (const ids of model.unknownPrompts(request)) {
       const states = remember ? await recallPrompt(this.#host.caches, model.textEncoderVersion, ids) : undefined;
       if (states === undefined || !accepts(model, ids, states)) unknown.push(ids);
     }
-    if (unknown.length === 0) return { type: 'prepared', files: [] };
+    if (unknown.length === 0) return { type: 'prepared', files: encoder };
     const stream = model.textStream(unknown);
     this.#text = { stream, remember };
-    return { type: 'prepared', files: stream.files() };
+    return { type: 'prepared', files: [...stream.files(), ...encoder] };
+  }
+
+  /** Who waits for a file. */
+  #sinkOf(
+    path: string,
+  ): Pick<WasmTextStream, 'files'> & { addFile(path: string, bytes: Uint8Array, hashed: boolean): void | Promise<void> } {
+    if (this.#loader !== undefined) return this.#loader;
+    const waits = (sink: Pick<WasmTextStream, 'files'> | undefined): boolean => sink?.files().some((file) => file.path === path) ?? false;
+    return present(waits(this.#encoder) ? this.#encoder : this.#text?.stream, 'no manifest');
   }
 
   /** Has what the text encoder read known. */
@@ -162,8 +176,7 @@ export class Session {
     const started = performance.now();
     const phase = (phase: RunPhase): void => this.#host.post({ id, type: 'phase', phase }, []);
     phase('encode');
-    await this.#learn(model);
-    const run = await model.generate(message.request, message.edit);
+    const run = await this.#start(message, model);
     try {
       const encodeMs = performance.now() - started;
       phase('denoise');
@@ -186,6 +199,20 @@ export class Session {
       };
     } finally {
       run.free();
+    }
+  }
+
+  /** The run, with all that it needs beside the model for as long as it needs it. */
+  async #start({ request, edit }: Draw, model: WasmModel): Promise<WasmRun> {
+    await this.#learn(model);
+    const encoder = this.#encoder;
+    this.#encoder = undefined;
+    if (encoder === undefined) return await model.generate(request, edit);
+    try {
+      model.takeEncoder(encoder);
+      return await model.generate(request, edit);
+    } finally {
+      model.dropEncoder();
     }
   }
 

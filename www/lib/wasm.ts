@@ -52,6 +52,11 @@ export interface WasmModel {
   textStream(prompts: readonly Uint32Array[]): WasmTextStream;
   /** States as f16 bits. */
   rememberPrompt(ids: Uint32Array, states: Uint16Array): void;
+  /** What a run needs of the autoencoder that is not loaded, where it edits an image or not. */
+  encoderLoader(edits: boolean): WasmEncoderLoader | undefined;
+  /** Has it here until {@link dropEncoder}; consumes the loader. */
+  takeEncoder(loader: WasmEncoderLoader): void;
+  dropEncoder(): void;
   /** Changes with the text encoder's files. */
   readonly textEncoderVersion: string | undefined;
   /** With an `edit`, redraws that image. */
@@ -76,6 +81,9 @@ export interface KnownPrompt {
   /** f16 bits of `[S, E]`. */
   readonly states: Uint16Array;
 }
+
+/** What takes the half of an autoencoder in that reads pictures. */
+export type WasmEncoderLoader = Pick<WasmLoader, 'files' | 'addFile' | 'free'>;
 
 export interface WasmLoader {
   /** Those that it waits for. */

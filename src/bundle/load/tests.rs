@@ -113,7 +113,7 @@ fn a_tensor_that_differs_from_the_manifest_is_named() {
 
 #[test]
 fn only_the_wanted_parts_are_awaited() {
-    let mut loader = Loader::of_files(manifest(|_| {}), &Device::flex(), |p| p == Part::Transformer);
+    let mut loader = Loader::of_files(manifest(|_| {}), &Device::flex(), |s| s.part() == Part::Transformer);
     assert_eq!(loader.pending().collect::<Vec<_>>(), ["t.safetensors"]);
     assert!(loader.add_file("tokenizer.json", b"{}").unwrap_err().to_string().contains("not loaded"));
     loader.add_file("t.safetensors", &files().remove(0).2).unwrap();

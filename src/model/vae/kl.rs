@@ -20,12 +20,56 @@ use crate::model::conv::{Conv2d, Conv2dConfig};
 /// `AutoencoderKL` (Kingma & Welling, 2014, as trained by Rombach et al., 2022).
 #[derive(Module, Debug)]
 pub struct Kl {
-    encoder: Option<Encoder>,
-    quant_conv: Option<Conv2d>,
+    encoder: Option<KlEncoder>,
     post_quant_conv: Option<Conv2d>,
     decoder: Decoder,
     #[module(skip)]
     config: VaeConfig,
+}
+
+/// Its half that reads pictures, which may be loaded apart.
+#[derive(Module, Debug)]
+pub struct KlEncoder {
+    encoder: Encoder,
+    quant_conv: Option<Conv2d>,
+    #[module(skip)]
+    config: VaeConfig,
+}
+
+/// A 1 × 1 convolution that keeps the channels.
+fn pointwise(scope: &mut Scope, name: &str, channels: usize) -> Result<Conv2d> {
+    Conv2d::load(&mut scope.enter(name), Conv2dConfig::new(channels, channels, 1))
+}
+
+impl KlEncoder {
+    /// Takes the encoder from the autoencoder's tensors.
+    ///
+    /// # Errors
+    /// As [`Kl::load`].
+    pub fn load(scope: &mut Scope, config: &VaeConfig) -> Result<Self> {
+        let (first, last) = check_levels("blockOutChannels", &config.block_out_channels)?;
+        let encoder = Encoder::load(&mut scope.enter("encoder"), config, first, last)?;
+        let quant_conv = config.quant_conv.then(|| pointwise(scope, "quant_conv", 2 * config.latent_channels));
+        Ok(Self { encoder, quant_conv: quant_conv.transpose()?, config: config.clone() })
+    }
+
+    /// As [`Kl::encode`].
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` if the image does not fit it.
+    pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        Ok(self.moments(image)?.slice(s![.., ..self.config.latent_channels])) // [B, latent, h, w]
+    }
+
+    /// Means and logarithms of variances, `[B, 2·latent, h, w]`.
+    fn moments(&self, image: Tensor<4>) -> Result<Tensor<4>> {
+        check_image(image.dims(), self.config.in_channels, self.config.scale())?;
+        let moments = self.encoder.forward(image);
+        Ok(match &self.quant_conv {
+            Some(conv) => conv.forward(moments),
+            None => moments,
+        })
+    }
 }
 
 impl Kl {
@@ -35,18 +79,11 @@ impl Kl {
     /// `MODEL_INVALID` naming a missing or misshapen tensor, or a setting that describes no network.
     pub fn load(scope: &mut Scope, config: &VaeConfig) -> Result<Self> {
         let (first, last) = check_levels("blockOutChannels", &config.block_out_channels)?;
-        let latent = config.latent_channels;
-        let pointwise = |scope: &mut Scope, name: &str, channels: usize, wanted: bool| {
-            let conv = Conv2dConfig::new(channels, channels, 1);
-            wanted.then(|| Conv2d::load(&mut scope.enter(name), conv)).transpose()
-        };
+        let post_quant_conv =
+            config.post_quant_conv.then(|| pointwise(scope, "post_quant_conv", config.latent_channels));
         Ok(Self {
-            encoder: config
-                .encoder
-                .then(|| Encoder::load(&mut scope.enter("encoder"), config, first, last))
-                .transpose()?,
-            quant_conv: pointwise(scope, "quant_conv", 2 * latent, config.encoder && config.quant_conv)?,
-            post_quant_conv: pointwise(scope, "post_quant_conv", latent, config.post_quant_conv)?,
+            encoder: config.encoder.then(|| KlEncoder::load(scope, config)).transpose()?,
+            post_quant_conv: post_quant_conv.transpose()?,
             decoder: Decoder::load(&mut scope.enter("decoder"), config, first, last)?,
             config: config.clone(),
         })
@@ -62,7 +99,7 @@ impl Kl {
     /// # Errors
     /// `INVALID_INPUT` if the bundle carries no encoder or the image does not fit it.
     pub fn encode(&self, image: Tensor<4>) -> Result<Tensor<4>> {
-        Ok(self.moments(image)?.slice(s![.., ..self.config.latent_channels])) // [B, latent, h, w]
+        self.encoder.as_ref().ok_or_else(no_encoder)?.encode(image)
     }
 
     /// Means, as of [`Self::encode`], and standard deviations of the latents, in the same units.
@@ -70,21 +107,10 @@ impl Kl {
     /// # Errors
     /// As [`Self::encode`].
     pub fn posterior(&self, image: Tensor<4>) -> Result<(Tensor<4>, Tensor<4>)> {
-        let moments = self.moments(image)?;
+        let moments = self.encoder.as_ref().ok_or_else(no_encoder)?.moments(image)?;
         let channels = self.config.latent_channels;
         let deviation = (moments.clone().slice(s![.., channels..]).clamp(-30.0, 20.0) * 0.5).exp();
         Ok((moments.slice(s![.., ..channels]), deviation))
-    }
-
-    /// Means and logarithms of variances, `[B, 2·latent, h, w]`.
-    fn moments(&self, image: Tensor<4>) -> Result<Tensor<4>> {
-        check_image(image.dims(), self.config.in_channels, self.config.scale())?;
-        let Some(encoder) = &self.encoder else { return Err(no_encoder()) };
-        let moments = encoder.forward(image);
-        Ok(match &self.quant_conv {
-            Some(conv) => conv.forward(moments),
-            None => moments,
-        })
     }
 
     /// Latents already divided by the scaling factor, `[B, latent, h, w]` → image `[B, out, h·scale, w·scale]`, in

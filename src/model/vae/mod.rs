@@ -16,7 +16,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use self::checks::check_image;
-use self::kl::Kl;
+use self::kl::{Kl, KlEncoder};
 use self::tiled::{TileConfig, decode_tiled, encode_tiled};
 use self::tiny::Tiny;
 use crate::error::Result;
@@ -93,6 +93,17 @@ impl Vae {
         let [_, channels, height, width] = image.dims();
         check_image([1, channels, height, width], channels, scale)?;
         encode_tiled(image, tiles, scale, |tile| self.encode(tile))
+    }
+
+    /// As [`Self::encode_tiled`], by an encoder that was loaded apart.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encode_tiled_by(&self, encoder: &KlEncoder, image: Tensor<4>, tiles: TileConfig) -> Result<Tensor<4>> {
+        let (scale, factor) = (self.scale(), self.scaling_factor());
+        let [_, channels, height, width] = image.dims();
+        check_image([1, channels, height, width], channels, scale)?;
+        encode_tiled(image, tiles, scale, |tile| Ok(encoder.encode(tile)? * factor))
     }
 
     /// The model's latents are the encoder's times this.

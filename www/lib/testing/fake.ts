@@ -180,6 +180,9 @@ function fakeText(files: readonly FileEntry[], log: string[]) {
   const known = new Set<string>();
   const knows = (ids: Uint32Array): void => void known.add(ids.join());
   return {
+    encoderLoader: () => undefined,
+    takeEncoder: () => {},
+    dropEncoder: () => {},
     textEncoderVersion: files.length > 0 ? 't5' : undefined,
     unknownPrompts: ({ prompt = '' }: RunRequest) => {
       const ids = Uint32Array.from(prompt, (letter) => letter.charCodeAt(0));
