@@ -184,7 +184,7 @@ test('brushes stay within their limits', () => {
   const tool = (change: Partial<Retouch>) => after({ type: 'opened', ours: false }, { type: 'retouch' }, { type: 'tool', change }).retouch;
   expect(tool({ size: 0 })?.size).toBe(2);
   expect(tool({ strength: Number.NaN })?.strength).toBe(5);
-  expect(tool({ feather: 1000 })?.feather).toBe(64);
+  expect(tool({ feather: 1000 })?.feather).toBe(20);
 });
 
 test('a run that ends without a picture leaves the one before, with what it cost', () => {
