@@ -305,7 +305,7 @@ async function open(file: Blob, change = true, made?: Edit): Promise<void> {
 /** The source of the edit that is shown, with the mask and the settings that it had. */
 async function reopen(): Promise<void> {
   const edit = editing.edit();
-  if (edit === undefined || busy(state)) return;
+  if (edit === undefined) return;
   await attempt(async () => {
     const { source, strength, feather, crop } = edit;
     take(source, await openPicture(source), { mask: Mask.unpack(edit.mask), edit });

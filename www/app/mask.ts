@@ -28,6 +28,8 @@ export interface PackedMask {
 
 /** Bytes that past states may take. */
 const MAX_HISTORY = 64 * 1024 * 1024;
+/** Rows whose changes are told together. */
+const BAND = 32;
 /** Pixels along the longer side, at the most: a screen shows no more, and what is drawn is coarser. */
 export const FINEST = 2048;
 
@@ -160,14 +162,14 @@ export class Mask {
     return area;
   }
 
-  /** Paints or erases a line with round ends. Gives what changed by it. */
-  stroke(from: Point, to: Point, radius: number, on: boolean): Area {
+  /** Paints or erases a line with round ends. Gives what changed by it, in bands of rows: what a moved brush adds is a thin crescent. */
+  stroke(from: Point, to: Point, radius: number, on: boolean): Area[] {
     // The pixel under the middle of the brush is always reached.
     const reach = Math.max(radius, 0.71);
     const [old, fresh] = on ? [0, 1] : [1, 0];
     const first = Math.max(0, Math.floor(Math.min(from.y, to.y) - reach));
     const end = Math.min(this.#height, Math.ceil(Math.max(from.y, to.y) + reach));
-    let area = NOTHING;
+    const bands: Area[] = [];
     for (let y = first; y < end; y += 1) {
       const span = spanOf(y, from, to, reach);
       if (span === undefined) continue;
@@ -177,10 +179,13 @@ export class Mask {
       if (left < 0) continue;
       columns.fill(fresh, left, right);
       const start = Math.max(0, span[0]);
-      area = around(area, { left: start + left, top: y, right: start + right, bottom: y + 1 });
+      const area = { left: start + left, top: y, right: start + right, bottom: y + 1 };
+      const band = bands.at(-1);
+      if (band === undefined || y - band.top >= BAND) bands.push(area);
+      else bands[bands.length - 1] = around(band, area);
+      this.#dirty = around(this.#dirty, area);
     }
-    this.#dirty = around(this.#dirty, area);
-    return area;
+    return bands;
   }
 
   clear(): void {

@@ -75,11 +75,14 @@ export function createSurface(events: SurfaceEvents): Surface {
     return { x: (x / unit + left) * zoom.scale + zoom.x, y: (y / unit + top) * zoom.scale + zoom.y };
   };
 
-  const show = (area: Area): void => {
-    if (mask === undefined || isEmpty(area)) return;
-    const { left, top, right, bottom } = area;
-    const pixels = mask.pixels(area, COLOR, STRIPE);
-    canvas.getContext('2d')?.putImageData(new ImageData(pixels, right - left, bottom - top), left, top);
+  const show = (areas: readonly Area[]): void => {
+    const context = canvas.getContext('2d');
+    for (const area of areas) {
+      if (mask === undefined || isEmpty(area)) continue;
+      const { left, top, right, bottom } = area;
+      const pixels = mask.pixels(area, COLOR, STRIPE);
+      context?.putImageData(new ImageData(pixels, right - left, bottom - top), left, top);
+    }
   };
   const look = (next: Zoom): void => {
     zoom = next;
@@ -97,6 +100,7 @@ export function createSurface(events: SurfaceEvents): Surface {
     ring.dataset['soft'] = String(soft >= 1 && tool?.tool === 'brush');
     ring.hidden = canvas.hidden;
     clearTimeout(glance);
+    glance = undefined;
   };
 
   const gestures = new Gestures({
@@ -110,7 +114,7 @@ export function createSurface(events: SurfaceEvents): Surface {
       last = at;
     },
     end: events.changed,
-    cancel: () => mask !== undefined && show(mask.cancel()),
+    cancel: () => mask !== undefined && show([mask.cancel()]),
     pinch: (from, to) => look(pinched(zoom, from, to, size())),
     pan: (dx, dy) => look(panned(zoom, dx, dy, size())),
   });
@@ -137,7 +141,9 @@ export function createSurface(events: SurfaceEvents): Surface {
   });
   canvas.addEventListener('pointerup', ({ pointerId }) => gestures.up(pointerId));
   canvas.addEventListener('pointercancel', ({ pointerId }) => gestures.up(pointerId, true));
-  canvas.addEventListener('pointerleave', () => void (ring.hidden = !canvas.matches(':focus-visible')));
+  canvas.addEventListener('pointerleave', () => {
+    if (glance === undefined) ring.hidden = !canvas.matches(':focus-visible');
+  });
   canvas.addEventListener('mousedown', (event) => event.button === 1 && event.preventDefault());
   canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && placeRing(toFrame(at)));
   canvas.addEventListener('blur', () => void (ring.hidden = true));
@@ -170,7 +176,7 @@ export function createSurface(events: SurfaceEvents): Surface {
       at = { x: next.width / 2, y: next.height / 2 };
       [canvas.width, canvas.height] = [next.width, next.height];
       look(WHOLE);
-      show(next.whole);
+      show([next.whole]);
     },
     mask: () => mask,
     change(how) {
@@ -183,7 +189,7 @@ export function createSurface(events: SurfaceEvents): Surface {
         look(WHOLE);
         events.resized();
       }
-      show(mask.whole);
+      show([mask.whole]);
       events.changed();
     },
     press(event) {
@@ -211,7 +217,10 @@ export function createSurface(events: SurfaceEvents): Surface {
     preview() {
       const { width, height } = size();
       placeRing({ x: width / 2, y: height / 2 });
-      glance = setTimeout(() => void (ring.hidden = true), GLANCE);
+      glance = setTimeout(() => {
+        glance = undefined;
+        ring.hidden = true;
+      }, GLANCE);
     },
   };
 }
