@@ -94,7 +94,7 @@ test('two fingers zoom and move the picture, one paints where it touches', async
   expect(at.length).toBeGreaterThan(40);
   await screenshot(page, 'editor-zoomed-narrow');
 
-  await page.getByRole('button', { name: 'Whole picture' }).click();
+  await page.getByRole('button', { name: 'Fit' }).click();
   expect(await zoomOf(page)).toBe('100 %');
   await close();
 });
@@ -187,10 +187,12 @@ test('on a photo of 4,000 x 4,000 pixels a move writes little more than what the
     const written: number[] = [];
     Object.assign(globalThis, { written });
     const { putImageData } = CanvasRenderingContext2D.prototype;
-    CanvasRenderingContext2D.prototype.putImageData = function (...given: Parameters<typeof putImageData>): void {
-      written.push((written.pop() ?? 0) + given[0].width * given[0].height);
-      putImageData.apply(this, given);
-    };
+    Object.assign(CanvasRenderingContext2D.prototype, {
+      putImageData(this: CanvasRenderingContext2D, ...given: [ImageData, number, number]): void {
+        written.push((written.pop() ?? 0) + given[0].width * given[0].height);
+        Reflect.apply(putImageData, this, given);
+      },
+    });
     const [mask, frame] = [document.querySelector('#mask'), document.querySelector('#frame')];
     for (const type of ['pointerdown', 'pointermove']) {
       mask?.addEventListener(type, () => void (written.push(0), performance.mark(type)), { capture: true });
