@@ -254,20 +254,22 @@ test('keys work wherever nothing is typed, and leaving leads back to the control
   await close();
 });
 
-test('on a phone the button that draws stays on the screen beside every tool', async () => {
+test('on a phone the picture and the button that draws stay on the screen beside every tool', async () => {
   const { page, close } = await visit({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
   await openFile(page, 'own.png', 'image/png', await photo(64, 64));
   await page.getByText('Enlarge the picture').click();
-  const draw = page.getByRole('button', { name: 'Inpaint' });
-  for (const tool of await page.getByRole('group', { name: 'Mask' }).locator('button, input').all()) {
-    await tool.scrollIntoViewIfNeeded();
-    const box = await draw.boundingBox();
-    const own = await tool.boundingBox();
-    const label = await tool.evaluate((element) => element.id);
-    expect((box?.y ?? 999) + (box?.height ?? 0), label).toBeLessThanOrEqual(740);
-    expect(box?.y, label).toBeGreaterThan(0);
-    expect(own?.width, label).toBeGreaterThanOrEqual(20);
-    expect((own?.x ?? 999) + (own?.width ?? 0), label).toBeLessThanOrEqual(360);
+  const [draw, picture] = [page.getByRole('button', { name: 'Inpaint' }), page.getByRole('img', { name: 'Your picture' })];
+  const tools = await page.getByRole('group', { name: 'Mask' }).locator('button:enabled, input').all();
+  expect(tools.length).toBeGreaterThan(15);
+  for (const tool of tools) {
+    await tool.focus();
+    const name = await tool.evaluate((element) => element.id);
+    const [top, own, bottom] = [await picture.boundingBox(), await tool.boundingBox(), await draw.boundingBox()];
+    const end = (box: typeof own): number => (box?.y ?? 999) + (box?.height ?? 0);
+    expect(top?.y, name).toBeGreaterThanOrEqual(0);
+    expect(end(top), name).toBeLessThanOrEqual(own?.y ?? 0);
+    expect(end(own), name).toBeLessThanOrEqual(bottom?.y ?? 0);
+    expect(end(bottom), name).toBeLessThanOrEqual(740);
   }
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
   await screenshot(page, 'editor-tools-narrow');
@@ -323,6 +325,8 @@ test('a photo larger than the engine takes keeps its size, and every byte outsid
   expect((await painted(page)).bits).toBe(mask.bits);
   await inpaint(page, 'a large red circle on a blue background');
   await screenshot(page, 'editor-photo');
+  const kept = page.getByRole('button', { name: /^Open: a large red circle/ }).locator('img');
+  expect(await kept.evaluate((image: HTMLImageElement) => image.decode().then(() => [image.naturalWidth, image.naturalHeight]))).toEqual([200, 182]);
   const after = await downloaded(page);
   expect([after.width, after.height]).toEqual([width, height]);
   /** Rows and columns of the mask's box. */

@@ -55,7 +55,7 @@ export const LIMITS = {
   /** Width of the soft edge, in percent of the picture's longer side. */
   feather: { min: 0, max: 20, step: 0.5 },
   /** Width of the brush, in percent of the picture's longer side. */
-  size: { min: 2, max: 60, step: 1 },
+  size: { min: 0.5, max: 60, step: 0.5 },
   /** Fits a number exactly, and an input field. */
   seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
 } as const;

@@ -81,3 +81,12 @@ test('what the browser takes for itself leaves no dab behind', () => {
   gestures.up(1, true);
   expect(log).toEqual(['begin', 'paint 10,10 1', 'cancel']);
 });
+
+test('a pointer that is never lifted does not block the next one', () => {
+  const { log, gestures } = hand();
+  gestures.down(mouse(5, 5));
+  gestures.reset();
+  gestures.up(1);
+  expect(gestures.down(mouse(7, 7))).toBe(true);
+  expect(log).toEqual(['begin', 'paint 5,5 1', 'begin', 'paint 7,7 1']);
+});

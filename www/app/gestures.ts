@@ -95,6 +95,12 @@ export class Gestures {
     // A finger that is left over from two does not paint.
     this.#kind = this.#down.size === 0 ? 'none' : 'spent';
   }
+  /** Nothing is under way any more: what was painted on is gone. */
+  reset(): void {
+    this.#down.clear();
+    this.#kind = 'none';
+  }
+
   #stop(meant: boolean): void {
     if (meant) this.#events.end();
     else this.#events.cancel();

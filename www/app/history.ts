@@ -16,6 +16,8 @@ export interface Drawn {
   readonly id: number;
   /** A PNG of `Output.toBlob`. */
   readonly png: Blob;
+  /** A smaller copy of a large one. */
+  readonly small?: Blob;
   readonly prompt: string;
   readonly seed: number;
   /** Address of the model that drew it; absent for the page's own. */

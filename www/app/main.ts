@@ -13,6 +13,7 @@ import { redraw } from './redraw.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing, wordsKnown } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
+import { thumbnail } from './thumbnail.ts';
 import { createBatch } from './views/batch.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
@@ -210,7 +211,9 @@ async function draw(model: Pipeline): Promise<void> {
       // The first is shown, and encoded by now.
       const png = each === first && shown !== undefined ? shown.png : await each.toBlob();
       const model = local === undefined ? page.model : 'local';
-      const entry = { png, prompt, seed, model, at: Date.now(), ...(made === undefined ? {} : { edit: made }) };
+      const small = await thumbnail(each.image);
+      const more = { ...(small && { small }), ...(made && { edit: made }) };
+      const entry = { png, prompt, seed, model, at: Date.now(), ...more };
       await changeHistory((kept) => kept.add(entry));
     }
   } catch (error) {

@@ -1,10 +1,8 @@
 /** Files that the reader brings: to pixels, or to the settings that a picture of ours was drawn with. */
 
 import { DiffCRError, readImage, readParams, type PictureParams } from 'diffcr-web';
-import { MOST } from './photo.ts';
+import { LARGEST, MOST } from './photo.ts';
 
-/** Pixels of a picture that is worked on: its copies have to fit into memory. */
-const LARGEST = 2 ** 27;
 /** Along the longer side of a drawing that says no size of its own, or a smaller one than is worth drawing on. */
 const DRAWING = 1024;
 

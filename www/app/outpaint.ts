@@ -1,6 +1,7 @@
 /** A picture that is enlarged: what is new continues the colours of its edge. */
 
-import type { Margins, Mask } from './mask.ts';
+import { FINEST, NO_MARGINS, type Margins, type Mask } from './mask.ts';
+import { LARGEST } from './photo.ts';
 
 /** RGBA, as an `ImageData` has it. */
 export interface Pixels {
@@ -13,8 +14,15 @@ export interface Pixels {
 const STEP = 0.25;
 
 /** Pixels that one press adds to a side `length` long. */
-export function addition(length: number): number {
+function addition(length: number): number {
   return Math.max(1, Math.round(length * STEP));
+}
+
+/** What one press adds to a side, in pixels of the mask; nothing where the picture would be too large. */
+export function oneMore(side: keyof Margins, { width, height, scale }: Pick<Mask, 'width' | 'height' | 'scale'>): Margins {
+  const [length, other] = side === 'left' || side === 'right' ? [width, height] : [height, width];
+  const grown = length + addition(length);
+  return grown > 2 * FINEST || grown * other * scale * scale > LARGEST ? NO_MARGINS : { ...NO_MARGINS, [side]: grown - length };
 }
 
 /** The picture with what its mask adds to it. */

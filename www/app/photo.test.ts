@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { partOf, pasted, shrunk, softened } from './photo.ts';
+import { partOf, pasted, shrunk, softened, type Drawing } from './photo.ts';
 import type { Pixels } from './outpaint.ts';
 
 const noise = (width: number, height: number): Pixels => ({
@@ -51,23 +51,36 @@ test("outside of the mask every byte is the photo's, inside it is the drawing, a
   const photo = noise(34, 30); // the last column of the copy stands for one pixel
   const copy = shrunk(photo, 3);
   const mask = Uint8Array.from({ length: copy.width * copy.height }, (_, i) => (i % copy.width >= 4 && i % copy.width < 8 ? 1 : 0));
-  const out = pasted(photo, plain(copy.width, copy.height, [9, 99, 199, 255]), softened(mask, copy.width, 2), 3);
+  const color = [9, 99, 199, 255];
+  /** What the engine makes of the copy. */
+  const drawing = (feather: number): Drawing => {
+    const weights = softened(mask, copy.width, feather);
+    const data = copy.data.map((byte, i) => byte + ((color[i % 4] ?? 0) - byte) * (weights[i >> 2] ?? 0));
+    return { factor: 3, copy, drawn: { ...copy, data }, weights };
+  };
+  const out = pasted(photo, drawing(2));
   const pixel = (x: number, y: number): number[] => [...out.subarray(4 * (34 * y + x), 4 * (34 * y + x) + 4)];
   const old = (x: number, y: number): number[] => [...photo.data.subarray(4 * (34 * y + x), 4 * (34 * y + x) + 4)];
   for (let y = 0; y < 30; y += 1) {
     for (const x of [0, 3, 5, 30, 33]) expect(pixel(x, y), `${x}, ${y}`).toEqual(old(x, y));
-    for (const x of [14, 18, 21]) expect(pixel(x, y), `${x}, ${y}`).toEqual([9, 99, 199, 255]);
+    for (const x of [14, 18, 21]) expect(pixel(x, y), `${x}, ${y}`).toEqual(color);
   }
-  const far = [7, 10, 12].map((x) => Math.abs((pixel(x, 10)[2] ?? 0) - 199) / Math.abs((old(x, 10)[2] ?? 0) - 199));
+  /** How far a column is from the drawing, of how far it was. */
+  const far = [7, 10, 12].map((x) => {
+    const rows = Array.from({ length: 30 }, (_, y) => y);
+    const sum = (of: (x: number, y: number) => number[]): number => rows.reduce((sum, y) => sum + Math.abs((of(x, y)[2] ?? 0) - 199), 0);
+    return sum(pixel) / sum(old);
+  });
   expect(far[0]).toBeGreaterThan(far[1] ?? 1);
   expect(far[1]).toBeGreaterThan(far[2] ?? 1);
 
-  const hard = pasted(photo, plain(copy.width, copy.height, [9, 99, 199, 255]), softened(mask, copy.width, 0), 3);
+  const hard = pasted(photo, drawing(0));
   const changed = Array.from({ length: 34 * 30 }, (_, i) => hard[4 * i] !== photo.data[4 * i]);
   expect(changed.every((differs, i) => !differs || (i % 34 >= 12 && i % 34 < 24))).toBe(true);
 });
 
 test('what is drawn over something transparent is opaque', () => {
-  const out = pasted(plain(2, 2, [1, 2, 3, 0]), plain(1, 1, [50, 60, 70, 255]), Float32Array.of(1), 2);
+  const [copy, drawn] = [plain(1, 1, [0, 0, 0, 0]), plain(1, 1, [50, 60, 70, 255])];
+  const out = pasted(plain(2, 2, [1, 2, 3, 0]), { factor: 2, copy, drawn, weights: Float32Array.of(1) });
   expect([...out.subarray(0, 4)]).toEqual([50, 60, 70, 255]);
 });

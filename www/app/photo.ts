@@ -1,10 +1,14 @@
-/** Photos that are larger than what the engine takes: the part or the smaller copy that it is given, and the way back to full size. Pure. */
+/** Photos that are larger than what is drawn: the part or the smaller copy that the engine is given, and the way back to full size. Pure. */
 
 import { pixelsIn, type Area } from './area.ts';
 import type { Pixels } from './outpaint.ts';
 
-/** Pixels that the engine takes, at the most. */
+/** Pixels that the engine takes, and canvases hold everywhere, at the most. */
 export const MOST = 4096 * 4096;
+/** Pixels of a picture that is worked on: its copies have to fit into memory. */
+export const LARGEST = 2 ** 27;
+/** Pixels that the engine is given at the most: its own copies are of floats, 2 GB of them for a photo of 16 million pixels. */
+export const GIVEN = 2048 * 2048;
 
 /** What of a photo the engine is given. */
 export interface Part {
@@ -17,7 +21,7 @@ export interface Part {
  * `redrawn`: every pixel that is, with its soft edge; `crop`: only its surroundings are looked at; `scale`: of the smaller copy, where
  * nothing else will do.
  */
-export function partOf(photo: Pick<Pixels, 'width' | 'height'>, redrawn: Area, crop: boolean, scale: number, most = MOST): Part {
+export function partOf(photo: Pick<Pixels, 'width' | 'height'>, redrawn: Area, crop: boolean, scale: number, most = GIVEN): Part {
   const whole: Area = { left: 0, top: 0, right: photo.width, bottom: photo.height };
   if (pixelsIn(whole) <= most) return { area: whole, factor: 1 };
   const near = crop ? surroundings(redrawn, photo) : whole;
@@ -96,11 +100,21 @@ export function softened(mask: Uint8Array, width: number, feather: number): Floa
   return distance.map((pixels) => Math.max(0, 1 - pixels / (feather + 1)));
 }
 
+/** A copy of a photo, and what the engine made of it. */
+export interface Drawing {
+  /** Pixels of the photo, along one side, for one of the copy. */
+  readonly factor: number;
+  readonly copy: Pixels;
+  readonly drawn: Pixels;
+  /** How much of every pixel of the copy was redrawn. */
+  readonly weights: Float32Array;
+}
+
 /**
- * The photo with `drawn`, a drawing of a copy `factor` times smaller, in its place as far as `weights` say, one for each of the drawing's
- * pixels. Where they say nothing every byte is the photo's.
+ * The photo with a drawing in its place: enlarged, and with the detail that its copy lacked as far as a pixel was not redrawn. One that was
+ * not at all keeps its bytes.
  */
-export function pasted(photo: Pixels, drawn: Pixels, weights: Float32Array, factor: number): Uint8ClampedArray<ArrayBuffer> {
+export function pasted(photo: Pixels, { factor, copy, drawn, weights }: Drawing): Uint8ClampedArray<ArrayBuffer> {
   const data = new Uint8ClampedArray(photo.data);
   const { width, height } = drawn;
   for (let row = 0; row < height; row += 1) {
@@ -113,16 +127,18 @@ export function pasted(photo: Pixels, drawn: Pixels, weights: Float32Array, fact
       for (let x = first * factor; x < Math.min(photo.width, end * factor); x += 1) {
         if (!((line[Math.floor(x / factor)] ?? 0) > 0)) continue;
         const [before, after, across] = neighbours((x + 0.5) / factor - 0.5, width);
-        const mixed = (of: (at: number) => number): number =>
-          (of(above * width + before) * (1 - across) + of(above * width + after) * across) * (1 - down) +
-          (of(below * width + before) * (1 - across) + of(below * width + after) * across) * down;
-        const weight = mixed((at) => weights[at] ?? 0);
+        const [a, b, c, d] = [above * width + before, above * width + after, below * width + before, below * width + after];
+        const mixed = (values: ArrayLike<number>, size: number, of: number): number =>
+          ((values[size * a + of] ?? 0) * (1 - across) + (values[size * b + of] ?? 0) * across) * (1 - down) +
+          ((values[size * c + of] ?? 0) * (1 - across) + (values[size * d + of] ?? 0) * across) * down;
+        const weight = mixed(weights, 1, 0);
         const to = 4 * (y * photo.width + x);
         const alpha = data[to + 3] ?? 0;
         const under = (alpha / 255) * (1 - weight);
-        for (let c = 0; c < 3; c += 1) {
-          const fresh = mixed((at) => drawn.data[4 * at + c] ?? 0);
-          data[to + c] = ((data[to + c] ?? 0) * under + fresh * weight) / Math.max(under + weight, 1e-6);
+        const kept = under / Math.max(under + weight, 1e-6);
+        for (let color = 0; color < 3; color += 1) {
+          const detail = (data[to + color] ?? 0) - mixed(copy.data, 4, color);
+          data[to + color] = mixed(drawn.data, 4, color) + kept * detail;
         }
         data[to + 3] = alpha + (255 - alpha) * weight;
       }

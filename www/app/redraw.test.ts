@@ -2,11 +2,12 @@ import type { InpaintOptions, Output } from 'diffcr-web';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { FakeImageData } from '../lib/testing/fake.ts';
 import { Mask } from './mask.ts';
+import { softened } from './photo.ts';
 import { redraw } from './redraw.ts';
 
 beforeEach(() => void vi.stubGlobal('ImageData', FakeImageData));
 
-/** A model that draws white wherever the mask is, and what it was asked. */
+/** A model that draws white wherever the mask is, with a soft edge as the engine's, and what it was asked. */
 function painter(): { asked: InpaintOptions[]; model: { inpaint(options: InpaintOptions): Promise<Output> } } {
   const asked: InpaintOptions[] = [];
   return {
@@ -16,7 +17,9 @@ function painter(): { asked: InpaintOptions[]; model: { inpaint(options: Inpaint
         asked.push(options);
         const [image, mask] = [options.image as ImageData, options.mask as ImageData];
         expect([mask.width, mask.height]).toEqual([image.width, image.height]);
-        const data = image.data.map((byte, i) => ((mask.data[i - (i % 4) + 3] ?? 0) > 0 ? 255 : byte));
+        const hard = Uint8Array.from({ length: image.width * image.height }, (_, i) => ((mask.data[4 * i + 3] ?? 0) > 0 ? 1 : 0));
+        const weights = softened(hard, image.width, options.feather ?? 0);
+        const data = image.data.map((byte, i) => byte + (255 - byte) * (weights[i >> 2] ?? 0));
         const drawn = new ImageData(data, image.width, image.height);
         return { image: drawn, withImage: (image: ImageData) => ({ image }) } as unknown as Output;
       },
@@ -66,13 +69,13 @@ test.each([
   }
 });
 
-test("the soft edge is the engine's where it sees every pixel, and made on the way to full size where it does not", async () => {
+test('a soft edge is as wide in a smaller copy, and fades into the photo with all of its detail', async () => {
   const { asked, model } = painter();
   const soft = { ...how, feather: 12.5 }; // of 48 pixels: 6
   await redraw(model, {}, { image: photo(), mask: hole(), how: soft });
   expect(asked[0]).toMatchObject({ feather: 6 });
   const out = await redraw(model, {}, { image: photo(), mask: hole(), how: soft }, 1000);
-  expect(asked[1]).toMatchObject({ feather: 0 });
+  expect(asked[1]).toMatchObject({ feather: 2 });
   const old = photo().data;
   /** How much of the way to white the pixel at column x of row 16 went. */
   const gone = (x: number): number => {
@@ -80,7 +83,8 @@ test("the soft edge is the engine's where it sees every pixel, and made on the w
     return ((out.image.data[at] ?? 0) - (old[at] ?? 0)) / (255 - (old[at] ?? 0));
   };
   expect(gone(19)).toBe(1);
-  expect(gone(25)).toBeGreaterThan(gone(28));
-  expect(gone(28)).toBeGreaterThan(0);
+  // A third and two thirds of the way out, in the middle of pixels of the copy.
+  expect(gone(25)).toBeCloseTo(2 / 3, 1);
+  expect(gone(28)).toBeCloseTo(1 / 3, 1);
   for (const x of [0, 5, 34, 47]) expect(gone(x)).toBe(0);
 });

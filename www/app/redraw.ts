@@ -4,7 +4,7 @@ import type { GenerateOptions, Output, Pipeline } from 'diffcr-web';
 import { cut, put, type Area } from './area.ts';
 import { featherOf } from './form.ts';
 import type { Mask } from './mask.ts';
-import { MOST, partOf, pasted, shrunk, softened } from './photo.ts';
+import { GIVEN, partOf, pasted, shrunk, softened } from './photo.ts';
 import type { Retouch } from './state.ts';
 
 export interface Redraw {
@@ -14,12 +14,12 @@ export interface Redraw {
   readonly how: Pick<Retouch, 'strength' | 'feather' | 'crop'>;
 }
 
-/** `most`: pixels that the engine takes. */
+/** `most`: pixels that the engine is given. */
 export async function redraw(
   model: Pick<Pipeline, 'inpaint'>,
   options: GenerateOptions,
   { image, mask, how }: Redraw,
-  most = MOST,
+  most = GIVEN,
 ): Promise<Output> {
   const { width, height } = image;
   const feather = featherOf(how.feather, image);
@@ -35,17 +35,12 @@ export async function redraw(
     put(data, width, area, out.image.data, 4);
     return out.withImage(new ImageData(data, width, height));
   }
-  // The drawing comes back without a soft edge: that is made on the way to full size.
   const copy = shrunk(image, factor);
-  const weights = softened(mask.bytes, mask.width, feather / factor);
-  const hard = maskImage(
-    Uint8Array.from(weights, (weight) => (weight > 0 ? 1 : 0)),
-    mask.width,
-    mask.height,
-  );
   const small = new ImageData(copy.data, copy.width, copy.height);
-  const out = await model.inpaint({ ...settings, image: small, mask: hard, feather: 0 });
-  return out.withImage(new ImageData(pasted(image, out.image, weights, factor), width, height));
+  const hard = maskImage(mask.bytes, mask.width, mask.height);
+  const out = await model.inpaint({ ...settings, image: small, mask: hard, feather: feather / factor });
+  const weights = softened(mask.bytes, mask.width, feather / factor);
+  return out.withImage(new ImageData(pasted(image, { factor, copy, drawn: out.image, weights }), width, height));
 }
 
 /** Every pixel that is redrawn at all, its soft edge with it. */

@@ -182,7 +182,7 @@ test('what the browser keeps of the model does not depend on loading and drawing
 
 test('brushes stay within their limits', () => {
   const tool = (change: Partial<Retouch>) => after({ type: 'opened', ours: false }, { type: 'retouch' }, { type: 'tool', change }).retouch;
-  expect(tool({ size: 0 })?.size).toBe(2);
+  expect(tool({ size: 0 })?.size).toBe(0.5);
   expect(tool({ strength: Number.NaN })?.strength).toBe(5);
   expect(tool({ feather: 1000 })?.feather).toBe(20);
 });

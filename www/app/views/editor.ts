@@ -1,7 +1,7 @@
 /** The editor of a part of the picture: its tools and shortcuts, what they do to the mask, and the view of before and after. */
 
-import { FINEST, NO_MARGINS, type Margins, type Mask } from '../mask.ts';
-import { addition } from '../outpaint.ts';
+import { NO_MARGINS, type Margins, type Mask } from '../mask.ts';
+import { oneMore } from '../outpaint.ts';
 import { hasPicture, type Retouch, type State } from '../state.ts';
 import { find, say } from './dom.ts';
 import { paint } from './paint.ts';
@@ -72,12 +72,7 @@ export function createEditor(events: EditorEvents): Editor {
   const change = (how: (mask: Mask) => void): void => {
     if (!drawing) surface.change(how);
   };
-  /** What one press adds to a side, in pixels of the mask; none where it would be too much. */
-  const added = (side: (typeof SIDES)[number]): Margins => {
-    const { width, height } = surface.mask() ?? { width: 0, height: 0 };
-    const length = side === 'left' || side === 'right' ? width : height;
-    return length + addition(length) > 2 * FINEST ? NO_MARGINS : { ...NO_MARGINS, [side]: addition(length) };
-  };
+  const added = (side: (typeof SIDES)[number], mask = surface.mask()): Margins => (mask === undefined ? NO_MARGINS : oneMore(side, mask));
 
   // Anywhere but where something is typed; the brush itself moves where the picture has the focus.
   document.addEventListener('keydown', (event) => {
@@ -90,7 +85,8 @@ export function createEditor(events: EditorEvents): Editor {
     else if (control) return;
     else if (key === 'b' || key === 'e') events.tool({ tool: key === 'b' ? 'brush' : 'eraser' });
     else if (key === '[' || key === ']') {
-      events.tool({ size: tool.size + (key === '[' ? -2 : 2) });
+      const step = tool.size < 4 || (tool.size === 4 && key === '[') ? 0.5 : 2;
+      events.tool({ size: tool.size + (key === '[' ? -step : step) });
       surface.preview();
     } else if (key === '+' || key === '=') surface.zoom(2);
     else if (key === '-') surface.zoom(0.5);

@@ -169,7 +169,9 @@ export function createSurface(events: SurfaceEvents): Surface {
       if (next === undefined && tool !== undefined) look(WHOLE);
       tool = next;
       canvas.hidden = next === undefined || !shown;
-      if (canvas.hidden) ring.hidden = true;
+      if (!canvas.hidden) return;
+      ring.hidden = true;
+      gestures.reset();
     },
     begin(next) {
       mask = next;
