@@ -1,10 +1,9 @@
 /** The mask editor and photos as a person meets them: fingers, pen, wheel and keys, large photos, enlarged pictures, and edits that come back. */
 
-import { readFile } from 'node:fs/promises';
-import type { CDPSession, Locator, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { decodeTranslucent, encodePng } from '../../www/lib/png.ts';
-import { modelIs, openPage, pictureIsDone, screenshot, useSite, type Watched } from './harness.ts';
+import { encodePng } from '../../www/lib/png.ts';
+import { downloaded, drag, inpaint, openFile, painted, photo, placeOf, touch, zoomOf } from './editor.ts';
+import { modelIs, openPage, screenshot, useSite, type Watched } from './harness.ts';
 
 const site = useSite();
 
@@ -15,57 +14,6 @@ async function visit(options: Parameters<typeof openPage>[1] = {}): Promise<Watc
   await watched.page.goto(`${site.url}?device=cpu&draw=no`);
   return watched;
 }
-
-async function photo(width: number, height: number): Promise<Buffer> {
-  const data = new Uint8ClampedArray(4 * width * height).map((_, i) => (i % 4 === 3 ? 255 : (i * 7 + (i >> 9) * 3) % 251));
-  return Buffer.from(await encodePng({ width, height, data }));
-}
-
-/** Opens a file as by the button, and waits for the editor. */
-async function openFile(page: Page, name: string, mimeType: string, buffer: Buffer): Promise<Locator> {
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Open an image' }).click()]);
-  await chooser.setFiles({ name, mimeType, buffer });
-  const mask = page.getByRole('application', { name: /^Paint what is to be drawn anew/ });
-  await mask.waitFor();
-  return mask;
-}
-
-/** A place of the picture's frame, by shares of its width and height. */
-async function placeOf(page: Page, x: number, y: number): Promise<{ x: number; y: number }> {
-  const frame = page.locator('#frame');
-  await frame.scrollIntoViewIfNeeded();
-  const box = await frame.boundingBox();
-  if (box === null) throw new Error('there is no picture');
-  return { x: box.x + x * box.width, y: box.y + y * box.height };
-}
-
-async function drag(page: Page, ...shares: (readonly [number, number])[]): Promise<void> {
-  for (const [i, [x, y]] of shares.entries()) {
-    const place = await placeOf(page, x, y);
-    await page.mouse.move(place.x, place.y, { steps: 5 });
-    if (i === 0) await page.mouse.down();
-  }
-  await page.mouse.up();
-}
-
-/** The mask's rows, `1` where it is painted. */
-async function painted(page: Page): Promise<{ width: number; height: number; bits: string; count: number }> {
-  return await page.evaluate(() => {
-    const canvas = document.querySelector<HTMLCanvasElement>('#mask');
-    const { width = 0, height = 0 } = canvas ?? {};
-    const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-    if (canvas !== null) copy?.drawImage(canvas, 0, 0);
-    const data = copy?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
-    const bits = Array.from({ length: data.length / 4 }, (_, i) => ((data[4 * i + 3] ?? 0) > 0 ? '1' : '0'));
-    return { width, height, bits: bits.join(''), count: bits.filter((bit) => bit === '1').length };
-  });
-}
-
-async function touch(session: CDPSession, type: 'touchStart' | 'touchMove' | 'touchEnd', ...points: { x: number; y: number }[]): Promise<void> {
-  await session.send('Input.dispatchTouchEvent', { type, touchPoints: points.map((point, id) => ({ ...point, id })) });
-}
-
-const zoomOf = (page: Page): Promise<string | null> => page.getByRole('group', { name: 'Zoom' }).getByRole('status').textContent();
 
 test('two fingers zoom and move the picture, one paints where it touches', async () => {
   const { page, close } = await visit({ viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
@@ -283,32 +231,15 @@ test('a file that cannot be read is named, and a drawing becomes a picture', asy
     await chooser.setFiles({ name, mimeType, buffer: Buffer.from(text) });
   };
   await give('IMG_1.HEIC', 'image/heic', '\0\0\0\x20ftypheic');
-  await page.getByText('IMG_1.HEIC is HEIC, which this browser does not read: save it as JPEG or PNG').waitFor();
+  await page.getByText('IMG_1.HEIC is HEIC, and this browser cannot read it: save it as JPEG or PNG').waitFor();
   await give('x.avif', 'image/avif', '\0\0\0\x20ftypavif');
-  await page.getByText('x.avif is AVIF, which this browser does not read: save it as JPEG or PNG').waitFor();
+  await page.getByText('x.avif is AVIF, and this browser cannot read it: save it as JPEG or PNG').waitFor();
   await give('leaf.svg', 'image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10" width="20" height="10"><rect width="20" height="10" fill="#0a0"/></svg>');
   await page.getByRole('img', { name: 'Your picture' }).waitFor();
   const size = await page.locator('#picture').evaluate((canvas: HTMLCanvasElement) => [canvas.width, canvas.height]);
   expect(size).toEqual([1024, 512]);
   await close();
 });
-
-/** The picture that the page offers to download. */
-async function downloaded(page: Page): Promise<{ width: number; height: number; data: Uint8ClampedArray }> {
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download PNG' }).click()]);
-  const pixels = await decodeTranslucent(new Uint8Array(await readFile(await download.path())));
-  if (pixels === undefined) throw new Error('that is no PNG of 8 bits of RGBA');
-  return pixels;
-}
-
-/** Draws what is painted anew, in two steps. */
-async function inpaint(page: Page, prompt: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Prompt', exact: true }).fill(prompt);
-  await page.getByRole('slider', { name: /^Steps/ }).fill('2');
-  await page.getByRole('button', { name: 'Inpaint' }).click();
-  await page.waitForSelector('body[data-run=running], body[data-run=done]');
-  await pictureIsDone(page);
-}
 
 test('a photo larger than the engine takes keeps its size, and every byte outside of mask and soft edge', async () => {
   const [width, height] = [4400, 4000];
@@ -348,6 +279,9 @@ test('a photo larger than the engine takes keeps its size, and every byte outsid
   expect(outside).toBe(0);
   expect(inside).toBeGreaterThan(0.9 * mask.count * scale * scale);
   expect(faded).toBeGreaterThan(10_000);
+  expect((await painted(page)).count).toBe(0);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  expect((await painted(page)).bits).toBe(mask.bits); // for another try
   await close();
 });
 

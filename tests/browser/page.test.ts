@@ -178,6 +178,7 @@ for (const [name, options] of [
     await page.getByRole('button', { name: 'Download PNG' }).waitFor();
     await check('opened');
     await page.getByRole('button', { name: 'Change a part' }).click();
+    await page.getByText('Enlarge the picture').click();
     await check('editor');
     await drop(page, 'footer', 'notes.pdf', 'application/pdf', Buffer.from('%PDF'));
     await page.getByText('notes.pdf is no image').waitFor();

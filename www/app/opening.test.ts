@@ -23,9 +23,9 @@ test('what the browser does not read is named in a sentence', async () => {
       (error: unknown) => (error as Error).message,
     );
   expect(await said(new File([media('heic\0\0\0\0mif1')], 'IMG_7.HEIC', { type: 'image/heic' }))).toBe(
-    'image: IMG_7.HEIC is HEIC, which this browser does not read: save it as JPEG or PNG',
+    'image: IMG_7.HEIC is HEIC, and this browser cannot read it: save it as JPEG or PNG',
   );
-  expect(await said(new File([media('avif')], 'a', { type: '' }))).toContain('a is AVIF, which this browser does not read');
+  expect(await said(new File([media('avif')], 'a', { type: '' }))).toContain('a is AVIF, and this browser cannot read it');
   expect(await said(new File(['?'], 'no.png', { type: 'image/png' }))).toBe('image: no.png is no image that this browser can read');
   expect(await said(new File(['?'], 'a.pdf', { type: 'application/pdf' }))).toBe('image: a.pdf is no image, but application/pdf');
 });

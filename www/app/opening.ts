@@ -33,7 +33,7 @@ export async function openPicture(file: Blob): Promise<Opened> {
     return { image: await (pixels > MOST ? readInStrips(file) : readImage(file)), params };
   } catch (cause) {
     const format = await formatOf(file);
-    if (format !== undefined) return refuse(`is ${format}, which this browser does not read: save it as JPEG or PNG`, cause);
+    if (format !== undefined) return refuse(`is ${format}, and this browser cannot read it: save it as JPEG or PNG`, cause);
     if (cause instanceof DiffCRError) throw new DiffCRError(cause.code, cause.message.replace('the file', name), cause.details, cause);
     return refuse('is no image that this browser can read', cause);
   }

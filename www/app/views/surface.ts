@@ -118,10 +118,13 @@ export function createSurface(events: SurfaceEvents): Surface {
     pinch: (from, to) => look(pinched(zoom, from, to, size())),
     pan: (dx, dy) => look(panned(zoom, dx, dy, size())),
   });
-  const contactOf = (event: PointerEvent): Contact => {
+  const inFrame = (event: MouseEvent): Point => {
     const box = frame.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  };
+  const contactOf = (event: PointerEvent): Contact => {
     const { pointerId: id, pointerType: type, button, pressure } = event;
-    return { id, type, button, pressure, x: event.clientX - box.left, y: event.clientY - box.top };
+    return { id, type, button, pressure, ...inFrame(event) };
   };
   canvas.addEventListener('pointerdown', (event) => {
     const contact = contactOf(event);
@@ -147,6 +150,7 @@ export function createSurface(events: SurfaceEvents): Surface {
   canvas.addEventListener('mousedown', (event) => event.button === 1 && event.preventDefault());
   canvas.addEventListener('focus', () => canvas.matches(':focus-visible') && placeRing(toFrame(at)));
   canvas.addEventListener('blur', () => void (ring.hidden = true));
+  new ResizeObserver(() => look(panned(zoom, 0, 0, size()))).observe(frame);
   frame.addEventListener(
     'wheel',
     (event) => {
@@ -156,7 +160,7 @@ export function createSurface(events: SurfaceEvents): Surface {
       const near = event.ctrlKey || event.metaKey;
       if (!near && zoom.scale === 1) return;
       event.preventDefault();
-      if (near) look(zoomed(zoom, Math.exp(-Math.min(TURN, Math.max(-TURN, dy)) * WHEEL), contactOfWheel(event, frame), size()));
+      if (near) look(zoomed(zoom, Math.exp(-Math.min(TURN, Math.max(-TURN, dy)) * WHEEL), inFrame(event), size()));
       else look(panned(zoom, event.shiftKey && dx === 0 ? -dy : -dx, event.shiftKey && dx === 0 ? 0 : -dy, size()));
       ring.hidden = true;
     },
@@ -225,12 +229,6 @@ export function createSurface(events: SurfaceEvents): Surface {
       }, GLANCE);
     },
   };
-}
-
-/** Where a wheel was turned, in the frame. */
-function contactOfWheel(event: WheelEvent, frame: HTMLElement): Point {
-  const box = frame.getBoundingClientRect();
-  return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
 const MOVES: Readonly<Record<string, readonly [number, number]>> = {
