@@ -25,7 +25,7 @@ test('nothing added is the same picture', () => {
 test('a press adds a quarter to a side, until the picture is too large', () => {
   expect(oneMore('left', { width: 128, height: 64, scale: 1 })).toEqual({ ...NO_MARGINS, left: 32 });
   expect(oneMore('bottom', { width: 128, height: 1, scale: 4 })).toEqual({ ...NO_MARGINS, bottom: 1 });
-  expect(oneMore('right', { width: 3276, height: 64, scale: 1 })).toEqual({ ...NO_MARGINS, right: 819 });
-  expect(oneMore('right', { width: 3300, height: 64, scale: 1 })).toBe(NO_MARGINS);
+  expect(oneMore('right', { width: 3276, height: 2048, scale: 1 })).toEqual({ ...NO_MARGINS, right: 819 });
+  expect(oneMore('right', { width: 3300, height: 2048, scale: 1 })).toBe(NO_MARGINS);
   expect(oneMore('top', { width: 2000, height: 2000, scale: 6 })).toBe(NO_MARGINS); // 12,000 x 15,000 pixels
 });

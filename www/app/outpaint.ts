@@ -22,7 +22,8 @@ function addition(length: number): number {
 export function oneMore(side: keyof Margins, { width, height, scale }: Pick<Mask, 'width' | 'height' | 'scale'>): Margins {
   const [length, other] = side === 'left' || side === 'right' ? [width, height] : [height, width];
   const grown = length + addition(length);
-  return grown > 2 * FINEST || grown * other * scale * scale > LARGEST ? NO_MARGINS : { ...NO_MARGINS, [side]: grown - length };
+  const tooLarge = grown * other > 2 * FINEST * FINEST || grown * other * scale * scale > LARGEST;
+  return tooLarge ? NO_MARGINS : { ...NO_MARGINS, [side]: grown - length };
 }
 
 /** The picture with what its mask adds to it. */

@@ -121,7 +121,7 @@ export function createEditor(events: EditorEvents): Editor {
   /** Back to the control that led here, or to the one that leads here again. */
   const back = (): void => {
     const visible = (element: Element | null): element is HTMLElement =>
-      element instanceof HTMLElement && element !== document.body && element.checkVisibility();
+      element instanceof HTMLElement && element !== document.body && element.getClientRects().length > 0;
     [opener, retouch, open].find(visible)?.focus();
   };
 
