@@ -26,6 +26,7 @@ test('one finger paints; a second one takes the dab back and both move the pictu
   gestures.down(touch(2, 50, 10));
   gestures.move(touch(2, 60, 10));
   gestures.up(2);
+  expect(gestures.kind).toBe('spent');
   gestures.move(touch(1, 90, 90)); // the finger that is left does not paint
   gestures.up(1);
   gestures.down(touch(3, 1, 1));

@@ -49,6 +49,28 @@ test('every change can be undone and done again, until something new is painted'
   expect([rows(mask), mask.canUndo]).toEqual([['..'], false]);
 });
 
+test('what was undone and painted anew can be undone again', () => {
+  const mask = new Mask(2, 1);
+  for (let i = 0; i < 2; i += 1) {
+    mask.begin();
+    mask.stroke({ x: 0.5, y: 0.5 }, { x: 0.5, y: 0.5 }, 0.4, true);
+    mask.undo();
+    expect(rows(mask)).toEqual(['..']);
+  }
+});
+
+test('its stripes go through, whichever part is shown', () => {
+  const mask = new Mask(100, 100);
+  mask.invert();
+  const all = mask.pixels(mask.whole, [9, 9, 9], [0, 0, 0]);
+  const part = mask.pixels({ left: 33, top: 41, right: 60, bottom: 44 }, [9, 9, 9], [0, 0, 0]);
+  for (let y = 0; y < 3; y += 1) {
+    const from = 4 * (100 * (41 + y) + 33);
+    expect(part.subarray(4 * 27 * y, 4 * 27 * (y + 1))).toEqual(all.subarray(from, from + 4 * 27));
+  }
+  expect(new Set(part).size).toBe(3);
+});
+
 test('its pixels are opaque where it is painted', () => {
   const mask = new Mask(2, 2);
   mask.stroke({ x: 1.5, y: 0.5 }, { x: 1.5, y: 0.5 }, 0.4, true);

@@ -42,7 +42,7 @@ test('a soft edge falls from the mask outwards and ends', () => {
   const mask = Uint8Array.from({ length: 81 }, (_, i) => (i === 40 ? 1 : 0));
   const weights = softened(mask, 9, 3);
   expect([...weights.subarray(36, 45)]).toEqual([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0]);
-  expect(weights[30]).toBeCloseTo(1 - Math.SQRT2 / 4, 5);
+  for (const corner of [30, 32, 48, 50]) expect(weights[corner]).toBeCloseTo(1 - Math.SQRT2 / 4, 5);
   expect([...softened(mask, 9, 0)].filter((weight) => weight > 0)).toEqual([1]);
   expect([...softened(new Uint8Array(4), 2, 5)]).toEqual([0, 0, 0, 0]);
 });
@@ -50,6 +50,7 @@ test('a soft edge falls from the mask outwards and ends', () => {
 test("outside of the mask every byte is the photo's, inside it is the drawing, and between the two it fades", () => {
   const photo = noise(34, 30); // the last column of the copy stands for one pixel
   const copy = shrunk(photo, 3);
+  /** The columns of the copy from 4 to before 8. */
   const mask = Uint8Array.from({ length: copy.width * copy.height }, (_, i) => (i % copy.width >= 4 && i % copy.width < 8 ? 1 : 0));
   const color = [9, 99, 199, 255];
   /** What the engine makes of the copy. */
@@ -77,6 +78,15 @@ test("outside of the mask every byte is the photo's, inside it is the drawing, a
   const hard = pasted(photo, drawing(0));
   const changed = Array.from({ length: 34 * 30 }, (_, i) => hard[4 * i] !== photo.data[4 * i]);
   expect(changed.every((differs, i) => !differs || (i % 34 >= 12 && i % 34 < 24))).toBe(true);
+});
+
+test('what lies between two painted parts keeps its bytes', () => {
+  const photo = noise(30, 6);
+  const copy = shrunk(photo, 3);
+  const weights = Float32Array.from({ length: 20 }, (_, i) => (i % 10 === 2 || i % 10 === 4 ? 1 : 0));
+  const out = pasted(photo, { factor: 3, copy, drawn: plain(10, 2, [1, 250, 1, 255]), weights });
+  const changed = Array.from({ length: 30 }, (_, x) => out[4 * (30 * 2 + x)] !== photo.data[4 * (30 * 2 + x)]);
+  expect(changed.flatMap((differs, x) => (differs ? [Math.floor(x / 3)] : [])).filter((x, i, all) => all.indexOf(x) === i)).toEqual([2, 4]);
 });
 
 test('what is drawn over something transparent is opaque', () => {
