@@ -142,7 +142,7 @@ test('the editor: shortcuts anywhere in it, undo, why it would run no step, and 
   expect(await draw.isEnabled()).toBe(true);
   await page.getByRole('slider', { name: /^Steps/ }).fill('1');
   await page.getByRole('slider', { name: /^Strength/ }).fill('50');
-  await page.getByText('1 steps at a strength of 50 % run none').waitFor();
+  await page.getByText('1 step runs none at a strength of 50 %').waitFor();
   expect(await draw.isDisabled()).toBe(true);
   await page.keyboard.press('e'); // the strength has the focus
   expect(await page.getByRole('button', { name: 'Eraser' }).getAttribute('aria-pressed')).toBe('true');
@@ -178,6 +178,7 @@ for (const [name, options] of [
     await page.getByRole('button', { name: 'Download PNG' }).waitFor();
     await check('opened');
     await page.getByRole('button', { name: 'Change a part' }).click();
+    await page.getByText('Enlarge the picture').click();
     await check('editor');
     await drop(page, 'footer', 'notes.pdf', 'application/pdf', Buffer.from('%PDF'));
     await page.getByText('notes.pdf is no image').waitFor();

@@ -52,9 +52,10 @@ export const LIMITS = {
   skip: RANGES.compression,
   /** In percent. */
   strength: { min: 5, max: 100 * RANGES.strength.max, step: 5 },
-  feather: { ...RANGES.feather, max: 64 },
+  /** Width of the soft edge, in percent of the picture's longer side. */
+  feather: { min: 0, max: 20, step: 0.5 },
   /** Width of the brush, in percent of the picture's longer side. */
-  size: { min: 2, max: 60, step: 1 },
+  size: { min: 0.5, max: 60, step: 0.5 },
   /** Fits a number exactly, and an input field. */
   seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
 } as const;
@@ -74,6 +75,25 @@ export function shareOf(compression: string): number | undefined {
 export function stepsRun(steps: number, strength: number): number {
   return Math.floor((steps * strength) / 100);
 }
+
+/** Why a change runs no step at all; undefined where it runs some. */
+export function whyIdle(steps: number, strength: number): string | undefined {
+  if (stepsRun(steps, strength) >= 1) return undefined;
+  return `${steps === 1 ? '1 step runs' : `${steps} steps run`} none at a strength of ${strength} %: raise one of them.`;
+}
+
+/** The soft edge in pixels of a picture; `feather` in percent of its longer side. */
+export function featherOf(feather: number, { width, height }: Sides): number {
+  return Math.min(MOST_FEATHER, Math.round((feather / 100) * Math.max(width, height)));
+}
+
+/** The soft edge that an edit of a picture begins with: a large one is drawn smaller than it is, and its edges are seen. */
+export function firstFeather({ width, height }: Sides): number {
+  return Math.max(width, height) > 1024 ? 1 : 0;
+}
+
+/** What the engine fades over, at the most. */
+const MOST_FEATHER = 1024;
 
 /** The options of the run that a form asks for. */
 export function optionsOf({ compression, solver, size, ...form }: Form): GenerateOptions {

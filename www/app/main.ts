@@ -1,31 +1,25 @@
 /** The demo page: wires state, views and the package. */
 
-import {
-  DiffCRError,
-  loadModel,
-  models,
-  readParams,
-  type DeviceChoice,
-  type ModelSource,
-  type Output,
-  type Picture,
-  type Pipeline,
-  type Step,
-} from 'diffcr-web';
+import { loadModel, models, readParams, type DeviceChoice, type ModelSource, type Output, type Pipeline, type Step } from 'diffcr-web';
 import { asksFor, DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
+import { createEditing, type Editing } from './editing.ts';
 import { faultOf } from './faults.ts';
 import { anySeed, LIMITS, optionsOf, shareOf, sizeText, stepsRun, type Form } from './form.ts';
-import { openHistory, type Drawn, type History } from './history.ts';
+import { openHistory, type Drawn, type Edit, type History } from './history.ts';
 import { createKeeping } from './keeping.ts';
-import { isZip, openPicture } from './opening.ts';
+import { Mask } from './mask.ts';
+import { isZip, openPicture, type Opened } from './opening.ts';
+import { redraw } from './redraw.ts';
 import { copyPicture, fileName, save, share, type Shared } from './share.ts';
 import { SHELVES, sparing, wordsKnown } from './shelf.ts';
 import { busy, initial, reduce, type Action, type State } from './state.ts';
+import { thumbnail } from './thumbnail.ts';
 import { createBatch } from './views/batch.ts';
 import { createCode } from './views/code.ts';
 import { createCost } from './views/cost.ts';
 import { find, limit, say } from './views/dom.ts';
 import { createFacts } from './views/facts.ts';
+import { createFiles } from './views/files.ts';
 import { createForm } from './views/form.ts';
 import { createEditor } from './views/editor.ts';
 import { createGallery } from './views/gallery.ts';
@@ -68,8 +62,6 @@ let shown: Shared | undefined;
 let history: History | undefined;
 /** What waits for the run that is under way. */
 let afterRun: (() => void) | undefined;
-/** What a change starts from: the reader's file itself, so that nothing of it is lost, or the last picture. */
-let source: Picture | undefined;
 /** Of whatever is under way; there is one thing at a time. */
 let work = new AbortController();
 
@@ -84,12 +76,15 @@ const picture = createPicture({
   link: () => void attempt(() => copyText(linkOf(location.href, shown === undefined ? state.form : ownSizeUnsaid(formFrom(shown.params))))),
 });
 const editor = createEditor({
-  open: (file) => void open(file),
-  retouch: () => retouch(),
-  leave: () => dispatch({ type: 'leave' }),
+  retouch: () => editing.open(),
+  reopen: () => void reopen(),
+  leave: () => editing.leave(),
+  resized: () => editing.frame(),
   tool: (change) => dispatch({ type: 'tool', change }),
   compare: (before) => dispatch({ type: 'compare', before }),
 });
+const editing = createEditing(editor, picture, dispatch);
+createFiles((file) => void open(file));
 const routing = createRouting({
   edit: (change) => dispatch({ type: 'edit', change }),
   toggle: () => dispatch({ type: 'heat' }),
@@ -97,7 +92,7 @@ const routing = createRouting({
 });
 const code = createCode({ copy: (text) => void attempt(() => copyText(text)) });
 const showHistory = createHistory({
-  open: (drawn) => void open(drawn.png, false),
+  open: (drawn) => void open(drawn.png, false, drawn.edit),
   remove: ({ id }) => void changeHistory((kept) => kept.remove(id)),
   clear: () => void changeHistory((kept) => kept.clear()),
 });
@@ -180,9 +175,8 @@ async function ask(count = 1): Promise<void> {
 
 async function draw(model: Pipeline): Promise<void> {
   work = new AbortController();
-  const { form } = state;
-  const { retouch } = state;
-  const [before, mask] = [picture.image(), editor.mask()];
+  const { form, retouch } = state;
+  let made: Edit | undefined;
   const total = retouch === undefined ? form.steps : stepsRun(form.steps, retouch.strength);
   picture.begin(total);
   dispatch({ type: 'start' });
@@ -201,23 +195,25 @@ async function draw(model: Pipeline): Promise<void> {
   try {
     if (retouch === undefined) {
       outputs = await model.generate({ ...options, count: wanted });
-    } else if (source !== undefined && before !== undefined && mask !== undefined) {
-      const { strength, feather, crop } = retouch;
-      outputs = [await model.inpaint({ ...options, image: source, mask, strength: strength / 100, feather, cropToMask: crop })];
-      editor.keep(before);
-      editor.clear();
     } else {
-      throw new DiffCRError('INVALID_INPUT', 'image: there is no picture to change', { field: 'image' });
+      const asked = editing.begin(retouch);
+      made = asked.edit;
+      outputs = [await redraw(model, options, asked.redraw)];
+      editor.keep(asked.redraw.image);
     }
     batch.keep(outputs);
     const [first] = outputs;
     if (first === undefined) return;
-    await present(first);
+    await present(first, made);
+    if (made !== undefined) editing.goOn();
     for (const each of [...outputs].reverse()) {
       const { prompt, seed } = each.params;
       // The first is shown, and encoded by now.
       const png = each === first && shown !== undefined ? shown.png : await each.toBlob();
-      const entry = { png, prompt, seed, model: local === undefined ? page.model : 'local', at: Date.now() };
+      const model = local === undefined ? page.model : 'local';
+      const small = await thumbnail(each.image);
+      const more = { ...(small && { small }), ...(made && { edit: made }) };
+      const entry = { png, prompt, seed, model, at: Date.now(), ...more };
       await changeHistory((kept) => kept.add(entry));
     }
   } catch (error) {
@@ -225,16 +221,17 @@ async function draw(model: Pipeline): Promise<void> {
   }
 }
 
-/** Shows a picture that a run of this visit drew. */
-async function present(drawn: Output): Promise<void> {
+/** Shows a picture that a run of this visit drew; `made`: of what, where it was an edit. */
+async function present(drawn: Output, made?: Edit): Promise<void> {
   const { image, timings, flops, params } = drawn;
+  const png = await drawn.toBlob();
   output = drawn;
-  source = image;
+  editing.take(image, png, { edit: made && { ...made, params } });
   picture.finish(image);
   routing.keep(drawn.routing);
   facts.keep(drawn);
   code.show(address(), { ...params, size: state.form.size });
-  shown = { png: await drawn.toBlob(), params };
+  shown = { png, params };
   const { totalMs } = timings;
   const stepMs = timings.stepMs.reduce((sum, ms) => sum + ms, 0) / Math.max(timings.stepMs.length, 1);
   const cost = { flops: flops.total, denseFlops: flops.dense, totalMs, denseMs: undefined };
@@ -288,40 +285,50 @@ function takeModel(source: ModelSource): void {
 }
 
 /** A picture of the reader's takes the place of the last one: one of ours with its settings, another ready to be changed. */
-async function open(file: Blob, change = true): Promise<void> {
+async function open(file: Blob, change = true, made?: Edit): Promise<void> {
   if (isZip(file)) return void takeModel(file);
   if (state.run.kind === 'running' || state.run.kind === 'waiting') {
     // Whether it can be read is said at once; it takes the place of the picture once that is there.
     await attempt(async () => {
       await openPicture(file);
-      afterRun = () => void open(file, change);
+      afterRun = () => void open(file, change, made);
     });
     return;
   }
   try {
-    const { image, params } = await openPicture(file);
-    source = file;
-    output = undefined;
-    shown = params === undefined ? undefined : { png: file, params };
-    picture.finish(image);
-    if (params !== undefined) {
-      dispatch({ type: 'edit', change: ownSizeUnsaid(formFrom(params)) });
-      code.show(address(), params);
-    }
-    dispatch({ type: 'leave' });
-    dispatch({ type: 'opened', ours: params !== undefined });
-    if (params === undefined && change) retouch();
+    const opened = await openPicture(file);
+    const { params } = opened;
+    take(file, opened, { edit: made && params && { ...made, params } });
+    if (params === undefined && change) editing.open();
   } catch (error) {
     dispatch({ type: 'failed', fault: faultOf(error) });
   }
 }
 
-function retouch(): void {
-  const image = picture.image();
-  if (image === undefined) return;
-  editor.begin(image.width, image.height);
+/** The source of the edit that is shown, with the mask and the settings that it had. */
+async function reopen(): Promise<void> {
+  const edit = editing.edit();
+  if (edit === undefined) return;
+  await attempt(async () => {
+    const { source, strength, feather, crop } = edit;
+    take(source, await openPicture(source), { mask: Mask.unpack(edit.mask), edit });
+    dispatch({ type: 'edit', change: ownSizeUnsaid(formFrom(edit.params)) });
+    editing.open({ strength, feather, crop });
+  });
+}
+
+/** Shows the picture of a file. */
+function take(file: Blob, { image, params }: Opened, more: Parameters<Editing['take']>[2] = {}): void {
+  editing.take(image, file, more);
+  output = undefined;
+  shown = params === undefined ? undefined : { png: file, params };
+  picture.finish(image);
+  if (params !== undefined) {
+    dispatch({ type: 'edit', change: ownSizeUnsaid(formFrom(params)) });
+    code.show(address(), params);
+  }
   dispatch({ type: 'leave' });
-  dispatch({ type: 'retouch' });
+  dispatch({ type: 'opened', ours: params !== undefined, edited: more.edit !== undefined });
 }
 
 async function copyText(text: string): Promise<void> {
@@ -373,7 +380,7 @@ async function begin(): Promise<void> {
     keeping.isForeign() ||
     sparing((navigator as { readonly connection?: { readonly saveData?: boolean; readonly type?: string } }).connection);
   const kept = newest !== undefined && page.draws && (await isAsked(newest));
-  if (kept) await open(newest.png, false);
+  if (kept) await open(newest.png, false, newest.edit);
   const draws = page.draws && !kept && state.form.prompt !== '';
   if (!wait) await (draws ? ask() : load());
 }

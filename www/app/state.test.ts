@@ -1,7 +1,7 @@
 import type { ModelInfo } from 'diffcr-web';
 import { expect, test } from 'vitest';
 import { INFO } from '../lib/testing/fake.ts';
-import { optionsOf, sizesOf, sizeText } from './form.ts';
+import { featherOf, firstFeather, optionsOf, sizesOf, sizeText, whyIdle } from './form.ts';
 import { busy, initial, reduce, type Action, type Retouch, type State } from './state.ts';
 
 const form = { prompt: 'a red star', negativePrompt: '', seed: 7, steps: 12, guidance: 3, compression: 'learned' };
@@ -182,9 +182,32 @@ test('what the browser keeps of the model does not depend on loading and drawing
 
 test('brushes stay within their limits', () => {
   const tool = (change: Partial<Retouch>) => after({ type: 'opened', ours: false }, { type: 'retouch' }, { type: 'tool', change }).retouch;
-  expect(tool({ size: 0 })?.size).toBe(2);
+  expect(tool({ size: 0 })?.size).toBe(0.5);
   expect(tool({ strength: Number.NaN })?.strength).toBe(5);
-  expect(tool({ feather: 1000 })?.feather).toBe(64);
+  expect(tool({ feather: 1000 })?.feather).toBe(20);
+});
+
+test('a change that would run no step says so', () => {
+  expect(whyIdle(12, 5)).toBe('12 steps run none at a strength of 5 %: raise one of them.');
+  expect(whyIdle(1, 95)).toMatch(/^1 step runs none/);
+  expect([whyIdle(1, 100), whyIdle(20, 5)]).toEqual([undefined, undefined]);
+});
+
+test('a soft edge is as wide as its picture is large, up to what the engine takes; large pictures begin with one', () => {
+  expect([featherOf(2, { width: 100, height: 300 }), featherOf(20, { width: 9000, height: 9 })]).toEqual([6, 1024]);
+  expect([firstFeather({ width: 128, height: 1024 }), firstFeather({ width: 4000, height: 10 })]).toEqual([0, 1]);
+});
+
+test('an edit can be reopened after it, and where it comes from the history; another picture cannot', () => {
+  const opened = after({ type: 'opened', ours: true, edited: true });
+  expect([opened.edited, after({ type: 'opened', ours: true }).edited]).toEqual([true, false]);
+  const drawn = reduce(
+    reduce(after({ type: 'opened', ours: false }, { type: 'retouch', change: { feather: 3, size: 900 } }), { type: 'start' }),
+    done,
+  );
+  expect(drawn.retouch).toMatchObject({ feather: 3, size: 60 });
+  expect(drawn.edited).toBe(true);
+  expect(reduce(reduce(reduce(drawn, { type: 'leave' }), { type: 'start' }), done).edited).toBe(false);
 });
 
 test('a run that ends without a picture leaves the one before, with what it cost', () => {

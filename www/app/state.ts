@@ -48,7 +48,7 @@ export interface Retouch {
   readonly size: number;
   /** In percent: how far the part may go from what was there. */
   readonly strength: number;
-  /** Pixels over which the edge fades. */
+  /** Width over which the edge fades, in percent of the picture's longer side. */
   readonly feather: number;
   /** Only the surroundings are looked at, in all detail. */
   readonly crop: boolean;
@@ -77,6 +77,8 @@ export interface State {
   readonly before: number | undefined;
   /** What that is: the picture before the last change, or the same one drawn by the dense model. */
   readonly against: 'before' | 'dense';
+  /** Whether the picture came of an edit whose source and mask are there. */
+  readonly edited: boolean;
   /** What this browser keeps of the model; undefined for nothing, as far as is known. */
   readonly kept: Kept | undefined;
   /** Whether the picture shows which of its parts ran how many layers. */
@@ -105,8 +107,8 @@ export type Action =
   | { readonly type: 'complain'; readonly fault: Fault }
   | { readonly type: 'dismiss' }
   /** The reader's picture is there. */
-  | { readonly type: 'opened'; readonly ours: boolean }
-  | { readonly type: 'retouch' }
+  | { readonly type: 'opened'; readonly ours: boolean; readonly edited?: boolean }
+  | { readonly type: 'retouch'; readonly change?: Partial<Retouch> }
   | { readonly type: 'leave' }
   | { readonly type: 'tool'; readonly change: Partial<Retouch> }
   | { readonly type: 'compare'; readonly before: number }
@@ -130,6 +132,7 @@ export function initial(form: Form): State {
     retouch: undefined,
     before: undefined,
     against: 'before',
+    edited: false,
     kept: undefined,
     heat: false,
     layer: undefined,
@@ -186,8 +189,9 @@ export function reduce(state: State, action: Action): State {
     }
     case 'done': {
       const { total, totalMs, stepMs, cost } = action;
-      const before = state.retouch === undefined ? undefined : 0;
-      return { ...state, run: { kind: 'done', total, totalMs, stepMs }, last: undefined, cost, before, against: 'before' };
+      const edited = state.retouch !== undefined;
+      const before = edited ? 0 : undefined;
+      return { ...state, run: { kind: 'done', total, totalMs, stepMs }, last: undefined, cost, before, against: 'before', edited };
     }
     case 'compared': {
       const { denseMs } = action;
@@ -216,9 +220,10 @@ export function reduce(state: State, action: Action): State {
         fault: undefined,
         looking: undefined,
         before: undefined,
+        edited: action.edited ?? false,
       };
     case 'retouch':
-      return hasPicture(state) ? { ...state, retouch: RETOUCH, looking: undefined } : state;
+      return hasPicture(state) ? { ...state, retouch: limited({ ...RETOUCH, ...action.change }), looking: undefined } : state;
     case 'leave':
       return { ...state, retouch: undefined };
     case 'tool':

@@ -43,6 +43,24 @@ test('the PNG carries the parameters', async () => {
   expect(out.latents).toBeUndefined();
 });
 
+test('another picture takes the place of its own, and the rest stays', () => {
+  vi.stubGlobal('ImageData', FakeImageData);
+  const settings = { seed: 3, steps: 2, guidance: 3, width: 1, height: 1, solver: 'dpm++' as const, compression: 'learned' };
+  const params = { prompt: 'a star', negativePrompt: '', ...settings };
+  const timings = { encodeMs: 1, stepMs: [1, 1], decodeMs: 1, totalMs: 4 };
+  const rest = { settings, timings, flops: { total: 1, dense: 2 }, warnings: [], routing: { grid: [1, 1] as const, steps: [] } };
+  const out = new Output({ type: 'done', pixels: new Uint8ClampedArray(4), width: 1, height: 1, ...rest }, params, 'v1');
+  const large = new FakeImageData(
+    Uint8ClampedArray.from({ length: 24 }, (_, i) => i),
+    3,
+    2,
+  ) as unknown as ImageData;
+  const other = out.withImage(large);
+  expect([other.image.width, other.image.height, other.image.data[23]]).toEqual([3, 2, 23]);
+  expect([other.params, other.timings, other.routing, other.modelVersion]).toEqual([params, timings, out.routing, 'v1']);
+  expect([out.image.width, other.latents]).toEqual([1, undefined]);
+});
+
 test('what is translucent keeps every byte, without a canvas', async () => {
   vi.stubGlobal('ImageData', FakeImageData);
   vi.stubGlobal('OffscreenCanvas', undefined);

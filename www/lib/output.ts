@@ -40,6 +40,15 @@ export class Output {
     if (done.routing !== undefined) this.routing = done.routing;
   }
 
+  /** The same run with another picture in the place of its own: what a page made of it. */
+  withImage({ data, width, height }: ImageData): Output {
+    const { timings, flops, warnings, latents, routing } = this;
+    const more = { ...(latents === undefined ? {} : { latents }), ...(routing === undefined ? {} : { routing }) };
+    const pixels = data;
+    const done = { type: 'done', pixels, width, height, settings: this.params, timings, flops, warnings, ...more } as const;
+    return new Output(done, this.params, this.modelVersion);
+  }
+
   /** Rejects with `INTERNAL` where there are no bitmaps, in Node. */
   toBitmap(): Promise<ImageBitmap> {
     return guarded(() => createImageBitmap(this.image));

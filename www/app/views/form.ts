@@ -1,7 +1,7 @@
 /** Prompt, examples and settings: what the reader fills in. */
 
 import { SOLVERS, type ModelInfo } from 'diffcr-web';
-import { anySeed, sidesOf, sizesOf, sizeText, stepsRun, type Form } from '../form.ts';
+import { anySeed, sidesOf, sizesOf, sizeText, whyIdle, type Form } from '../form.ts';
 import type { State } from '../state.ts';
 import { completions, EXAMPLES, isColor, randomCaption, tokens, unknownWords, unread } from '../words.ts';
 import { find, say } from './dom.ts';
@@ -118,18 +118,18 @@ export function createForm(events: FormEvents, scenes: boolean, before: readonly
     const longest = info?.parts.tokenizer?.maxLength;
     const lost = info?.vocabulary === undefined || longest === undefined ? '' : unread(values.prompt, longest - 1);
     if (roll.checked !== state.roll) roll.checked = state.roll;
-    const idle = retouch !== undefined && stepsRun(values.steps, retouch.strength) < 1;
+    const idle = retouch === undefined ? undefined : whyIdle(values.steps, retouch.strength);
     const hints = [
       unknown.length > 0 ? `This model has never seen: ${unknown.join(', ')}` : '',
       lost === '' ? '' : `It does not read that far: ${lost}`,
       values.prompt.trim() === '' ? 'Without a prompt the model draws whatever the seed gives.' : '',
-      idle ? `${values.steps} steps at a strength of ${retouch.strength} % run none: raise one of them.` : '',
+      idle ?? '',
     ];
     say(words, hints.filter((hint) => hint !== '').join(' '));
     const drawing = run.kind === 'waiting' || run.kind === 'running';
     four.hidden = retouch !== undefined;
     four.disabled = drawing;
-    generate.disabled = drawing || idle || (retouch !== undefined && !retouch.painted);
+    generate.disabled = drawing || idle !== undefined || (retouch !== undefined && !retouch.painted);
     const ready = retouch === undefined ? 'Generate' : 'Inpaint';
     say(generate, drawing ? (run.kind === 'waiting' && model.kind === 'loading' ? 'Waiting for the model …' : 'Drawing …') : ready);
     const focused = document.activeElement === cancel;

@@ -35,7 +35,7 @@ export function createHistory(events: HistoryEvents): (all: readonly Drawn[]) =>
     const focused = [...list.children].findIndex((item) => item.contains(document.activeElement));
     list.replaceChildren(
       ...all.map((drawn) => {
-        const address = URL.createObjectURL(drawn.png);
+        const address = URL.createObjectURL(drawn.small ?? drawn.png);
         addresses.push(address);
         return itemOf(drawn, address, events);
       }),

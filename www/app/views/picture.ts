@@ -5,6 +5,7 @@ import { bytes, duration } from '../format.ts';
 import { canShare } from '../share.ts';
 import { hasPicture, type Run, type State } from '../state.ts';
 import { find, say } from './dom.ts';
+import { draw, paint } from './paint.ts';
 
 export interface PictureEvents {
   readonly load: () => void;
@@ -29,6 +30,9 @@ export interface Plate {
   /** The finished picture, or the reader's. */
   image(): ImageData | undefined;
 }
+
+/** Pixels along a side from which on a picture is shown smoothly, not pixel by pixel. */
+const LARGE = 512;
 
 const PHASES: Readonly<Record<Progress['phase'], string>> = {
   manifest: 'Starting up',
@@ -58,6 +62,8 @@ export function createPicture(events: PictureEvents): Plate {
   /** The steps of the picture that is shown again where a run is cut short. */
   let previous: HTMLCanvasElement[] = [];
   let final: ImageData | undefined;
+  /** What the canvas shows: it is painted anew only where that changes. */
+  let painted: ImageData | HTMLCanvasElement | undefined;
 
   load.addEventListener('click', events.load);
   find('cancel-load', HTMLButtonElement).addEventListener('click', events.cancel);
@@ -73,8 +79,13 @@ export function createPicture(events: PictureEvents): Plate {
     for (const [i, canvas] of canvases.entries()) canvas.dataset['shown'] = String(i + 1 === at);
     if (!hasPicture(state) || final === undefined) return;
     const past = looking === undefined ? undefined : canvases[looking - 1];
-    if (past === undefined) paint(picture, final);
-    else draw(picture, past, past.width, past.height);
+    const wanted = past ?? final;
+    if (painted !== wanted) {
+      if (wanted instanceof HTMLCanvasElement) draw(picture, wanted, wanted.width, wanted.height);
+      else paint(picture, wanted);
+      picture.dataset['large'] = String(final.width > LARGE || final.height > LARGE);
+      painted = wanted;
+    }
     if (run.kind !== 'done') return;
     scrub.value = String(at);
     scrub.setAttribute('aria-valuetext', `step ${at} of ${run.total}`);
@@ -112,6 +123,7 @@ export function createPicture(events: PictureEvents): Plate {
       const frame = canvases[step - 1];
       if (frame !== undefined) draw(frame, preview, preview.width, preview.height);
       draw(picture, preview, preview.width, preview.height);
+      painted = undefined;
       preview.close();
     },
     finish(image) {
@@ -170,19 +182,4 @@ function newsOf({ model, run }: State): string {
   if (run.kind === 'running') return 'Drawing the picture';
   if (run.kind === 'done') return `The picture is done, after ${duration(run.totalMs)}`;
   return model.kind === 'ready' ? 'The model is ready' : '';
-}
-
-function draw(canvas: HTMLCanvasElement, source: CanvasImageSource, width: number, height: number): void {
-  resize(canvas, width, height);
-  canvas.getContext('2d')?.drawImage(source, 0, 0);
-}
-
-function paint(canvas: HTMLCanvasElement, image: ImageData): void {
-  resize(canvas, image.width, image.height);
-  canvas.getContext('2d')?.putImageData(image, 0, 0);
-}
-
-function resize(canvas: HTMLCanvasElement, width: number, height: number): void {
-  if (canvas.width !== width) canvas.width = width;
-  if (canvas.height !== height) canvas.height = height;
 }
