@@ -13,6 +13,7 @@
 #   make gpu-check  compile the kernels for real GPUs, without one, and compare with docs/gpu.md
 #   make release VERSION=0.2.0  set the version, pack both npm packages into build/release, try to publish them
 #   make bench   print sizes and times
+#   make bench-real  load and run a model of PixArt-Sigma's true size in Chromium: memory and times
 #   make clean   remove what was built in the tree (the shared cargo target stays)
 
 SHELL := /bin/bash
@@ -20,7 +21,7 @@ SHELL := /bin/bash
 # PORT=8080 asks for a port; without it any free one near 8080 is taken.
 PORT ?=
 
-.PHONY: demo test faults lint docs contract cli pkg consumers release gpu-check bench clean app wasm wasm-opt site
+.PHONY: demo test faults lint docs contract cli pkg consumers release gpu-check bench bench-real clean app wasm wasm-opt site
 
 demo: app
 	cd www && npm run --silent serve -- $(if $(PORT),--port $(PORT))
@@ -77,6 +78,10 @@ consumers: pkg
 bench: wasm-opt www/node_modules/.package-lock.json
 	cd www && npm run --silent build
 	bash scripts/bench.sh
+
+bench-real: wasm www/node_modules/.package-lock.json
+	cd www && npm run --silent build:pkg
+	bash scripts/bench-real.sh
 
 clean:
 	rm -rf build pkg/dist www/dist www/node_modules

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { chromium } from '../../www/node_modules/playwright-core/index.mjs';
 import { serve } from '../../www/scripts/serve.mjs';
 
-const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
+export const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
 
 /** Serves `mounts` and opens a page that says its errors here. `CHROMIUM` names the browser; otherwise the usual places are tried. */
 export async function startChromium(mounts) {
