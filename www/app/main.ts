@@ -1,6 +1,16 @@
 /** The demo page: wires state, views and the package. */
 
-import { loadModel, models, readParams, type DeviceChoice, type ModelSource, type Output, type Pipeline, type Step } from 'diffcr-web';
+import {
+  loadModel,
+  models,
+  readParams,
+  type DeviceChoice,
+  type ModelSource,
+  type Output,
+  type Pipeline,
+  type Progress,
+  type Step,
+} from 'diffcr-web';
 import { asksFor, DEFAULT_MODEL, otherModel, formFrom, formOf, linkOf, pageOptions, type PageOptions } from './address.ts';
 import { createEditing, type Editing } from './editing.ts';
 import { faultOf } from './faults.ts';
@@ -187,6 +197,7 @@ async function draw(model: Pipeline): Promise<void> {
     previewEvery: 1,
     returnRouting: true,
     signal: work.signal,
+    onLoad: (progress: Progress): void => dispatch({ type: 'fetching', progress }),
     onStep: ({ step, total, etaMs, preview }: Step): void => {
       if (preview !== undefined) picture.step(step, preview);
       dispatch({ type: 'step', step, total, etaMs });

@@ -227,3 +227,19 @@ test('the dense run is compared with the picture that is there', () => {
     against: 'dense',
   });
 });
+
+test('what a run fetches first is told until it is there', () => {
+  const progress = (loadedBytes: number, overall: number) => ({
+    phase: 'download' as const,
+    loadedBytes,
+    cachedBytes: 0,
+    totalBytes: 90,
+    overall,
+  });
+  const ready = after({ type: 'load' }, loaded);
+  const running = reduce(ready, { type: 'start' });
+  const fetching = reduce(running, { type: 'fetching', progress: progress(30, 0.3) });
+  expect(fetching.run).toMatchObject({ kind: 'running', fetching: { loadedBytes: 30, totalBytes: 90 } });
+  expect(reduce(fetching, { type: 'fetching', progress: progress(90, 1) }).run).toEqual(running.run);
+  expect(reduce(ready, { type: 'fetching', progress: progress(1, 0.1) })).toBe(ready);
+});

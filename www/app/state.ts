@@ -20,7 +20,14 @@ export type Run =
   | { readonly kind: 'opened'; readonly ours: boolean }
   /** Asked for before the model is there. */
   | { readonly kind: 'waiting' }
-  | { readonly kind: 'running'; readonly step: number; readonly total: number; readonly etaMs: number | undefined }
+  /** `fetching`: what comes first of what the model has not loaded, in bytes. */
+  | {
+      readonly kind: 'running';
+      readonly step: number;
+      readonly total: number;
+      readonly etaMs: number | undefined;
+      readonly fetching?: Pick<Progress, 'loadedBytes' | 'totalBytes'>;
+    }
   | { readonly kind: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number };
 
 /** What the last finished run cost. */
@@ -97,6 +104,7 @@ export type Action =
   | { readonly type: 'ask' }
   | { readonly type: 'start' }
   | { readonly type: 'step'; readonly step: number; readonly total: number; readonly etaMs: number }
+  | { readonly type: 'fetching'; readonly progress: Progress }
   | { readonly type: 'done'; readonly total: number; readonly totalMs: number; readonly stepMs: number; readonly cost: Cost }
   /** The dense run is there, to compare with. */
   | { readonly type: 'compared'; readonly denseMs: number }
@@ -183,6 +191,12 @@ export function reduce(state: State, action: Action): State {
         run: { kind: 'running', step: 0, total: state.form.steps, etaMs: undefined },
         last: lastOf(state),
       };
+    case 'fetching': {
+      const { loadedBytes, totalBytes, overall } = action.progress;
+      if (state.run.kind !== 'running') return state;
+      const { fetching: _, ...run } = state.run;
+      return { ...state, run: overall < 1 ? { ...run, fetching: { loadedBytes, totalBytes } } : run };
+    }
     case 'step': {
       const { step, total, etaMs } = action;
       return state.run.kind === 'running' ? { ...state, run: { kind: 'running', step, total, etaMs } } : state;

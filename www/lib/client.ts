@@ -182,7 +182,7 @@ async function loadWeights(
     const { files } = await remote.call('prepared', (id) => ({ id, type: 'prepare', request, edits, remember: rememberPrompts }));
     if (files.length === 0) return;
     const meter = new ProgressMeter((progress) => signal.aborted || onLoad(progress));
-    await bring(files, { signal, meter, ordered: true });
+    await bring(files, { signal, meter, ordered: true, offline: globalThis.navigator?.onLine === false });
     meter.finish();
   };
   return { info, prepare, ...(answer === undefined ? {} : { persisted: answer }) };

@@ -168,6 +168,10 @@ function statusOf(run: Run, looking: number | undefined): string {
       return 'Waiting for the model';
     case 'running': {
       const left = run.etaMs === undefined ? '' : ` · ${duration(run.etaMs)} left`;
+      if (run.fetching !== undefined) {
+        const { loadedBytes, totalBytes } = run.fetching;
+        return `Fetching what this picture needs: ${bytes(loadedBytes)} of ${bytes(totalBytes)}`;
+      }
       return run.step === 0 ? 'Reading the prompt' : `Step ${run.step} of ${run.total}${left}`;
     }
     case 'done':
