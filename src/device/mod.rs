@@ -90,6 +90,11 @@ pub fn is_host(device: &Device) -> bool {
     }
 }
 
+/// Has the device let go of the memory that nothing holds any more, and which it would otherwise keep for the next tensor of that size.
+pub fn release_unused(device: &Device) {
+    device.clone().inner().memory_cleanup();
+}
+
 /// What `upload` makes of `data`, in device memory that is its own and that `data` has left for when this returns.
 ///
 /// Without it a GPU's allocator may round a tensor up to a page of a bucket, or put it on a larger page that was free; and `data`

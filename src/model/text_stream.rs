@@ -13,6 +13,7 @@ use crate::bundle::config::TextEncoderConfig;
 use crate::bundle::load::{HOST_TABLE, pieces_by_file};
 use crate::bundle::manifest::{FileEntry, Manifest, Part};
 use crate::bundle::{Loader, Scope};
+use crate::device::release_unused;
 use crate::error::{Error, Result};
 
 /// What its tensors are called before their own names.
@@ -98,7 +99,9 @@ impl TextEncoderStream {
     /// `Integrity` naming a file that never came.
     pub fn finish(self) -> Result<Vec<Tensor<3>>> {
         let weights = self.loader.finish()?.weights;
+        let device = weights.device().clone();
         weights.finish()?;
+        release_unused(&device);
         Ok(self.states)
     }
 

@@ -48,6 +48,7 @@ use crate::bundle::load::Loaded;
 use crate::bundle::manifest::{Manifest, Part};
 use crate::bundle::prompts::PromptStates;
 use crate::bundle::section::Section;
+use crate::device::release_unused;
 use crate::error::{Error, Result};
 use crate::model::ratios::{Compression, KeepTable};
 use crate::model::text_encoder::TextEncoder;
@@ -330,6 +331,7 @@ impl Pipeline {
     /// Gives back its memory.
     pub fn drop_encoder(&self) {
         *self.encoder.borrow_mut() = None;
+        release_unused(&self.device);
     }
 
     /// The model's latents of an image `[1, 3, H, W]` in [-1, 1].
