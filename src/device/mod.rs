@@ -12,7 +12,7 @@ mod profile;
 #[cfg(feature = "webgpu")]
 mod webgpu;
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::Device;
 
 use crate::error::Result;
 
@@ -95,10 +95,10 @@ pub fn release_unused(device: &Device) {
     device.clone().inner().memory_cleanup();
 }
 
-/// What `upload` makes of `data`, in device memory that is its own and that `data` has left for when this returns.
+/// What `make` makes of `input`, in device memory that is its own; of data in host memory, which have left for there when this returns.
 ///
 /// Without it a GPU's allocator may round a tensor up to a page of a bucket, or put it on a larger page that was free; and `data`
 /// waits in host memory, with that of many tensors more, until the queue of writes is long enough to run.
-pub fn resident<T: Send>(data: TensorData, device: &Device, upload: impl Fn(TensorData) -> T + Send) -> T {
-    device.memory_persistent_allocations(data, upload)
+pub fn resident<I: Send, T: Send>(input: I, device: &Device, make: impl Fn(I) -> T + Send) -> T {
+    device.memory_persistent_allocations(input, make)
 }

@@ -125,6 +125,8 @@ impl Pipeline {
         };
         let prompts = RefCell::new(KnownPrompts::new(prompts));
         weights.finish()?;
+        // Weights that were laid out anew.
+        release_unused(&device);
         Ok(Self {
             manifest,
             device,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::choices::{Terms, TuneKey, chosen};
 use super::half_conv::HalfConv;
 use super::launch::{Buffer, Launch, launch};
+use crate::device::resident;
 use crate::kernels::wgsl::conv::{ConvVariant, FEW, SharedConvShader, SlidingConvShader, Window, flag, tile_of};
 
 /// Convolutions alike.
@@ -98,10 +99,9 @@ impl TiledConv {
             let missing = Tensor::zeros([tiles * tile - outputs, inputs, along, along], &weight.device());
             Tensor::cat(vec![weight, missing], 0)
         };
-        let weight = weight
-            .reshape([tiles, tile, inputs / unit, unit, along, along])
-            .permute([0, 4, 2, 5, 1, 3])
-            .reshape([tiles * tile * inputs * along * along]);
+        let weight = weight.reshape([tiles, tile, inputs / unit, unit, along, along]).permute([0, 4, 2, 5, 1, 3]);
+        let device = weight.device();
+        let weight = resident(weight, &device, |weight| weight.reshape([tiles * tile * inputs * along * along]));
         Self { weight: Weight::Numbers(weight), bias, window, inputs, outputs }
     }
 
