@@ -304,6 +304,15 @@ impl Partial {
                     all.words.extend(next.words);
                     all.scales.extend(next.scales);
                 }
+                (all, Values::Packed(mut first)) => {
+                    // All at once: a vector that grows is copied, and twice as large as it must be.
+                    let of_all = entry.shape.first().copied().unwrap_or(rows);
+                    let share = |count: usize| count.saturating_mul(of_all) / rows.max(1);
+                    let (words, scales) = (share(first.words.len()), share(first.scales.len()));
+                    first.words.try_reserve_exact(words.saturating_sub(first.words.len())).map_err(no_memory)?;
+                    first.scales.try_reserve_exact(scales.saturating_sub(first.scales.len())).map_err(no_memory)?;
+                    *all = Values::Packed(first);
+                }
                 (all, first) => *all = first,
             }
         }

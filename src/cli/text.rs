@@ -56,7 +56,7 @@ pub fn stream_folder(
     bar: &ProgressBar,
 ) -> Result<Vec<PromptStates>> {
     for entry in stream.files() {
-        stream.add_file(&entry.path, &read_file(dir, &entry)?, false)?;
+        stream.add_file(&entry.path, read_file(dir, &entry)?, false)?;
         device::memory::give_back();
         bar.inc(entry.bytes);
     }

@@ -77,12 +77,13 @@ impl TextEncoderStream {
     ///
     /// # Errors
     /// As [`Loader::add_file`]'s.
-    pub fn add_file(&mut self, path: &str, bytes: &[u8], hashed: bool) -> Result<usize> {
+    pub fn add_file(&mut self, path: &str, bytes: Vec<u8>, hashed: bool) -> Result<usize> {
         if hashed {
-            self.loader.add_hashed(path, bytes)?
+            self.loader.add_hashed(path, &bytes)?
         } else {
-            self.loader.add_file(path, bytes)?
+            self.loader.add_file(path, &bytes)?
         }
+        drop(bytes); // before anything runs
         let before = self.done;
         self.advance()?;
         Ok(self.done - before)

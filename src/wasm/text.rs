@@ -58,8 +58,7 @@ impl TextStream {
     /// Runs the layers that are whole with this file, and waits for them. `hashed`: the caller has compared its hash with the manifest's.
     #[wasm_bindgen(js_name = addFile)]
     pub async fn add_file(&mut self, path: String, bytes: Vec<u8>, hashed: bool) -> Result<(), JsValue> {
-        let ran = self.inner.add_file(&path, &bytes, hashed).map_err(throw)?;
-        drop(bytes);
+        let ran = self.inner.add_file(&path, bytes, hashed).map_err(throw)?;
         if let Some(last) = self.inner.last().filter(|_| ran > 0) {
             read_back(last).await.map_err(throw)?;
         }

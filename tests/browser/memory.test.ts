@@ -10,8 +10,8 @@ import { diffcr } from './reference.ts';
 
 const MIB = 2 ** 20;
 const CONCURRENCY = 2;
-/** Beside the chunks: the module's own memory, and the scripts'. */
-const WASM_ROOM = 4 * MIB;
+/** Beside the chunks: the module's own memory, 2 MiB of stack in it, and the scripts'. */
+const WASM_ROOM = 5 * MIB;
 const HEAP_ROOM = 12 * MIB;
 /** Beside the weights: activations and uniforms of one step over so many tokens, in pages. */
 const stepRoom = (tokens: number): number => (2 + tokens / 25) * MIB;

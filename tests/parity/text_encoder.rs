@@ -61,7 +61,7 @@ fn an_encoder_that_passes_by_gives_the_states_of_one_that_stays() {
         let mut layers = 0;
         for entry in &files {
             assert!(stream.last().is_none() || !reversed, "nothing runs before the table is here");
-            layers += stream.add_file(&entry.path, &read_file(Path::new(&dir), entry).unwrap(), false).unwrap();
+            layers += stream.add_file(&entry.path, read_file(Path::new(&dir), entry).unwrap(), false).unwrap();
         }
         assert_eq!(layers, config.layers + 1, "the last norm among them");
         for (ids, states) in prompts.iter().zip(stream.finish().unwrap()) {
