@@ -6,11 +6,16 @@ import { serve } from '../../www/scripts/serve.mjs';
 
 const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
 
-/** Serves `mounts` and opens a page that says its errors here. `CHROMIUM` names the browser; otherwise the usual places are tried. */
-export async function startChromium(mounts) {
+/** `CHROMIUM` names the browser; otherwise the usual places are tried. */
+export async function launch() {
   const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+  return await chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** Serves `mounts` and opens a page that says its errors here. */
+export async function startChromium(mounts) {
   const server = await serve({ mounts });
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await launch();
   const newPage = async () => {
     const page = await browser.newPage();
     page.setDefaultTimeout(1_800_000);

@@ -1,139 +1,181 @@
 /**
- * Projects whose bundlers are installed for it, each built from the packed package and run in Chromium to the same picture: `make consumers`.
- * `node bundlers.mjs [NAME ...]`; prints a line for each and fails where one differs.
+ * Projects whose tools are installed for it, each run in Chromium from the packed package to the same pictures: `make consumers`.
+ * `node run.mjs [NAME ...]`; prints a line for each way to run a project, and fails where a picture differs.
  */
 
-import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelPackage } from '../../www/scripts/model-package.mjs';
 import { serve } from '../../www/scripts/serve.mjs';
+import { launch } from '../bench/chromium.mjs';
+import { BUNDLERS } from './projects/bundlers.mjs';
+import { FRAMEWORKS } from './projects/frameworks.mjs';
+import { script } from './projects/script.mjs';
+
+/**
+ * A way to run a project: `run` is a command that builds it, `serve` one that serves it on a port. Without `serve`, the folder `out` is
+ * served at `/app/`, with `page` as its index, a `copy` of the package's files in `diffcr/`, and `headers`. Of what the page complains about,
+ * `expected` is let pass.
+ * @typedef {{ run?: string[], serve?: (port: string) => string[], out?: string, page?: string, copy?: boolean, headers?: Record<string, string>, expected?: RegExp }} Way
+ *
+ * `packages` are installed beside the package, and `model` tells that the model is one of them; `assets` is where else the model lies, `load`
+ * are more options of `loadModel`.
+ * @typedef {{ packages: string[], files?: Record<string, string>, ways: Record<string, Way>, load?: string, model?: boolean, assets?: string }} Project
+ */
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const { chromium } = createRequire(join(root, 'www/package.json'))('playwright-core');
 const MODEL = join(root, 'www/public/models/scenes-q4');
-/** What the bundler is to find in the page's script. */
-const main = (load = "device: 'cpu'", model = false) =>
-  `import { loadModel } from 'diffcr-web';
-   ${model ? "import model from 'diffcr-web-scenes';" : "const model = '/model/';"}
-   import { OPTIONS, hashOf, told } from './draw.js';
-   const draw = async () => {
-     const pipe = await loadModel(model, { ${load} });
-     const { image } = await pipe.generate(OPTIONS);
-     return { hash: hashOf(image) };
-   };
-   draw().catch((error) => ({ error: told(error) })).then((result) => (globalThis.result = result));`;
-const html = (script) => `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`;
-/** For bundlers that leave `new URL('./worker.js', import.meta.url)` alone: the files are copied beside, and addressed. */
-const copied = "device: 'cpu', workerUrl: '/app/diffcr/worker.js'";
+const PROJECTS = { ...BUNDLERS, ...FRAMEWORKS };
+/** A page that is not there after so long is not coming. */
+const PATIENCE_MS = 120_000;
 
-/** Packages to install, files to write, a command to run, and the folder with the page. */
-const PROJECTS = {
-  'vite-7': { packages: ['vite@7'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
-  'vite-8': { packages: ['vite@8'], files: { 'index.html': html('./main.js') }, run: ['vite', 'build', '--base', '/app/'], out: 'dist' },
-  'webpack-5': {
-    packages: ['webpack@5', 'webpack-cli@6'],
-    files: { 'webpack.config.cjs': "module.exports = { mode: 'production', entry: './main.js', output: { publicPath: '/app/' } };" },
-    run: ['webpack'],
-    out: 'dist',
-    page: html('main.js'),
-  },
-  esbuild: {
-    packages: ['esbuild@0.25'],
-    files: {},
-    load: copied,
-    run: ['esbuild', 'main.js', '--bundle', '--format=esm', '--outdir=dist'],
-    out: 'dist',
-    page: html('main.js'),
-    copy: true,
-  },
-  rollup: {
-    packages: ['rollup@4', '@rollup/plugin-node-resolve@16'],
-    files: {},
-    load: copied,
-    run: ['rollup', 'main.js', '--plugin', 'node-resolve={browser:true}', '--dir', 'dist', '--format', 'es'],
-    out: 'dist',
-    page: html('main.js'),
-    copy: true,
-  },
-  parcel: {
-    packages: ['parcel@2'],
-    files: { 'index.html': html('./main.js') },
-    load: copied,
-    run: ['parcel', 'build', 'index.html', '--public-url', '/app/', '--dist-dir', 'dist', '--no-source-maps'],
-    out: 'dist',
-    copy: true,
-    headers: { 'content-security-policy': '' }, // its pages hold a script
-  },
+const pack = (folder, from) => {
+  execFileSync('npm', ['pack', '--pack-destination', folder, from], { stdio: 'pipe' });
+  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')));
 };
+const tarballs = mkdtempSync(join(tmpdir(), 'diffcr-tarball-'));
+const tarball = pack(tarballs, join(root, 'pkg'));
+const modelFolder = join(tarballs, 'model');
+await modelPackage(MODEL, modelFolder, 'diffcr-web-scenes', '0.1.0');
+const modelTarball = pack(modelFolder, modelFolder);
 
-/** The model is a package too: the bundler copies what it exports. */
-for (const name of ['vite-8', 'webpack-5']) PROJECTS[`${name}-model`] = { ...PROJECTS[name], model: true };
-
-/** Where a project's bundle lies. */
-function build(name, tarball) {
-  const { packages, files, load, run, out, page, copy, model } = PROJECTS[name];
+/** A folder with the project, all of it installed. */
+function install(name) {
+  const { packages, files = {}, load, model, assets } = PROJECTS[name];
   const folder = mkdtempSync(join(tmpdir(), `diffcr-${name}-`));
-  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': main(load, model), ...files };
-  for (const [file, text] of Object.entries(written)) writeFileSync(join(folder, file), text);
+  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': script({ load, model }), ...files };
+  for (const [file, text] of Object.entries(written)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
   cpSync(join(root, 'tests/consumers/pages/draw.js'), join(folder, 'draw.js'));
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', tarball, ...(model ? [modelTarball] : []), ...packages], {
-    cwd: folder,
-    stdio: 'pipe',
-  });
-  execFileSync(join(folder, 'node_modules/.bin', run[0]), run.slice(1), { cwd: folder, stdio: 'pipe' });
+  if (assets !== undefined || !model) cpSync(MODEL, join(folder, assets ?? 'public/model'), { recursive: true });
+  const all = [tarball, ...(model ? [modelTarball] : []), ...packages];
+  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', ...all], { cwd: folder, stdio: 'pipe' });
+  return folder;
+}
+
+/** How a command of the project is started, by its own Node where it has one. */
+const within = (folder) => ({
+  cwd: folder,
+  env: {
+    ...process.env,
+    PATH: `${join(folder, 'node_modules/.bin')}${delimiter}${process.env.PATH}`,
+    NEXT_TELEMETRY_DISABLED: '1',
+    ASTRO_TELEMETRY_DISABLED: '1',
+  },
+});
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return String(port);
+}
+
+/** Serves a project by a command of its own; `said` is what it prints. */
+async function start(folder, command) {
+  const port = await freePort();
+  const [program, ...args] = command(port);
+  // A group of its own, so that what it starts ends with it.
+  const child = spawn(program, args, { ...within(folder), detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data));
+  const ended = new Promise((done) => child.once('exit', done));
+  const close = async () => {
+    try {
+      process.kill(-child.pid);
+    } catch {
+      // It has ended by itself.
+    }
+    await ended;
+  };
+  const url = `http://localhost:${port}/`;
+  for (const end = Date.now() + PATIENCE_MS; ; await new Promise((done) => setTimeout(done, 200))) {
+    const answered = await fetch(url).then(
+      () => true,
+      () => false,
+    );
+    if (answered) return { url, close, said: () => said };
+    if (child.exitCode === null && Date.now() < end) continue;
+    await close();
+    throw new Error(`nothing answers at ${url}: ${said.slice(-1000)}`);
+  }
+}
+
+/** Serves what was built. */
+async function host(folder, { out, page, copy, headers }) {
   const built = join(folder, out);
   if (page !== undefined) writeFileSync(join(built, 'index.html'), page);
   if (copy) cpSync(join(folder, 'node_modules/diffcr-web/dist'), join(built, 'diffcr'), { recursive: true });
-  return { folder, built };
+  const { url, close } = await serve({ mounts: { '/app/': built, '/model/': MODEL }, headers });
+  return { url: `${url}app/index.html`, close, said: () => '' };
 }
 
-/** What the page of a built project draws. */
-async function visit(browser, built, headers) {
-  const server = await serve({ mounts: { '/app/': built, '/model/': MODEL }, headers });
+/** What a project draws, by device. */
+async function drawn(browser, folder, way) {
+  if (way.run !== undefined) execFileSync(way.run[0], way.run.slice(1), { ...within(folder), stdio: 'pipe' });
+  const server = await (way.serve === undefined ? host(folder, way) : start(folder, way.serve));
   const page = await browser.newPage();
   const complaints = [];
   page.on('pageerror', ({ message }) => complaints.push(message));
-  page.on('console', (said) => said.type() === 'error' && complaints.push(said.text()));
+  page.on('response', (response) => response.status() >= 400 && complaints.push(`${response.status()} ${response.url()}`));
+  page.on('console', (said) => {
+    const { url } = said.location();
+    if (said.type() === 'error' && !url.endsWith('/favicon.ico')) complaints.push(`${said.text()} ${url}`);
+  });
   try {
-    await page.goto(`${server.url}app/index.html`);
-    await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 60_000 });
+    await page.goto(server.url, { timeout: PATIENCE_MS });
+    await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: PATIENCE_MS });
+    const unexpected = complaints.filter((complaint) => way.expected?.test(complaint) !== true);
+    if (unexpected.length > 0) throw new Error('it complained');
     return await page.evaluate(() => globalThis.result);
   } catch (error) {
-    throw new Error(`${error.message.split('\n')[0]} ${complaints.join('; ')}`, { cause: error });
+    throw new Error(`${error.message.split('\n')[0]} ${complaints.join('; ')} ${server.said().slice(-1000)}`, { cause: error });
   } finally {
     await page.close();
     await server.close();
   }
 }
 
-const tarballs = mkdtempSync(join(tmpdir(), 'diffcr-tarball-'));
-mkdirSync(tarballs, { recursive: true });
-execFileSync('npm', ['pack', '--pack-destination', tarballs, join(root, 'pkg')], { stdio: 'pipe' });
-const tarball = join(tarballs, readdirSync(tarballs)[0]);
-const modelFolder = join(tarballs, 'model');
-await modelPackage(MODEL, modelFolder, 'diffcr-web-scenes', '0.1.0');
-execFileSync('npm', ['pack', '--pack-destination', modelFolder, modelFolder], { stdio: 'pipe' });
-const modelTarball = join(modelFolder, 'diffcr-web-scenes-0.1.0.tgz');
-const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((place) => existsSync(place));
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-let [failed, picture] = [0, undefined];
-for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROJECTS)) {
-  try {
-    const { folder, built } = build(name, tarball);
-    const { hash, error } = await visit(browser, built, PROJECTS[name].headers);
-    rmSync(folder, { recursive: true });
-    if (error !== undefined) throw new Error(`${error.code}: ${error.message}`);
-    picture ??= hash;
-    if (hash !== picture) throw new Error(`another picture: ${hash}, not ${picture}`);
-    console.log(`${name}: the picture ${hash}`);
-  } catch (error) {
+/** The pictures of the first project, by device. */
+const pictures = {};
+
+/** The line that tells of a result; throws where it is not the pictures of the others. */
+function judged(result) {
+  return Object.entries(result).map(([device, { hash, backend, error }]) => {
+    if (error !== undefined) throw new Error(`${device}: ${error.code}: ${error.message}`);
+    if (backend !== device) throw new Error(`drawn on ${backend}, not ${device}`);
+    pictures[device] ??= hash;
+    if (hash !== pictures[device]) throw new Error(`another picture on ${device}: ${hash}, not ${pictures[device]}`);
+    return `${device} ${hash}`;
+  });
+}
+
+const browser = await launch();
+let failed = 0;
+const attempt = async (name, work) => {
+  const start = performance.now();
+  const line = await work().catch((error) => {
     failed += 1;
-    console.log(`${name}: FAILED, ${String(error.stderr ?? '').slice(-600) || error.message}`);
+    return `FAILED, ${String(error.stderr ?? '').slice(-1500)} ${String(error.stdout ?? '').slice(-1500)} ${error.message}`;
+  });
+  if (line !== undefined) console.log(`${name}: ${line}, in ${Math.round((performance.now() - start) / 1000)} s`);
+};
+for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(PROJECTS)) {
+  let folder;
+  await attempt(name, async () => void (folder = install(name)));
+  if (folder === undefined) continue;
+  for (const [kind, way] of Object.entries(PROJECTS[name].ways)) {
+    await attempt(`${name} ${kind}`, async () => judged(await drawn(browser, folder, way)).join(', '));
   }
+  rmSync(folder, { recursive: true });
 }
 await browser.close();
+rmSync(tarballs, { recursive: true });
 process.exitCode = failed === 0 ? 0 : 1;
