@@ -115,48 +115,7 @@ test.each(['worker', 'diffcr.js', 'diffcr.wasm', 'diffcr-cpu.js', 'diffcr-cpu.wa
   },
 );
 
-test.each(['es2022', 'esnext'])('the types stand alone, with the library %s and nothing skipped', (library) => {
-  const file = join(project.folder, 'types.ts');
-  writeFileSync(
-    file,
-    `import { checkSupport, DiffCRError, loadModel, readParams, SOLVERS, type Output, type Solver } from 'diffcr-web';
-     export async function draw(solver: Solver = SOLVERS[0]): Promise<Output> {
-       const pipe = await loadModel('https://host/', { device: 'cpu', onProgress: ({ overall }) => void overall });
-       const many: Output[] = await pipe.generate({ count: 2, solver });
-       void [many, pipe.info.defaults.steps, (await checkSupport('x')).needs?.peakHeapBytes, await readParams(new Blob())];
-       return await pipe.generate({ prompt: 'x' }).catch((error: unknown) => {
-         if (DiffCRError.is(error, 'OUT_OF_MEMORY')) void (error.details.needed + 1);
-         throw error;
-       });
-     }`,
-  );
-  const tsc = join(root, 'www/node_modules/typescript-7/bin/tsc');
-  const settings = [
-    '--noEmit',
-    '--strict',
-    '--skipLibCheck',
-    'false',
-    '--target',
-    'es2022',
-    '--module',
-    'esnext',
-    '--moduleResolution',
-    'bundler',
-  ];
-  execFileSync(process.execPath, [tsc, ...settings, '--lib', `${library},dom`, file], {
-    cwd: project.folder,
-    encoding: 'utf8',
-    stdio: 'pipe',
-  });
-});
-
 test('publint finds nothing', () => {
   const publint = join(root, 'www/node_modules/publint/src/cli.js');
   execFileSync(process.execPath, [publint, '--strict', project.tarball], { encoding: 'utf8', stdio: 'pipe' });
-});
-
-test('the types resolve in every way of an ESM package', () => {
-  const attw = join(root, 'www/node_modules/@arethetypeswrong/cli/dist/index.js');
-  const entries = ['--entrypoints', '.', 'react', 'element'];
-  execFileSync(process.execPath, [attw, project.tarball, '--profile', 'esm-only', ...entries], { encoding: 'utf8', stdio: 'pipe' });
 });

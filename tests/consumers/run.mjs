@@ -35,7 +35,10 @@ const PATIENCE_MS = 120_000;
 
 const pack = (folder, from) => {
   execFileSync('npm', ['pack', '--pack-destination', folder, from], { stdio: 'pipe' });
-  return join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')));
+  return join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.tgz')),
+  );
 };
 const tarballs = mkdtempSync(join(tmpdir(), 'diffcr-tarball-'));
 const tarball = pack(tarballs, join(root, 'pkg'));

@@ -50,7 +50,7 @@ test('missing glue is NETWORK, by its address', async () => {
 
 test("Turbopack's addresses count from the origin, all others are as they are", () => {
   vi.stubGlobal('location', new URL('blob:https://host/1b4f'));
-  expect(absolute({ href: '/_next/static/media/diffcr.wasm' } as URL).href).toBe('https://host/_next/static/media/diffcr.wasm');
+  expect(absolute({ href: '/_next/static/media/diffcr.wasm' }).href).toBe('https://host/_next/static/media/diffcr.wasm');
   vi.stubGlobal('location', { origin: 'null' });
   expect(absolute(new URL('https://cdn/diffcr.wasm')).href).toBe('https://cdn/diffcr.wasm');
 });

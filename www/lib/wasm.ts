@@ -100,8 +100,8 @@ function inside(folder: string, backend: Backend): Addresses {
 }
 
 /** What Turbopack makes of an asset's address counts from the origin, and the address of its worker, a Blob's, is no base for that. */
-export function absolute(url: URL): URL {
-  return URL.canParse(url.href) ? url : new URL(url.href, globalThis.location?.origin);
+export function absolute({ href }: { readonly href: string }): URL {
+  return URL.canParse(href) ? new URL(href) : new URL(href, globalThis.location?.origin);
 }
 
 /** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */

@@ -29,7 +29,9 @@ export const BUNDLERS = {
   esbuild: {
     packages: ['esbuild@0.28'],
     load: copied,
-    ways: { build: { run: ['esbuild', 'main.js', '--bundle', '--format=esm', '--outdir=dist'], out: 'dist', page: html('main.js'), copy: true } },
+    ways: {
+      build: { run: ['esbuild', 'main.js', '--bundle', '--format=esm', '--outdir=dist'], out: 'dist', page: html('main.js'), copy: true },
+    },
   },
   rollup: {
     packages: ['rollup@4', '@rollup/plugin-node-resolve@16'],

@@ -24,7 +24,15 @@ export const FRAMEWORKS = {
   'next-15': next(15, { webpack: [], turbopack: ['--turbopack'] }),
   'next-16': next(16, { webpack: ['--webpack'], turbopack: [] }),
   sveltekit: {
-    packages: ['@sveltejs/kit@3', '@sveltejs/adapter-static@4', '@sveltejs/vite-plugin-svelte@7', 'svelte@5', 'vite@8', 'typescript@6', 'node@22'],
+    packages: [
+      '@sveltejs/kit@3',
+      '@sveltejs/adapter-static@4',
+      '@sveltejs/vite-plugin-svelte@7',
+      'svelte@5',
+      'vite@8',
+      'typescript@6',
+      'node@22',
+    ],
     assets: 'static/model',
     files: {
       'vite.config.js':
