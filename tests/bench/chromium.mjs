@@ -7,15 +7,15 @@ import { serve } from '../../www/scripts/serve.mjs';
 const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
 
 /** `CHROMIUM` names the browser; otherwise the usual places are tried. */
-export async function launch() {
-  const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
-  return await chromium.launch({ executablePath, args: FLAGS });
-}
+export const LAUNCH = {
+  executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path)),
+  args: FLAGS,
+};
 
 /** Serves `mounts` and opens a page that says its errors here. */
 export async function startChromium(mounts) {
   const server = await serve({ mounts });
-  const browser = await launch();
+  const browser = await chromium.launch(LAUNCH);
   const newPage = async () => {
     const page = await browser.newPage();
     page.setDefaultTimeout(1_800_000);
@@ -29,3 +29,5 @@ export async function startChromium(mounts) {
   };
   return { page: await newPage(), newPage, url: server.url, version: browser.version(), close };
 }
+
+export { chromium };

@@ -11,7 +11,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { modelPackage } from '../../www/scripts/model-package.mjs';
 import { serve } from '../../www/scripts/serve.mjs';
-import { launch } from '../bench/chromium.mjs';
+import { chromium, LAUNCH } from '../bench/chromium.mjs';
 import { BUNDLERS } from './projects/bundlers.mjs';
 import { FRAMEWORKS } from './projects/frameworks.mjs';
 import { script } from './projects/script.mjs';
@@ -160,7 +160,7 @@ function judged(result) {
   });
 }
 
-const browser = await launch();
+const browser = await chromium.launch(LAUNCH);
 let failed = 0;
 const attempt = async (name, work) => {
   const start = performance.now();
