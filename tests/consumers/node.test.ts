@@ -1,7 +1,7 @@
 /** The packed package in Node: what is in it, and a picture. Adds about half a minute to CI. */
 
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
@@ -91,3 +91,13 @@ test.each(['worker', 'diffcr.js', 'diffcr.wasm', 'diffcr-cpu.js', 'diffcr-cpu.wa
     expect(() => run("import.meta.resolve('diffcr-web/dist/index.js')")).toThrow();
   },
 );
+
+test('a bundler that takes the client and leaves its worker thread is told of', () => {
+  copyFileSync(join(project.folder, 'node_modules/diffcr-web/dist/node.js'), join(project.folder, 'bundled.mjs'));
+  const told = run(`
+    import { loadModel } from './bundled.mjs';
+    const error = await loadModel(${JSON.stringify(pathToFileURL(MODEL).href)}).catch((error) => error);
+    console.log(JSON.stringify([error.code, error.message, error.details.remedy]));
+  `);
+  expect(told).toEqual(['WORKER', expect.stringContaining('serverExternalPackages'), expect.stringContaining('external')]);
+});

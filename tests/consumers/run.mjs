@@ -14,22 +14,24 @@ import { serve } from '../../www/scripts/serve.mjs';
 import { chromium, LAUNCH } from '../bench/chromium.mjs';
 import { BUNDLERS } from './projects/bundlers.mjs';
 import { FRAMEWORKS } from './projects/frameworks.mjs';
+import { NODE } from './projects/node.mjs';
 import { script } from './projects/script.mjs';
 
 /**
- * A way to run a project: `run` is a command that builds it, `serve` one that serves it on a port. Without `serve`, the folder `out` is
+ * A way to run a project: `print` is a command that prints what it draws, or, for a browser, `run` is a command that builds it, `serve` one that serves it on a port. Without `serve`, the folder `out` is
  * served at `/app/`, with `page` as its index, a `copy` of the package's files in `diffcr/`, and `headers`. Of what the page complains about,
  * `expected` is let pass.
- * @typedef {{ run?: string[], serve?: (port: string) => string[], out?: string, page?: string, copy?: boolean, headers?: Record<string, string>, expected?: RegExp }} Way
+ * @typedef {{ print?: string[], run?: string[], serve?: (port: string) => string[], out?: string, page?: string, copy?: boolean, headers?: Record<string, string>, expected?: RegExp }} Way
  *
  * `packages` are installed beside the package, and `model` tells that the model is one of them; `assets` is where else the model lies, `load`
- * are more options of `loadModel`.
- * @typedef {{ packages: string[], files?: Record<string, string>, ways: Record<string, Way>, load?: string, model?: boolean, assets?: string }} Project
+ * are more options of `loadModel`; `server` tells that the project's server draws too, at `/picture`, and `install` is another command than npm's.
+ * @typedef {{ packages: string[], files?: Record<string, string>, ways: Record<string, Way>, load?: string, model?: boolean, assets?: string, server?: boolean, install?: string[] }} Project
  */
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const MODEL = join(root, 'www/public/models/scenes-q4');
-const PROJECTS = { ...BUNDLERS, ...FRAMEWORKS };
+const PROJECTS = { ...BUNDLERS, ...FRAMEWORKS, ...NODE };
+const NPM = ['npm', 'install', '--no-audit', '--no-fund', '--loglevel=error'];
 /** A page that is not there after so long is not coming. */
 const PATIENCE_MS = 120_000;
 
@@ -48,9 +50,9 @@ const modelTarball = pack(modelFolder, modelFolder);
 
 /** A folder with the project, all of it installed. */
 function install(name) {
-  const { packages, files = {}, load, model, assets } = PROJECTS[name];
+  const { packages, files = {}, load, model, assets, server, install = NPM } = PROJECTS[name];
   const folder = mkdtempSync(join(tmpdir(), `diffcr-${name}-`));
-  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': script({ load, model }), ...files };
+  const written = { 'package.json': '{ "private": true, "type": "module" }', 'main.js': script({ load, model, server }), ...files };
   for (const [file, text] of Object.entries(written)) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), text);
@@ -58,7 +60,7 @@ function install(name) {
   cpSync(join(root, 'tests/consumers/pages/draw.js'), join(folder, 'draw.js'));
   if (assets !== undefined || !model) cpSync(MODEL, join(folder, assets ?? 'public/model'), { recursive: true });
   const all = [tarball, ...(model ? [modelTarball] : []), ...packages];
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', ...all], { cwd: folder, stdio: 'pipe' });
+  execFileSync(install[0], [...install.slice(1), ...all], { cwd: folder, stdio: 'pipe' });
   return folder;
 }
 
@@ -122,6 +124,8 @@ async function host(folder, { out, page, copy, headers }) {
 
 /** What a project draws, by device. */
 async function drawn(browser, folder, way) {
+  if (way.print !== undefined)
+    return JSON.parse(execFileSync(way.print[0], way.print.slice(1), { ...within(folder), encoding: 'utf8', stdio: 'pipe' }));
   if (way.run !== undefined) execFileSync(way.run[0], way.run.slice(1), { ...within(folder), stdio: 'pipe' });
   const server = await (way.serve === undefined ? host(folder, way) : start(folder, way.serve));
   const page = await browser.newPage();
@@ -151,12 +155,13 @@ const pictures = {};
 
 /** The line that tells of a result; throws where it is not the pictures of the others. */
 function judged(result) {
-  return Object.entries(result).map(([device, { hash, backend, error }]) => {
-    if (error !== undefined) throw new Error(`${device}: ${error.code}: ${error.message}`);
+  return Object.entries(result).map(([name, { hash, backend, error }]) => {
+    const device = name === 'server' ? 'cpu' : name;
+    if (error !== undefined) throw new Error(`${name}: ${error.code}: ${error.message}`);
     if (backend !== device) throw new Error(`drawn on ${backend}, not ${device}`);
     pictures[device] ??= hash;
-    if (hash !== pictures[device]) throw new Error(`another picture on ${device}: ${hash}, not ${pictures[device]}`);
-    return `${device} ${hash}`;
+    if (hash !== pictures[device]) throw new Error(`another picture, ${name}: ${hash}, not ${pictures[device]}`);
+    return `${name} ${hash}`;
   });
 }
 

@@ -5,7 +5,10 @@ import { html } from './script.mjs';
 /** For bundlers that leave `new URL('./worker.js', import.meta.url)` alone: the files are copied beside, and addressed. */
 const copied = "workerUrl: '/app/diffcr/worker.js'";
 
-/** `expected`: what the dev server's page says of the worker that is not where it looks first. */
+/** What Vite 7's dev server says of the worker, which is not beside the module that it moved. */
+const MOVED = /404.*\.vite\/deps\/worker\.js/;
+const PNPM = ['npx', '--yes', 'pnpm@10', 'add'];
+
 const vite = (version, expected) => ({
   packages: [`vite@${version}`],
   files: { 'index.html': html('./main.js') },
@@ -23,8 +26,11 @@ const webpack = {
 
 /** @type {Record<string, import('../run.mjs').Project>} */
 export const BUNDLERS = {
-  'vite-7': vite(7, /404.*\.vite\/deps\/worker\.js/),
+  'vite-7': vite(7, MOVED),
   'vite-8': vite(8),
+  // Packages lie behind links, in folders of their own.
+  'vite-7-pnpm': { ...vite(7, MOVED), install: PNPM },
+  'vite-8-pnpm': { ...vite(8), install: PNPM },
   'webpack-5': webpack,
   esbuild: {
     packages: ['esbuild@0.28'],

@@ -1,14 +1,17 @@
-/** Projects of frameworks, whose servers import the package too: built and served by themselves, and in the dev server. */
-
-/** The files of `public/` lie at the root of every framework's server. */
-const MODEL = 'public/model';
+/** Projects of frameworks, whose servers import the package too: built and served by themselves, and in the dev server. Next's draws as well. */
 
 const next = (version, builds) => ({
   packages: [`next@${version}`, 'react@19', 'react-dom@19'],
-  assets: MODEL,
+  server: true,
   files: {
-    'next.config.mjs': 'export default {};',
+    // What runs in a worker thread is not to be bundled.
+    'next.config.mjs': "export default { serverExternalPackages: ['diffcr-web'] };",
     'app/layout.js': 'export default ({ children }) => <html lang="en"><body>{children}</body></html>;',
+    'app/picture/route.js': `
+      import { loadModel } from 'diffcr-web';
+      import { draw } from '../../draw.js';
+      export const dynamic = 'force-dynamic';
+      export const GET = async () => Response.json(await draw({ loadModel }, './public/model/'));`,
     'app/page.js': "'use client';\nimport '../main.js';\nexport default () => <p>A picture</p>;",
   },
   ways: Object.fromEntries(
@@ -48,7 +51,6 @@ export const FRAMEWORKS = {
   },
   astro: {
     packages: ['astro@7', 'node@22'],
-    assets: MODEL,
     files: { 'src/pages/index.astro': '<p>A picture</p>\n<script>import "../../main.js";</script>' },
     ways: {
       build: { run: ['astro', 'build'], serve: (port) => ['astro', 'preview', '--port', port] },
