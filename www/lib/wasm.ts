@@ -101,7 +101,7 @@ function inside(folder: string, backend: Backend): Addresses {
 
 /** What Turbopack makes of an asset's address counts from the origin, and the address of its worker, a Blob's, is no base for that. */
 export function absolute({ href }: { readonly href: string }): URL {
-  return URL.canParse(href) ? new URL(href) : new URL(href, globalThis.location?.origin);
+  return new URL(href, href.startsWith('/') ? globalThis.location?.origin : undefined);
 }
 
 /** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */
