@@ -10,7 +10,8 @@ import type { ScriptAddress } from './spawn.ts';
 
 export * from './index.ts';
 
-const REMEDY = "Does the package lie unbundled in node_modules? Mark it as external; in Next that is serverExternalPackages: ['diffcr-web'].";
+const REMEDY =
+  "Does the package lie unbundled in node_modules? Mark it as external; in Next that is serverExternalPackages: ['diffcr-web'].";
 
 function failed(url: URL, thrown: unknown): DiffCRError {
   const text = `the worker thread of ${url.href} could not be started: ${asError(thrown).message}. ${REMEDY}`;
