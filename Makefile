@@ -9,7 +9,7 @@
 #   make contract  write the TypeScript side of the Rust types
 #   make cli     build the native binary; its path is the last line
 #   make pkg     fill pkg/dist, the npm package
-#   make consumers  build projects of several bundlers from the packed package, and run them
+#   make consumers  run projects of bundlers and frameworks from the packed package
 #   make gpu-check  compile the kernels for real GPUs, without one, and compare with docs/gpu.md
 #   make release VERSION=0.2.0  set the version, pack both npm packages into build/release, try to publish them
 #   make bench   print sizes and times
@@ -73,7 +73,7 @@ pkg: wasm-opt www/node_modules/.package-lock.json
 
 consumers: pkg
 	. scripts/env.sh && need chromium chromium
-	node tests/consumers/bundlers.mjs
+	node tests/consumers/run.mjs
 
 bench: wasm-opt www/node_modules/.package-lock.json
 	cd www && npm run --silent build

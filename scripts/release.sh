@@ -12,6 +12,8 @@ need node nodejs npm
 # A version with a suffix is not what `npm install` takes.
 case $version in *-*) tag=next ;; *) tag=latest ;; esac
 
+# What fails leaves the checkout as it was.
+trap 'git checkout -q -- Cargo.toml Cargo.lock pkg/package.json CHANGELOG.md' ERR
 node www/scripts/version.mjs "$version"
 make --no-print-directory pkg >&2
 node www/scripts/model-package.mjs models/stickers/base build/diffcr-web-stickers diffcr-web-stickers >&2
@@ -23,8 +25,9 @@ done
 for tarball in build/release/*.tgz; do npm publish --dry-run --access public --tag "$tag" "./$tarball" >&2; done
 sed -n "/^## $version /,/^## /{/^## /!p}" CHANGELOG.md >build/release/notes.md
 git commit -qam "Release $version"
+trap - ERR
 
 ls -l build/release
 echo "To publish:"
-echo "  git tag v$version && git push --follow-tags"
+echo "  git tag -a -m v$version v$version && git push --follow-tags"
 for tarball in build/release/*.tgz; do echo "  npm publish --access public --tag $tag $tarball"; done

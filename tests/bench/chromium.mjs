@@ -6,11 +6,16 @@ import { serve } from '../../www/scripts/serve.mjs';
 
 export const FLAGS = ['--no-sandbox', '--enable-unsafe-webgpu', '--enable-features=Vulkan', '--use-webgpu-adapter=swiftshader', '--ignore-gpu-blocklist', '--disable-background-networking'];
 
-/** Serves `mounts` and opens a page that says its errors here. `CHROMIUM` names the browser; otherwise the usual places are tried. */
+/** `CHROMIUM` names the browser; otherwise the usual places are tried. */
+export const LAUNCH = {
+  executablePath: process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path)),
+  args: FLAGS,
+};
+
+/** Serves `mounts` and opens a page that says its errors here. */
 export async function startChromium(mounts) {
-  const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => existsSync(path));
   const server = await serve({ mounts });
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await chromium.launch(LAUNCH);
   const newPage = async () => {
     const page = await browser.newPage();
     page.setDefaultTimeout(1_800_000);
@@ -24,3 +29,5 @@ export async function startChromium(mounts) {
   };
   return { page: await newPage(), newPage, url: server.url, version: browser.version(), close };
 }
+
+export { chromium };

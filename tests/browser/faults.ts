@@ -34,6 +34,10 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   version: (file, bytes, response) => {
     send(response, isChunk(file) ? bytes : bytes.toString().replace(/"formatVersion":\s*\d+/, '"formatVersion": 99'));
   },
+  /** A text encoder that is wider than its weights. */
+  misfit: (file, bytes, response) => {
+    send(response, isChunk(file) ? bytes : bytes.toString().replace(/"dFf":\s*256,/, '"dFf": 512,'));
+  },
   'not-json': (file, bytes, response) => send(response, file === 'diffcr.json' ? '{' : bytes),
   /** Mends itself: altered, then right; 503, then right. */
   flaky: (file, bytes, response, { attempt }) => {

@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
 import { beforeAll, expect, test } from 'vitest';
 import { MODEL_F16, openPage, SCENES, useSite } from './harness.ts';
 import { measure, mib } from './memory.mjs';
@@ -51,3 +52,43 @@ test.each([
   expect(ran.largestBinding).toBeLessThanOrEqual(MAX_BINDING);
   await close();
 });
+
+const ROUNDS = 20;
+/** What the browser itself keeps after its first rounds, and no more. */
+const KEPT = 10 * MIB;
+
+/** Bytes that each process of pages, and the GPU's, holds for itself alone. */
+async function held(browser: Browser): Promise<Map<number, number>> {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const processes = processInfo.filter(({ type }) => type === 'renderer' || type === 'GPU');
+  return new Map(processes.map(({ id }) => [id, 1024 * Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1])]));
+}
+
+// Elsewhere nothing tells what a process holds.
+test.skipIf(process.platform !== 'linux').each(['cpu', 'webgpu'] as const)('loading, drawing and disposing again and again leaves nothing: %s', async (device) => {
+  const { page, close } = await openPage(site.browser);
+  await page.goto(`${site.url}test/api.html`);
+  await page.waitForSelector('body[data-api=ready]', { state: 'attached' });
+  const session = await page.context().newCDPSession(page);
+  const rounds: Map<number, number>[] = [];
+  for (let round = 1; round <= 2 + ROUNDS; round += 1) {
+    await page.evaluate(async (device) => {
+      // From what is kept: of what comes by the network, the tests' hold on the browser keeps a copy.
+      const pipe = await globalThis.diffcr.loadModel('/models/scenes-q4/', { device });
+      await pipe.generate({ prompt: 'a large red star', steps: 1 });
+      await pipe.dispose();
+    }, device);
+    await expect.poll(() => page.workers().length).toBe(0);
+    await session.send('HeapProfiler.collectGarbage');
+    rounds.push(await held(site.browser));
+  }
+  /** The least that a process held in some rounds: what it keeps. */
+  const least = (some: Map<number, number>[], id: number): number => Math.min(...some.map((round) => round.get(id) ?? Infinity));
+  const growth = [...(rounds.at(-1) ?? [])].map(([id]) => least(rounds.slice(-3), id) - least(rounds.slice(2, 5), id));
+  console.log(`${device}: in ${ROUNDS} rounds the processes grew by ${growth.map(mib).join(', ')} MiB`);
+  expect(growth.length).toBeGreaterThan(1);
+  expect(growth.reduce((sum, each) => sum + Math.max(0, each), 0)).toBeLessThanOrEqual(KEPT);
+  await close();
+}, 900_000);

@@ -4,8 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createServer } from '../../www/node_modules/vite/dist/node/index.js';
 import { serve } from '../../www/scripts/serve.mjs';
 import { openPage, startBrowser } from '../browser/harness.ts';
 import { installModel, installTarball, MODEL, root, type Project } from './tarball.ts';
@@ -46,14 +47,19 @@ async function site(headers: Record<string, string>, mounts: Record<string, stri
   return started.url.replace(/\/$/, '');
 }
 
+/** What a page shows that was sent to `address`. */
+async function shown(page: Page, address: string): Promise<Drawn> {
+  await page.goto(address);
+  await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 120_000 });
+  return (await page.evaluate(() => globalThis.result)) ?? {};
+}
+
 /** What the page at `address` draws. */
 async function visit(address: string, ...expected: RegExp[]): Promise<Drawn> {
   const { page, close } = await openPage(browser);
-  await page.goto(address);
-  await page.waitForFunction(() => globalThis.result !== undefined, undefined, { timeout: 120_000 });
-  const drawn = await page.evaluate(() => globalThis.result);
+  const drawn = await shown(page, address);
   await close(...expected);
-  return drawn ?? {};
+  return drawn;
 }
 
 beforeAll(async () => {
@@ -124,26 +130,56 @@ test('by an import map, without a bundler, the model a package too', async () =>
   same(await visit(`${await site({ 'content-security-policy': '' })}/import-map.html`));
 });
 
+test("without a network, the page's files kept by its service worker", async () => {
+  const address = at(await site({ 'content-security-policy': STRICT }), 'offline.html');
+  const { page, close } = await openPage(browser, { serviceWorkers: 'allow' });
+  same(await shown(page, address));
+  await stops.pop()?.();
+  same(await shown(page, address));
+  await close(/net::ERR_FAILED/); // the manifest is asked for, and what is kept of it answers
+});
+
 test('as an element', async () => {
   same(await visit(`${await site({ 'content-security-policy': '' })}/element.html`));
 });
 
-/** The folder that Vite builds a page of this script into. */
-function buildWithVite(name: string, script: string): string {
+/** A folder with a page of this script. */
+function write(name: string, script: string): string {
   const folder = join(project.folder, name);
   mkdirSync(folder);
-  writeFileSync(join(folder, 'index.html'), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>');
+  writeFileSync(
+    join(folder, 'index.html'),
+    '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./main.js"></script>',
+  );
   writeFileSync(join(folder, 'main.js'), script);
+  return folder;
+}
+
+/** The folder that Vite builds a page of this script into. */
+function buildWithVite(name: string, script: string): string {
+  const folder = write(name, script);
   const build = [join(root, 'www/node_modules/vite/bin/vite.js'), 'build', '--base', '/sub/', '--outDir', 'out', '--target', 'esnext'];
   execFileSync(process.execPath, build, { cwd: folder, stdio: 'pipe' });
   return join(folder, 'out');
 }
 
+const SCRIPT = `import * as lib from 'diffcr-web'; import { draw } from '${pages}draw.js'; globalThis.result = await draw(lib, '/model/');`;
+
+test("in Vite's dev server, which puts dependencies in other files", async () => {
+  const folder = write('dev', SCRIPT);
+  mkdirSync(join(folder, 'public'));
+  symlinkSync(MODEL, join(folder, 'public/model'));
+  const server = await createServer({ root: folder, configFile: false, logLevel: 'error', server: { port: 0, fs: { strict: false } } });
+  await server.listen();
+  stops.push(() => server.close());
+  const address = server.resolvedUrls?.local[0] ?? '';
+  same(await visit(address));
+  const sent = await (await fetch(`${address}main.js`)).text();
+  expect(sent).toContain('/.vite/deps/diffcr-web.js');
+});
+
 test('built by Vite under a sub-path', async () => {
-  const built = buildWithVite(
-    'vite',
-    `import * as lib from 'diffcr-web'; import { draw } from '${pages}draw.js'; globalThis.result = await draw(lib, '/model/');`,
-  );
+  const built = buildWithVite('vite', SCRIPT);
   const own = await site({ 'content-security-policy': STRICT }, { '/sub/': built });
   same(await visit(`${own}/sub/index.html`));
 });

@@ -56,9 +56,9 @@ export function installTarball(): Project {
   return { folder, tarball, files };
 }
 
-/** Puts the model beside it, as the package `diffcr-web-scenes`. */
-export async function installModel({ folder }: Project): Promise<void> {
+/** Puts the model beside it, as a package. */
+export async function installModel({ folder }: Project, name = 'diffcr-web-scenes'): Promise<void> {
   const made = join(folder, 'model-package');
-  await modelPackage(MODEL, made, 'diffcr-web-scenes', '0.1.0');
-  unpack(pack(made, folder).tarball, folder, 'diffcr-web-scenes');
+  await modelPackage(MODEL, made, name, '0.1.0');
+  unpack(pack(made, folder).tarball, folder, name);
 }

@@ -10,11 +10,27 @@ import type { ScriptAddress } from './spawn.ts';
 
 export * from './index.ts';
 
+const REMEDY =
+  "Does the package lie unbundled in node_modules? Mark it as external; in Next that is serverExternalPackages: ['diffcr-web'].";
+
+function failed(url: URL, thrown: unknown): DiffCRError {
+  const text = `the worker thread of ${url.href} could not be started: ${asError(thrown).message}. ${REMEDY}`;
+  return new DiffCRError('WORKER', text, { url: url.href, remedy: REMEDY }, thrown);
+}
+
+function started(url: URL): Worker {
+  try {
+    return new Worker(url, { name: 'diffcr' });
+  } catch (thrown) {
+    throw failed(url, thrown);
+  }
+}
+
 /** A worker thread. It keeps the process alive while it owes an answer. */
 function connectThread(workerUrl: ScriptAddress | undefined): Connect {
   return (receive, crash) => {
     const url = workerUrl === undefined ? new URL('./node-worker.js', import.meta.url) : new URL(String(workerUrl));
-    const worker = new Worker(url, { name: 'diffcr' });
+    const worker = started(url);
     let owed = 0;
     let heard = false;
     worker.on('message', (message: FromWorker) => {
@@ -24,10 +40,8 @@ function connectThread(workerUrl: ScriptAddress | undefined): Connect {
       receive(message);
     });
     worker.on('error', (error) => {
-      const code = heard ? 'INTERNAL' : 'WORKER';
-      const remedy = 'Does the package lie unbundled in node_modules? Mark it as external.';
-      const details = heard ? { url: url.href } : { url: url.href, remedy };
-      crash(new DiffCRError(code, `the worker thread of ${url.href} failed: ${asError(error).message}`, details, error));
+      const text = `the worker thread of ${url.href} failed: ${asError(error).message}`;
+      crash(heard ? new DiffCRError('INTERNAL', text, { url: url.href }, error) : failed(url, error));
     });
     return {
       post: (message, transfer) => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { DiffCRError } from './errors.ts';
 import type { FromWorker } from './protocol.ts';
-import { connectWorker, workerStarter } from './spawn.ts';
+import { connectWorker, unmoved, workerStarter } from './spawn.ts';
 
 class FakeWorker extends EventTarget {
   static made: FakeWorker[] = [];
@@ -142,4 +142,22 @@ test('where there are no workers, that is WORKER too', () => {
   vi.stubGlobal('Worker', undefined);
   Reflect.deleteProperty(globalThis, 'Worker');
   expect(() => start(undefined)).toThrow(expect.objectContaining({ code: 'WORKER' }));
+});
+
+test('beside a module that Vite moved there is no worker, but where it came from', () => {
+  expect(unmoved('http://localhost:5173/a/node_modules/.vite/deps/diffcr-web.js?v=1f')).toBe(
+    'http://localhost:5173/a/node_modules/diffcr-web/dist/worker.js',
+  );
+  expect(unmoved('http://localhost:5173/node_modules/diffcr-web/dist/index.js')).toBeUndefined();
+  const starter = { url: URL_A, start: () => new Worker(URL_A), elsewhere: 'https://host/elsewhere.js' };
+  const link = connectWorker(starter)(
+    (message) => heard.push(message),
+    (error) => crashes.push(error),
+  );
+  link.post({ id: 1, type: 'adapter' }, []);
+  FakeWorker.made.at(-1)?.fail('');
+  const second = FakeWorker.made.at(-1);
+  expect([second?.address, second?.posted]).toEqual(['https://host/elsewhere.js', [{ id: 1, type: 'adapter' }]]);
+  second?.fail('');
+  expect(crashes).toMatchObject([{ code: 'WORKER', details: { url: URL_A } }]);
 });

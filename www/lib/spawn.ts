@@ -24,6 +24,16 @@ export interface Starter {
   readonly url: string;
   /** Throws what the browser throws. */
   readonly start: () => Worker;
+  /** Where else the script may lie when it cannot be loaded. */
+  readonly elsewhere?: string | undefined;
+}
+
+/** Vite before 8 moves this module in its dev server, away from the worker. */
+const PREBUNDLED = /\/node_modules\/\.vite\/deps\/[^/]*$/;
+
+/** Where the worker is, of a module that Vite moved to `url`; undefined for any other. */
+export function unmoved(url: string): string | undefined {
+  return PREBUNDLED.test(url) ? url.replace(PREBUNDLED, '/node_modules/diffcr-web/dist/worker.js') : undefined;
 }
 
 /** The worker that lies beside this module, or its copy at `address`. */
@@ -34,15 +44,16 @@ export function workerStarter(address: ScriptAddress | undefined): Starter {
       url: import.meta.url.replace(/[^/]*$/, 'worker.js'),
       // Spelled out in one piece: this is the form that bundlers look for.
       start: () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'diffcr' }),
+      elsewhere: unmoved(import.meta.url),
     };
   }
   return { url: String(address), start: () => new Worker(address as string | URL, OPTIONS) };
 }
 
-/** Connects to a worker: where its script is of another origin, through a Blob that imports it. */
-export function connectWorker({ url, start }: Starter, helloMs = HELLO_MS): Connect {
+/** Connects to a worker: where its script is of another origin, through a Blob that imports it; where it is not, to the one elsewhere. */
+export function connectWorker({ url, start, elsewhere }: Starter, helloMs = HELLO_MS): Connect {
   return (receive, crash) => {
-    let [heard, crossed] = [false, false];
+    let [heard, retried] = [false, false];
     /** Said before the worker was heard: it may have to be said again. */
     let said: ToWorker[] = [];
     let worker = started(url, start);
@@ -56,10 +67,10 @@ export function connectWorker({ url, start }: Starter, helloMs = HELLO_MS): Conn
         return;
       }
       // Browsers that do not throw tell so that the script is of another origin.
-      if (!crossed && isForeign(url)) {
-        crossed = true;
+      if (!retried && (elsewhere !== undefined || isForeign(url))) {
+        retried = true;
         try {
-          listen(across(url, cause));
+          listen(elsewhere === undefined ? across(url, cause) : started(elsewhere, () => new Worker(elsewhere, OPTIONS)));
           for (const message of said) worker.postMessage(message);
         } catch (thrown) {
           crash(asFailure(thrown));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { engineOpener } from './wasm.ts';
+import { absolute, engineOpener } from './wasm.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -46,4 +46,11 @@ test('missing glue is NETWORK, by its address', async () => {
   vi.stubGlobal('fetch', async () => new Response(''));
   const base = `${pathToFileURL(folder).href}/`;
   await expect(engineOpener(base)('cpu')).rejects.toMatchObject({ code: 'NETWORK', details: { url: `${base}diffcr_cpu.js` } });
+});
+
+test("Turbopack's addresses count from the origin, all others are as they are", () => {
+  vi.stubGlobal('location', new URL('blob:https://host/1b4f'));
+  expect(absolute({ href: '/_next/static/media/diffcr.wasm' }).href).toBe('https://host/_next/static/media/diffcr.wasm');
+  vi.stubGlobal('location', { origin: 'null' });
+  expect(absolute(new URL('https://cdn/diffcr.wasm')).href).toBe('https://cdn/diffcr.wasm');
 });

@@ -137,13 +137,19 @@ function inside(folder: string, backend: Backend): Addresses {
   return { glue: new URL(`diffcr_${backend}.js`, folder), wasm: new URL(`diffcr_${backend}_bg.wasm`, folder) };
 }
 
+/** What Turbopack makes of an asset's address counts from the origin, and the address of its worker, a Blob's, is no base for that. */
+export function absolute({ href }: { readonly href: string }): URL {
+  return new URL(href, href.startsWith('/') ? globalThis.location?.origin : undefined);
+}
+
 /** `folder`: absolute address of the folder with the four files, ending in `/`; absent: beside the worker. */
 export function engineOpener(folder: string | undefined, fetchFile: (url: URL) => Promise<Response> = (url) => fetch(url)): OpenEngine {
   return async (backend, powerPreference) => {
-    const { glue: glueUrl, wasm: wasmUrl } = folder === undefined ? besides()[backend] : inside(folder, backend);
-    const [glue, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl, fetchFile)]);
-    await glue.default({ module_or_path: response });
-    return await glue.Engine.create(undefined, powerPreference);
+    const { glue, wasm } = folder === undefined ? besides()[backend] : inside(folder, backend);
+    const [glueUrl, wasmUrl] = [absolute(glue), absolute(wasm)];
+    const [module, response] = await Promise.all([importGlue(glueUrl), fetchWasm(wasmUrl, fetchFile)]);
+    await module.default({ module_or_path: response });
+    return await module.Engine.create(undefined, powerPreference);
   };
 }
 

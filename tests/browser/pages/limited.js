@@ -1,0 +1,3 @@
+/** The package's worker on an adapter of small buffers. */
+import './guaranteed.js';
+import '/pkg/worker.js';
