@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::part::Part;
 use super::routing::Routing;
 use super::unique;
 use crate::bundle::config::{
@@ -64,33 +65,6 @@ pub struct FileEntry {
     /// Lower-case hex.
     pub sha256: String,
     pub part: Part,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub enum Part {
-    Transformer,
-    TextEncoder,
-    Tokenizer,
-    Vae,
-    VaeTiny,
-    /// Text states of prompts.
-    Prompts,
-}
-
-impl Part {
-    /// First element of its tensors' names.
-    pub fn prefix(self) -> &'static str {
-        match self {
-            Self::Transformer => "transformer",
-            Self::TextEncoder => "text_encoder",
-            Self::Tokenizer => "tokenizer",
-            Self::Vae => "vae",
-            Self::VaeTiny => "vae_tiny",
-            Self::Prompts => "prompts",
-        }
-    }
 }
 
 /// The configurations of the parts; an absent one is not in the bundle. A model without `vae` and `vaeTiny` draws pixels.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod folder;
 pub mod load;
 pub mod manifest;
+mod part;
 mod parts;
 pub mod prompts;
 pub mod routing;

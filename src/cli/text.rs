@@ -12,7 +12,7 @@ use crate::bundle::section::Section;
 use crate::device;
 use crate::error::Result;
 use crate::model::text_stream::TextEncoderStream;
-use crate::pipeline::image::read_back;
+use crate::pipeline::read_back::read_back;
 use crate::pipeline::residency::TextEncoderMode;
 use crate::pipeline::{GenerateOptions, Pipeline};
 

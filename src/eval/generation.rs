@@ -19,7 +19,7 @@ use crate::device::memory;
 use crate::error::{Error, Result};
 use crate::flops::ImageCost;
 use crate::model::ratios::Compression;
-use crate::pipeline::image::read_back;
+use crate::pipeline::read_back::read_back;
 use crate::pipeline::{GenerateOptions, Pipeline, Run};
 use crate::sampler::Sampler;
 use crate::sampler::guidance::is_guided;

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::crop::Region;
 use super::options::Values;
+use super::read_back::read_back;
 use crate::error::{Error, Result};
 
 /// An image as a canvas takes it: RGBA, one byte each, rows from the top.
@@ -54,11 +55,4 @@ impl Image {
 /// [-1, 1] to the nearest byte.
 pub(super) fn byte(v: f32) -> u8 {
     ((v * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round() as u8
-}
-
-/// The values of a tensor, once the device has them.
-pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let device = |e: &dyn std::fmt::Debug| Error::DeviceLost { reason: format!("{e:?}") };
-    let data = tensor.into_data_async().await.map_err(|e| device(&e))?;
-    data.convert::<f32>().try_to_vec::<f32>().map_err(|e| device(&e))
 }

@@ -29,6 +29,7 @@ pub mod png;
 mod preview;
 pub mod probe;
 pub mod prompts;
+pub mod read_back;
 pub mod record;
 pub mod resample;
 pub mod residency;

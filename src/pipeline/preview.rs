@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::image::read_back;
+use super::read_back::read_back;
 use crate::bundle::config::{TransformerConfig, VaeConfig};
 use crate::error::Result;
 use crate::flops;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::Pipeline;
 use super::budget::{Budget, BudgetRequest};
-use super::image::read_back;
 use super::options::Values;
+use super::read_back::read_back;
 use crate::error::{Error, Result};
 use crate::model::ratios::Compression;
 use crate::model::transformer::StepRouting;

@@ -5,6 +5,7 @@
 pub mod convert;
 #[cfg(not(feature = "webgpu"))]
 mod cpu;
+mod encoder;
 mod model;
 mod run;
 mod text;

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use js_sys::{Int32Array, Object};
 use wasm_bindgen::prelude::*;
 
-use super::Loader;
 use super::convert::{from_js, object, picture, take, throw, to_js, values_to_js};
 use super::run::Run;
 use crate::model::ratios::Compression;
@@ -31,26 +30,6 @@ impl Model {
         let edit = if edit.is_object() { Some(edit_options(edit)?) } else { None };
         let inner = pipeline::Run::new(self.pipeline.clone(), &options, edit.as_ref()).map_err(throw)?;
         Ok(Run { inner })
-    }
-
-    /// What a run with an image to edit, or without, needs of the autoencoder that is not loaded: a loader, or nothing.
-    #[wasm_bindgen(js_name = encoderLoader)]
-    pub fn encoder_loader(&self, edits: bool) -> Result<Option<Loader>, JsValue> {
-        if !(edits || self.pipeline.takes_mask()) || !self.pipeline.lacks_encoder() {
-            return Ok(None);
-        }
-        Ok(Some(Loader { inner: self.pipeline.encoder_loader().map_err(throw)? }))
-    }
-
-    /// Has that part of the autoencoder here, until `dropEncoder`.
-    #[wasm_bindgen(js_name = takeEncoder)]
-    pub fn take_encoder(&self, loader: Loader) -> Result<(), JsValue> {
-        loader.inner.finish().and_then(|loaded| self.pipeline.take_encoder(loaded)).map_err(throw)
-    }
-
-    #[wasm_bindgen(js_name = dropEncoder)]
-    pub fn drop_encoder(&self) {
-        self.pipeline.drop_encoder();
     }
 
     /// Runs one part on `{ name: { shape, data } }`, for comparison with other implementations.

@@ -8,7 +8,7 @@ use super::model::Model;
 use crate::bundle::prompts::PromptStates;
 use crate::model::text_stream::TextEncoderStream;
 use crate::pipeline::GenerateOptions;
-use crate::pipeline::image::read_back;
+use crate::pipeline::read_back::read_back;
 
 /// A text encoder on its way past some prompts.
 #[wasm_bindgen]

@@ -120,7 +120,7 @@ test('files reach the loader and the model tells of itself', async () => {
 
 test('a file that the loader has read is let go of at once', async () => {
   const { ask } = await start();
-  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest), textEncoder: 'auto' }));
   const bytes = new Uint8Array(40);
   const transfer = vi.fn();
   Object.defineProperty(bytes.buffer, 'transfer', { value: transfer });
@@ -142,7 +142,7 @@ test('kernels that were timed are not timed again by the next session, unless it
   const { caches, names } = fakeCaches();
   const times = async (tuning: Tuning): Promise<string[]> => {
     const { ask, log } = await start({ kernels: ['q8 4608x1152: shared'], caches });
-    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+    await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest), textEncoder: 'auto' }));
     expect(await ask((id) => ({ id, type: 'finish', tuning }))).toMatchObject({ reply: { info: { kernels: ['q8 4608x1152: shared'] } } });
     await vi.waitFor(() => expect(names()).toEqual(['diffcr-kernels-1.2.3']));
     return log.filter((line) => line.startsWith('time'));
@@ -168,10 +168,10 @@ test('the errors of the module keep their code', async () => {
       throw wasmError('INTEGRITY', 'part-0: altered', { file: 'part-0' });
     },
   });
-  expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}' }))).toMatchObject({
+  expect(await ask((id) => ({ id, type: 'manifest', json: '{"formatVersion": 99}', textEncoder: 'auto' }))).toMatchObject({
     error: { code: 'MANIFEST_VERSION', details: { found: 99 } },
   });
-  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest) }));
+  await ask((id) => ({ id, type: 'manifest', json: JSON.stringify(manifest), textEncoder: 'auto' }));
   expect(await ask((id) => ({ id, type: 'file', path: 'part-0', bytes: new Uint8Array(), hashed: true }))).toMatchObject({
     error: { code: 'INTEGRITY', details: { file: 'part-0' } },
   });
