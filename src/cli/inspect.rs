@@ -13,7 +13,9 @@ use super::terminal::plain;
 use crate::bundle::folder::read_manifest;
 use crate::bundle::manifest::{Manifest, Part};
 use crate::bundle::routing::{Preset, Routing};
+use crate::device::Backend;
 use crate::error::{Error, Result};
+use crate::pipeline::budget::{Budget, BudgetRequest};
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
@@ -69,7 +71,13 @@ fn value(manifest: &Manifest, parts: &BTreeMap<Part, Summary>) -> Value {
         "license": manifest.license, "provenance": manifest.provenance, "bytes": manifest.total_bytes(),
         "sizes": parts.iter().map(part).collect::<serde_json::Map<_, _>>(),
         "parts": manifest.parts, "routing": manifest.routing,
+        "needs": { "webgpu": needs(manifest, Backend::Gpu), "cpu": needs(manifest, Backend::Cpu) },
     })
+}
+
+/// What a guided picture of the model's own size takes of memory in a browser.
+fn needs(manifest: &Manifest, backend: Backend) -> Budget {
+    Budget::new(manifest, BudgetRequest::usual(manifest), backend)
 }
 
 fn text(manifest: &Manifest, parts: &BTreeMap<Part, Summary>, colour: bool) -> Result<String> {
@@ -104,6 +112,14 @@ fn text(manifest: &Manifest, parts: &BTreeMap<Part, Summary>, colour: bool) -> R
         t.sample_size,
         t.interpolation_scale,
         if t.size_conditions { ", size conditions" } else { "" }
+    ))?;
+    let (gpu, cpu) = (needs(manifest, Backend::Gpu), needs(manifest, Backend::Cpu));
+    line(format!(
+        "in a browser, at the most: {} on the GPU, {} of wasm memory, bindings of {}; {} on the CPU",
+        size(gpu.peak_gpu_bytes),
+        size(gpu.peak_heap_bytes),
+        size(gpu.max_binding_bytes),
+        size(cpu.peak_heap_bytes)
     ))?;
     match &manifest.routing {
         None => line("routing: none, every layer runs every token".into())?,

@@ -232,4 +232,6 @@ fn json_and_quiet_are_obeyed() {
     let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
     assert_eq!(inspected["sizes"]["transformer"]["encodings"], json!({ "f32": 99 }));
     assert_eq!(inspected["sizes"]["transformer"]["parameters"], 51_704);
+    assert!(inspected["needs"]["webgpu"]["peakGpuBytes"].as_u64().unwrap() > 4 * 51_704);
+    assert_eq!(inspected["needs"]["cpu"]["peakGpuBytes"], 0);
 }
