@@ -162,7 +162,7 @@ fn row(args: &BenchArgs, pipeline: &Rc<Pipeline>, spread: Spread, preset: &Prese
     if !(1..=4096).contains(&args.caption) {
         return Err(Error::input("caption", "is outside 1..4096"));
     }
-    let states = Values { shape: vec![1, args.caption, width], data: vec![0.0; args.caption * width] };
+    let states = Values { shape: vec![1, args.caption, width], data: vec![1.0; args.caption * width] };
     let options = GenerateOptions {
         prompt_embeds: Some(states),
         steps: Some(args.steps + 1),

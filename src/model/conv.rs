@@ -60,10 +60,13 @@ impl Conv2d {
         let Conv2dConfig { in_channels, out_channels, kernel, stride, padding, upsampling, bias } = config;
         let shape = [out_channels, in_channels, kernel, kernel];
         let window = Window { side: kernel, stride, padding, doubled: false };
-        let bias = if bias { Some(scope.take("bias", [out_channels])?) } else { None };
+        let take_bias = |scope: &mut Scope| bias.then(|| scope.take("bias", [out_channels])).transpose();
         let conv = match scope.take_half_conv("weight", shape)? {
-            Some(weight) => Conv::of_half(weight, bias, window, upsampling),
-            None => Conv::new(scope.take("weight", shape)?, bias, window, upsampling),
+            Some(weight) => Conv::of_half(weight, take_bias(scope)?, window, upsampling),
+            None => {
+                let weight = scope.take("weight", shape)?;
+                Conv::new(weight, take_bias(scope)?, window, upsampling)
+            }
         };
         Ok(Self { conv })
     }

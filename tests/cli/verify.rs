@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-const CHUNK: &str = "vae-00001-of-00001.safetensors";
+const CHUNK: &str = "vae-00001-of-00002.safetensors";
 
 /// The error for the fixture's bundle after `damage`.
 fn damaged(damage: impl Fn(&Path)) -> String {
@@ -43,7 +43,7 @@ fn damaged_chunks_are_named() {
 fn faults_of_the_manifest_are_named() {
     let edited = |edit: fn(&mut serde_json::Value)| damaged(|out| edit_json(&out.join("diffcr.json"), edit));
     let version = edited(|json| json["formatVersion"] = json!(99));
-    assert_eq!(version, "error: manifest: formatVersion 99 is not supported, this build reads up to 2");
+    assert_eq!(version, "error: manifest: formatVersion 99 is not supported, this build reads up to 3");
     assert!(edited(|json| json["format"] = json!("other")).contains("`format` is \"other\""));
     assert!(edited(|json| json["files"][0]["path"] = json!("../x")).contains("\"../x\" is not allowed"));
     let shape = edited(|json| json["tensors"]["vae.decoder.conv_in.bias"]["shape"] = json!([4, 4]));
