@@ -194,7 +194,8 @@ export function reduce(state: State, action: Action): State {
     case 'fetching': {
       const { loadedBytes, totalBytes, overall } = action.progress;
       if (state.run.kind !== 'running') return state;
-      const { fetching: _, ...run } = state.run;
+      const { kind, step, total, etaMs } = state.run;
+      const run = { kind, step, total, etaMs };
       return { ...state, run: overall < 1 ? { ...run, fetching: { loadedBytes, totalBytes } } : run };
     }
     case 'step': {
