@@ -81,12 +81,15 @@ pub fn parse(bytes: &[u8], width: usize) -> Result<Vec<PromptStates>> {
     Ok(prompts)
 }
 
+/// A tensor of the file: name, type, shape and bytes.
+type Stored<'a> = (String, Dtype, Vec<usize>, Cow<'a, [u8]>);
+
 /// The file that holds `prompts`.
 ///
 /// # Errors
 /// `Internal` where states do not fill whole rows.
 pub fn write(prompts: &[PromptStates]) -> Result<Vec<u8>> {
-    let mut tensors: Vec<(String, Dtype, Vec<usize>, Cow<'_, [u8]>)> = Vec::new();
+    let mut tensors: Vec<Stored> = Vec::new();
     for (i, PromptStates { ids, states }) in prompts.iter().enumerate() {
         let (tokens, width) = (ids.len(), states.len() / ids.len().max(1));
         let bytes: Vec<u8> = ids.iter().flat_map(|id| (*id as i32).to_le_bytes()).collect();
