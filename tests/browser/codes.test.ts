@@ -55,7 +55,7 @@ const ROWS: { readonly [C in Code]: Row<C> } = {
   NO_ADAPTER: { gpu: 'no adapter', raise: loading('/models/scenes-q4/', { device: 'webgpu' }), details: {}, complaints: /No available adapters/ },
   WORKER: { raise: loading('/models/scenes-q4/', { workerUrl: '/nowhere.js' }), details: { url: text, remedy: text }, complaints: FAILED_TO_LOAD },
   LIMIT_TOO_SMALL: {
-    raise: running({ width: 2048, height: 2048, steps: 1 }, { device: 'webgpu', workerUrl: '/test/limited.js' }),
+    raise: running({ width: 4096, height: 4096, steps: 1 }, { device: 'webgpu', workerUrl: '/test/limited.js' }),
     details: { limit: 'maxStorageBufferBindingSize', needed: number, available: 2 ** 27 },
   },
   OUT_OF_MEMORY: {
