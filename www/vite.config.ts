@@ -8,7 +8,7 @@ import { compressEngines, sizesOf } from './scripts/sizes.mjs';
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 /** Bundles of the repository that lie beside the built page, and where. */
-const BESIDE = { 'models/stickers/': here('../models/stickers/base') };
+const BESIDE = { 'models/stickers/': here('../models/stickers/base'), 'models/stickers-lt/': here('../models/stickers/lt') };
 
 /** The demo page. It takes the package as its users do, from pkg/dist: `npm run build:pkg` comes first. */
 export default defineConfig(({ command }) => ({

@@ -34,6 +34,14 @@ export const SHELVES: Readonly<Record<string, Shelf>> = {
       { prompt: 'a glossy green frog', seed: 3, picture: 'examples/frog.png' },
     ],
   },
+  'models/stickers-lt/': {
+    sentence: 'The stickers with routers, in 4 bits: a third of the work is skipped, and more of them are wrong than of the others.',
+    examples: [
+      { prompt: 'a green car', seed: 3, picture: 'examples/lt-car.png' },
+      { prompt: 'a yellow star on a blue background', seed: 3, picture: 'examples/lt-star.png' },
+      { prompt: 'a pink house', seed: 3, picture: 'examples/lt-house.png' },
+    ],
+  },
 };
 
 /** Written in when the page is built. */
