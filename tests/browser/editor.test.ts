@@ -95,12 +95,14 @@ test("wheel, buttons and keys zoom; the wheel and the middle button move; the ke
 test('a pen paints as wide as it is pressed, and the ring shows the brush and its soft edge', async () => {
   const { page, close } = await visit();
   await openFile(page, 'own.png', 'image/png', await photo(200, 200));
+  await page.locator('#frame').click({ trial: true }); // it has come to rest
   const session = await page.context().newCDPSession(page);
   const dab = async (force: number, share: number): Promise<number> => {
     const before = (await painted(page)).count;
     const place = { ...(await placeOf(page, share, 0.5)), button: 'left', pointerType: 'pen', force, clickCount: 1 } as const;
     await session.send('Input.dispatchMouseEvent', { ...place, type: 'mousePressed' });
     await session.send('Input.dispatchMouseEvent', { ...place, type: 'mouseReleased' });
+    await expect.poll(async () => (await painted(page)).count).toBeGreaterThan(before);
     return (await painted(page)).count - before;
   };
   const [full, half] = [await dab(1, 0.25), await dab(0.5, 0.75)];
