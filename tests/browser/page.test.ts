@@ -199,7 +199,7 @@ test('what the page runs on, what it took, and what it keeps can be looked up; a
   }
   await page.getByText('Models', { exact: true }).click();
   expect(await page.getByLabel('Draw with').locator('option').allTextContents()).toEqual([
-    expect.stringMatching(/^scenes, [\d.]+ MB$/), expect.stringMatching(/^scenes-q4, [\d.]+ MB$/), expect.stringMatching(/^stickers, [\d.]+ MB$/), 'another address',
+    expect.stringMatching(/^scenes, [\d.]+ MB$/), expect.stringMatching(/^scenes-q4, [\d.]+ MB$/), expect.stringMatching(/^stickers, [\d.]+ MB$/), expect.stringMatching(/^stickers-lt, [\d.]+ MB$/), 'another address',
   ]);
   const kept = page.locator('#models-kept li');
   await kept.first().waitFor();
