@@ -6,6 +6,7 @@ pub mod convert;
 #[cfg(not(feature = "webgpu"))]
 mod cpu;
 mod encoder;
+mod loader;
 mod model;
 mod run;
 mod text;
@@ -22,6 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::info::ManifestSummary;
 use crate::pipeline::residency::{TextEncoderMode, stays};
 use convert::{from_js, throw, to_js};
+use loader::Loader;
 use model::Model;
 
 unsafe extern "C" {
@@ -94,27 +96,9 @@ impl Engine {
     }
 }
 
-/// A bundle on its way in.
-#[wasm_bindgen]
-pub struct Loader {
-    inner: bundle::Loader,
-}
-
 #[wasm_bindgen]
 impl Loader {
-    /// The files that it waits for.
-    pub fn files(&self) -> Result<JsValue, JsValue> {
-        let files = self.inner.pending().map(|path| self.inner.entry(path)).collect::<Result<Vec<_>, _>>();
-        to_js(&files.map_err(throw)?)
-    }
-
-    /// `hashed`: the caller has compared the file's hash with the manifest's.
-    #[wasm_bindgen(js_name = addFile)]
-    pub fn add_file(&mut self, path: &str, bytes: &[u8], hashed: bool) -> Result<(), JsValue> {
-        let added = if hashed { self.inner.add_hashed(path, bytes) } else { self.inner.add_file(path, bytes) };
-        added.map_err(throw)
-    }
-
+    /// The model of a bundle that has come whole.
     pub fn finish(self) -> Result<Model, JsValue> {
         let pipeline = self.inner.finish().and_then(Pipeline::new).map_err(throw)?;
         Ok(Model { pipeline: Rc::new(pipeline) })
