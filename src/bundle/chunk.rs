@@ -98,10 +98,16 @@ impl<'a> Chunk<'a> {
 
     /// The values of `piece` as they are stored, for a device that reads them so.
     pub fn words(&self, piece: &Piece) -> Result<Words> {
+        self.words_of(piece, 1)
+    }
+
+    /// As [`Self::words`], with room for the pieces that follow: so many times as much.
+    pub fn words_of(&self, piece: &Piece, times: usize) -> Result<Words> {
         let parts = stored(piece);
         let bytes =
             parts.iter().map(|(name, dtype, shape)| self.bytes(name, *dtype, shape)).collect::<Result<Vec<_>>>()?;
-        let words = bytes[0].as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        let mut words = Vec::with_capacity(bytes[0].len() / 4 * times);
+        words.extend(bytes[0].as_chunks().0.iter().map(|b| u32::from_le_bytes(*b)));
         Ok(Words { words, scales: bytes.get(1).map_or_else(Vec::new, |scales| halves(scales)) })
     }
 

@@ -169,7 +169,7 @@ impl Loader {
                     }
                     let packed = piece.tensor != HOST_TABLE && self.weights.keeps_packed(entry);
                     let values = if packed {
-                        Values::Packed(chunk.words(piece)?)
+                        Values::Packed(chunk.words_of(piece, room_of(entry, piece))?)
                     } else {
                         Values::Numbers(chunk.decode(piece)?)
                     };
@@ -304,20 +304,18 @@ impl Partial {
                     all.words.extend(next.words);
                     all.scales.extend(next.scales);
                 }
-                (all, Values::Packed(mut first)) => {
-                    // All at once: a vector that grows is copied, and twice as large as it must be.
-                    let of_all = entry.shape.first().copied().unwrap_or(rows);
-                    let share = |count: usize| count.saturating_mul(of_all) / rows.max(1);
-                    let (words, scales) = (share(first.words.len()), share(first.scales.len()));
-                    first.words.try_reserve_exact(words.saturating_sub(first.words.len())).map_err(no_memory)?;
-                    first.scales.try_reserve_exact(scales.saturating_sub(first.scales.len())).map_err(no_memory)?;
-                    *all = Values::Packed(first);
-                }
                 (all, first) => *all = first,
             }
         }
         Ok(())
     }
+}
+
+/// How many pieces like a tensor's first one the tensor takes: room is made for all of them at once, for a vector that grows is copied, and
+/// twice as large as it must be.
+fn room_of(entry: &TensorEntry, piece: &Piece) -> usize {
+    let rows = |shape: &[usize]| shape.first().copied().unwrap_or(1);
+    if piece.start == 0 { rows(&entry.shape).div_ceil(rows(&piece.shape).max(1)) } else { 1 }
 }
 
 #[cfg(test)]
