@@ -6,6 +6,10 @@
 mod backend;
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
 mod browser;
+#[cfg(feature = "train")]
+mod choice;
+#[cfg(feature = "cuda")]
+mod cuda;
 #[cfg(feature = "cli")]
 pub mod memory;
 mod profile;
@@ -17,6 +21,10 @@ use burn::tensor::Device;
 use crate::error::Result;
 
 pub use backend::Backend;
+#[cfg(feature = "train")]
+pub use choice::Choice;
+#[cfg(feature = "cuda")]
+pub use cuda::open as cuda;
 pub use profile::{AdapterKind, DeviceLimits, DeviceProfile};
 
 /// The CPU backend (Flex).
@@ -61,6 +69,14 @@ pub fn gpu(index: usize) -> Result<Device> {
 #[cfg(all(not(feature = "gpu"), not(target_arch = "wasm32")))]
 pub fn gpu(_: usize) -> Result<Device> {
     Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
+}
+
+/// Fails: this build has no CUDA backend.
+#[cfg(all(not(feature = "cuda"), feature = "train"))]
+pub fn cuda(_: usize) -> Result<Device> {
+    Err(crate::error::Error::NoAdapter {
+        reason: "this build has no CUDA backend: build with `--features cuda`".into(),
+    })
 }
 
 /// What `device` can do.

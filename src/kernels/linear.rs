@@ -1,5 +1,7 @@
 //! Matrix product with a weight `[out, in]`, and what follows it.
 
+#[cfg(feature = "train")]
+use burn::tensor::DType;
 use burn::tensor::Tensor;
 
 use super::activation::Activation;
@@ -9,6 +11,8 @@ use super::residual::Residual;
 #[cfg(feature = "webgpu")]
 use super::webgpu;
 use super::weight::Weight;
+#[cfg(feature = "train")]
+use crate::device::is_host;
 
 /// `activation(x Wᵀ + bias)`: `x` `[.., in]`, `bias` `[out]`, to `[.., out]`, as one product over all leading dimensions.
 pub fn linear<const D: usize>(
@@ -70,6 +74,10 @@ fn product(x: Tensor<2>, weight: &Weight) -> Tensor<2> {
         return cpu::linear(x, weight.cast(dtype));
     }
     let weight = weight.transposed(); // [in, out]
+    #[cfg(feature = "train")]
+    if cpu::products() == Precision::Bf16 && dtype == DType::F32 && !is_host(&x.device()) {
+        return x.cast(DType::BF16).matmul(weight.cast(DType::BF16)).cast(dtype);
+    }
     let weight = if weight.dtype() == dtype { weight } else { weight.cast(dtype) };
     x.matmul(weight)
 }

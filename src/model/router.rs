@@ -51,13 +51,21 @@ pub struct Selection {
     rows: Option<Rows>,
 }
 
-/// A selection among the tokens of all images in one row, whose values then move as whole rows.
+/// How the values of a selection move.
 #[derive(Debug, Clone)]
-struct Rows {
-    /// The kept tokens: `[B · k]`.
-    kept: Tensor<1, Int>,
-    /// Of every token the row it has after the layer, in the `B · N` rows before it and the `B · k` of the layer after those: `[B · N]`.
-    source: Tensor<1, Int>,
+enum Rows {
+    /// Among the tokens of all images in one row, as whole rows.
+    Flat {
+        /// The kept tokens: `[B · k]`.
+        kept: Tensor<1, Int>,
+        /// Of every token the row it has after the layer, in the `B · N` rows before it and the `B · k` of the layer after those: `[B · N]`.
+        source: Tensor<1, Int>,
+    },
+    /// Among the tokens of an image: a GPU takes the gradient of that in as many invocations as an image's tokens have numbers.
+    Batched {
+        /// Of every token its place among the `N` tokens before the layer and the `k` that it made: `[B, N]`.
+        source: Tensor<2, Int>,
+    },
 }
 
 impl Selection {
@@ -80,7 +88,10 @@ impl Selection {
     pub fn gather(&self, x: Tensor<3>) -> Tensor<3> {
         let Some(rows) = &self.rows else { return x };
         let ([b, n, width], [_, k]) = (x.dims(), self.index.dims());
-        x.reshape([b * n, width]).select(0, rows.kept.clone()).reshape([b, k, width])
+        match rows {
+            Rows::Flat { kept, .. } => x.reshape([b * n, width]).select(0, kept.clone()).reshape([b, k, width]),
+            Rows::Batched { .. } => x.gather(1, self.index.clone().unsqueeze_dim::<3>(2).expand([b, k, width])),
+        }
     }
 
     /// The kept values of `x` `[B, N]`: `[B, k]`.
@@ -94,8 +105,16 @@ impl Selection {
     pub fn merge(&self, x: Tensor<3>, tokens: Tensor<3>) -> Tensor<3> {
         let Some(rows) = &self.rows else { return tokens };
         let ([b, n, width], [_, k, _]) = (x.dims(), tokens.dims());
-        let both = Tensor::cat(vec![x.reshape([b * n, width]), tokens.reshape([b * k, width])], 0);
-        both.select(0, rows.source.clone()).reshape([b, n, width])
+        match rows {
+            Rows::Flat { source, .. } => {
+                let both = Tensor::cat(vec![x.reshape([b * n, width]), tokens.reshape([b * k, width])], 0);
+                both.select(0, source.clone()).reshape([b, n, width])
+            }
+            Rows::Batched { source } => {
+                let both = Tensor::cat(vec![x, tokens], 1); // [B, N + k, D]
+                both.gather(1, source.clone().unsqueeze_dim::<3>(2).expand([b, n, width]))
+            }
+        }
     }
 }
 
@@ -122,13 +141,8 @@ fn top_on_device(score: Tensor<2>, k: usize) -> Selection {
     let tokens = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, 1, n]).expand([b, k, n]);
     let index = (at_place.int() * tokens).sum_dim(2).reshape([b, k]); // [B, k]
 
-    let image = Tensor::<1, Int>::arange(0..b as i64, &device).reshape([b, 1]);
-    let old = Tensor::<1, Int>::arange(0..(b * n) as i64, &device).reshape([b, n]);
-    let new = place + (image.clone() * k as i32 + (b * n) as i32).expand([b, n]);
-    let rows = Rows {
-        kept: (index.clone() + (image * n as i32).expand([b, k])).reshape([b * k]),
-        source: old.mask_where(kept, new).reshape([b * n]),
-    };
+    let old = Tensor::<1, Int>::arange(0..n as i64, &device).reshape([1, n]).expand([b, n]);
+    let rows = Rows::Batched { source: old.mask_where(kept, place + n as i32) };
     Selection { index, rows: Some(rows) }
 }
 
@@ -162,7 +176,7 @@ fn top_on_host(score: Tensor<2>, k: usize) -> Selection {
         let count = values.len();
         Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
     };
-    let rows = Rows { kept: ints(kept), source: ints(source) };
+    let rows = Rows::Flat { kept: ints(kept), source: ints(source) };
     Selection { index: ints(index).reshape([b, k]), rows: Some(rows) }
 }
 
@@ -190,10 +204,13 @@ mod tests {
     fn device_and_host_choose_alike() {
         for k in [1, 5, 36, 37] {
             let (device, host) = (top_on_device(scores(3, 37), k), top_on_host(scores(3, 37), k));
-            assert_eq!(ints(device.index), ints(host.index), "k = {k}");
-            let (device, host) = (device.rows.unwrap(), host.rows.unwrap());
-            assert_eq!(ints(device.kept), ints(host.kept), "k = {k}");
-            assert_eq!(ints(device.source), ints(host.source), "k = {k}");
+            assert_eq!(ints(device.index.clone()), ints(host.index.clone()), "k = {k}");
+            let x = Tensor::<1, Int>::arange(0..3 * 37 * 2, &Device::flex()).float().reshape([3, 37, 2]);
+            let moved = |selection: &Selection| {
+                let kept = selection.gather(x.clone());
+                (kept.to_data(), selection.merge(x.clone(), -kept).to_data())
+            };
+            assert_eq!(moved(&device), moved(&host), "k = {k}");
         }
     }
 

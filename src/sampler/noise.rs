@@ -8,10 +8,18 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// ChaCha20 keyed by `seed` (little-endian, zero-padded), its stream number `stream`, turned into pairs by Box–Muller in
 /// `f64` through `libm`, never the platform's own mathematics. Value `i` depends on `seed`, `stream` and `i`, not on `count`.
 pub fn gaussian(seed: u64, stream: u64, count: usize) -> Vec<f32> {
+    gaussian_from(seed, stream, 0, count)
+}
+
+/// The `count` values of [`gaussian`] from value `start` on, which is even.
+pub fn gaussian_from(seed: u64, stream: u64, start: usize, count: usize) -> Vec<f32> {
+    debug_assert!(start.is_multiple_of(2));
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
     let mut rng = ChaCha20Rng::from_seed(key);
     rng.set_stream(stream);
+    // A pair of values takes four words.
+    rng.set_word_pos(2 * start as u128);
     let mut unit = || (rng.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64); // [0, 1)
 
     let mut values = Vec::with_capacity(count + 1);
@@ -47,6 +55,9 @@ mod tests {
         let long = gaussian(7, 3, 1001);
         for count in [0, 1, 2, 17, 1000] {
             assert_eq!(gaussian(7, 3, count), long[..count]);
+        }
+        for start in [2, 16, 500] {
+            assert_eq!(gaussian_from(7, 3, start, 99), long[start..start + 99]);
         }
         assert_ne!(gaussian(8, 3, 1001), long);
         assert_ne!(gaussian(7, 4, 1001), long);

@@ -149,7 +149,7 @@ impl Objective for Autoencoder<'_> {
         let total = batch.images.len() / picture.max(1);
         let parts: Vec<&[f32]> = batch.images.chunks(self.config.optimizer.micro_batch * picture).collect();
         let device = workers.autodiff();
-        workers.sum(parts.len(), trained.values().len(), |i| {
+        workers.sum(parts.len(), |i| {
             let shape = [parts[i].len() / picture, channels, size, size];
             let leaves = trained.leaves(device);
             let network = self.network(&leaves, trained, device)?;
@@ -165,7 +165,7 @@ impl Objective for Autoencoder<'_> {
             let loss = (pixels + slopes * a.edges + moments(&latents) * a.moments) * share;
             let found = value(&loss);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients)?, loss: found, region_losses: vec![] })
+            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients, device)?, loss: found, region_losses: vec![] })
         })
     }
 

@@ -83,7 +83,7 @@ pub struct RunTensors {
 }
 
 /// Settings that may change between a stop and a resume.
-const FREE: [&str; 5] = ["out", "work", "name", "license", "progress"];
+const FREE: [&str; 6] = ["out", "work", "name", "license", "device", "progress"];
 
 /// The settings that decide what a run computes.
 pub fn fingerprint(config: &TrainConfig) -> Result<String> {

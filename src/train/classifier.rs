@@ -113,7 +113,7 @@ impl Objective for Judge<'_> {
         let parts: Vec<(&[f32], &[Vec<usize>])> =
             batch.images.chunks(micro * picture).zip(batch.labels.chunks(micro)).collect();
         let device = workers.autodiff();
-        workers.sum(parts.len(), trained.values().len(), |i| {
+        workers.sum(parts.len(), |i| {
             let (images, labels) = parts[i];
             let leaves = trained.leaves(device);
             let network = self.network(&leaves, trained, device)?;
@@ -127,7 +127,7 @@ impl Objective for Judge<'_> {
             let loss = (log_softmax(scores, 1) * Tensor::from_data(target, device)).sum() * (-1.0 / total as f64);
             let found = value(&loss);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients)?, loss: found, region_losses: vec![] })
+            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients, device)?, loss: found, region_losses: vec![] })
         })
     }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::stage::Stage;
 use crate::bundle::config::Prediction;
 use crate::convert::policy::Scheme;
+use crate::device::Choice;
 use crate::error::{Error, Result};
 use crate::files;
 pub use crate::kernels::Precision;
@@ -97,6 +98,9 @@ pub struct TrainConfig {
     /// Of the operands of linear layers' and convolutions' products: `f32` or `bf16`. Weights, optimizer and sums stay f32.
     #[serde(default)]
     pub precision: Precision,
+    /// What computes: `cpu`, `vulkan:N` or `cuda:N`, a GPU by its number.
+    #[serde(default)]
+    pub device: Choice,
     #[serde(default)]
     pub seed: u64,
     /// `scenes`, `stickers`, a folder of captioned pictures, or a cache of latents. A classifier learns `stickers:all`, which holds no

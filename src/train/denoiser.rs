@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use burn::tensor::Gradients;
+use burn::tensor::{Device, Gradients};
 
 use super::config::{Kind, Recompute, Sigma, TrainConfig};
 use super::controller::{Controller, target_at};
+use super::gradient::Gradient;
 use super::latents::EncodedSource;
 use super::net::{Frame, Goal, Losses, Net, RATIO};
 use super::noise::{Caption, MicroBatch, Noisy, timesteps};
@@ -52,8 +53,8 @@ impl<'a> Denoiser<'a> {
     ///
     /// # Errors
     /// As [`Origin::new`].
-    pub fn new(config: &'a TrainConfig, kind: Kind) -> Result<(Self, Parameters)> {
-        let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind)?;
+    pub fn new(config: &'a TrainConfig, kind: Kind, device: &Device) -> Result<(Self, Parameters)> {
+        let Origin { frame, trained, tokenizer: tokenizer_bytes } = Origin::new(config, kind, device)?;
         let tokenizer = frame.parts.tokenizer.as_ref().ok_or_else(|| Error::input("from", "it has no tokenizer"))?;
         let tokenizer = Tokenizer::from_json(&tokenizer_bytes, tokenizer, frame.parts.vocab_size())?;
         let schedule = Schedule::new(&frame.parts.scheduler)?;
@@ -83,7 +84,7 @@ impl<'a> Denoiser<'a> {
     /// The parameters as they will be stored, where they learn that.
     fn rounded<'p>(&self, trained: &'p Parameters) -> Result<Cow<'p, Parameters>> {
         match &self.frame.rounding {
-            Some(rounding) => rounding.apply(trained).map(Cow::Owned),
+            Some(rounding) => rounding.apply(&*trained.read()?).map(Cow::Owned),
             None => Ok(Cow::Borrowed(trained)),
         }
     }
@@ -175,11 +176,11 @@ impl Objective for Denoiser<'_> {
         let batches = self.split(batch, at)?;
         let trained = self.rounded(trained)?;
         let goal = Goal { total: pictures(&batches), target: self.target(at.done), bound: self.bound.as_ref() };
-        workers.sum(batches.len(), trained.values().len(), |i| {
+        workers.sum(batches.len(), |i| {
             let net = Net::new(&self.frame, &trained, workers.autodiff())?;
             let batch = &batches[i];
             let total = |losses: &Losses| losses.total(at.controller.lambda);
-            let mut gradient = vec![0.0; trained.values().len()];
+            let mut gradient = Gradient::zero(&trained, workers.plain());
             let mut add = |found: &Gradients| trained.add_gradient(net.leaves(), found, &mut gradient);
             let losses = match self.config.recompute {
                 Recompute::None => {

@@ -2,11 +2,16 @@
 
 /// Moves `average` towards `values`: `decay` grows with the steps of the stage, `(1 + t) / (10 + t)`, up to `limit`.
 pub fn update(average: &mut [f32], values: &[f32], step: u64, limit: f64) {
-    let t = step as f64;
-    let rest = (1.0 - ((1.0 + t) / (10.0 + t)).min(limit)) as f32;
+    let rest = rest(step, limit) as f32;
     for (slow, fast) in average.iter_mut().zip(values) {
         *slow += rest * (fast - *slow);
     }
+}
+
+/// The share of the way that the average goes after `step` steps of a stage.
+pub fn rest(step: u64, limit: f64) -> f64 {
+    let t = step as f64;
+    1.0 - ((1.0 + t) / (10.0 + t)).min(limit)
 }
 
 #[cfg(test)]

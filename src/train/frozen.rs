@@ -7,18 +7,16 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use super::config::Base;
 use super::init::Tensors;
 use crate::bundle::Weights;
-use crate::device;
 
 /// Tensors by name, flat.
 #[derive(Debug, Clone, Default)]
 pub struct Frozen(BTreeMap<String, (Vec<usize>, Tensor<1>)>);
 
 impl Frozen {
-    /// On the CPU, the transformer's matrices in the precision of `base`.
-    pub fn new(tensors: Tensors, base: Base) -> Self {
-        let device = device::cpu();
+    /// On `device`, the transformer's matrices in the precision of `base`.
+    pub fn new(tensors: Tensors, base: Base, device: &Device) -> Self {
         let upload = |(name, (shape, values)): (String, (Vec<usize>, Vec<f32>))| {
-            let flat = Tensor::<1>::from_data(TensorData::new(values, [shape.iter().product::<usize>()]), &device);
+            let flat = Tensor::<1>::from_data(TensorData::new(values, [shape.iter().product::<usize>()]), device);
             let matrix = shape.len() > 1 && name.starts_with("transformer.") && name.ends_with(".weight");
             let flat = if base == Base::Bf16 && matrix { flat.cast(DType::BF16) } else { flat };
             (name, (shape, flat))

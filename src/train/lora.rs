@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_fresh_adapter_changes_nothing_and_a_trained_one_is_merged() {
         let base: Tensors = [(NAME.to_owned(), (vec![2, 3], vec![1.0; 6]))].into();
-        let frozen = Frozen::new(base.clone(), Base::F32);
+        let frozen = Frozen::new(base.clone(), Base::F32, &crate::device::cpu());
         let mut adapters = init(&base, &LoraConfig::new(1), &mut Random::new(0, 0)).unwrap();
         let values = |adapters: &Tensors| {
             let merged = merge(&frozen, &Parameters::new(adapters.clone()).unwrap(), 2.0).unwrap();

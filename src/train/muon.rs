@@ -18,7 +18,8 @@ use crate::kernels::weight::{Weight, param};
 /// Coefficients of the quintic `a X + b (X Xᵀ) X + c (X Xᵀ)² X`, which drives singular values in (0, 1] to about one.
 const QUINTIC: [f32; 3] = [3.4445, -4.7750, 2.0315];
 const ITERATIONS: usize = 5;
-const MOMENTUM: f32 = 0.95;
+/// Share of the momentum that a step keeps.
+pub const MOMENTUM: f32 = 0.95;
 const EPSILON: f32 = 1e-7;
 
 /// A matrix in the flat parameters.
@@ -27,6 +28,14 @@ pub struct Matrix {
     pub range: Range<usize>,
     /// `[out, in]`.
     pub shape: [usize; 2],
+}
+
+impl Matrix {
+    /// What its step is multiplied by: `√max(1, out / in)`.
+    pub fn factor(&self) -> f64 {
+        let [output, input] = self.shape;
+        (output as f64 / input as f64).max(1.0).sqrt()
+    }
 }
 
 /// `[out, in]` of a tensor that is a matrix between hidden states: those at the edges and tables are left to AdamW.
@@ -88,9 +97,9 @@ pub fn update(matrices: &[Matrix], rates: Rates, state: State, pools: &[ThreadPo
     std::thread::scope(|scope| pools.iter().for_each(|pool| drop(scope.spawn(|| pool.install(work)))));
     for (i, direction) in done.into_inner().map_err(|_| Error::internal("a worker failed"))? {
         let direction = direction.map_err(|e| Error::internal(e.to_string()))?;
-        let Matrix { range, shape: [output, input] } = &matrices[i];
+        let Matrix { range, .. } = &matrices[i];
         let keep = (1.0 - rates.rate * rates.decay) as f32;
-        let step = (rates.rate * (*output as f64 / *input as f64).max(1.0).sqrt()) as f32;
+        let step = (rates.rate * matrices[i].factor()) as f32;
         values[range.clone()].iter_mut().zip(direction).for_each(|(w, o)| *w = *w * keep - step * o);
     }
     Ok(())
@@ -110,6 +119,22 @@ fn orthogonal(x: Tensor<2>) -> Tensor<2> {
         x = x.clone() * a + times(factor, x.transpose());
     }
     if tall { x.transpose() } else { x }
+}
+
+/// The same of several matrices `[n, out, in]`, each on its own.
+pub fn orthogonal_all(x: Tensor<3>) -> Tensor<3> {
+    let [_, rows, columns] = x.dims();
+    let tall = rows > columns;
+    let mut x = if tall { x.swap_dims(1, 2) } else { x };
+    let norm = (x.clone() * x.clone()).sum_dim(2).sum_dim(1).sqrt(); // [n, 1, 1]
+    x = x / (norm + EPSILON);
+    let [a, b, c] = QUINTIC;
+    for _ in 0..ITERATIONS {
+        let gram = x.clone().matmul(x.clone().swap_dims(1, 2)); // [n, r, r]
+        let factor = gram.clone() * b + gram.clone().matmul(gram) * c;
+        x = x.clone() * a + factor.matmul(x);
+    }
+    if tall { x.swap_dims(1, 2) } else { x }
 }
 
 /// `x yᵀ` in the precision of this thread's products.
@@ -162,6 +187,19 @@ mod tests {
         assert_eq!(one, fit(3));
         let worst = one.iter().zip(&target).map(|(v, t)| (v - t).abs()).fold(0.0, f32::max);
         assert!(worst < 0.05, "{worst}");
+    }
+
+    #[test]
+    fn several_matrices_at_once_are_each_as_alone() {
+        for shape @ [rows, columns] in [[4, 6], [6, 4]] {
+            let all = Tensor::<3>::from_data(TensorData::new(random(72), [3, rows, columns]), &crate::device::cpu());
+            let together = orthogonal_all(all.clone());
+            for i in 0..3 {
+                let alone = orthogonal(all.clone().narrow(0, i, 1).reshape(shape));
+                let off: f32 = (together.clone().narrow(0, i, 1).reshape(shape) - alone).abs().max().into_scalar();
+                assert!(off < 1e-4, "{shape:?} {i}: {off}");
+            }
+        }
     }
 
     #[test]

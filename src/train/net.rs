@@ -13,6 +13,7 @@ use super::soft_ratio::SoftRatios;
 use super::vlb::{Bound, Posterior};
 use crate::bundle::Weights;
 use crate::bundle::manifest::Parts;
+use crate::device::is_host;
 use crate::error::{Error, Result};
 use crate::model::attention::MASKED;
 use crate::model::layer::{Keep, Layer, LayerInput};
@@ -282,7 +283,12 @@ impl Text {
             bias.extend((0..longest).map(|i| if i < row.len() { 0.0 } else { MASKED }));
         }
         let flat = Tensor::<1, Int>::from_data(TensorData::new(flat, [ids.len() * longest]), device);
-        let embedded = self.embedding.clone().select(0, flat).reshape([ids.len(), longest, width]); // [b, S, E]
+        // A GPU adds the rows of a gradient one after another, and multiplies matrices fast.
+        let embedded = match device.is_autodiff() && !is_host(device) {
+            true => flat.one_hot::<2>(rows).float().matmul(self.embedding.clone()),
+            false => self.embedding.clone().select(0, flat),
+        };
+        let embedded = embedded.reshape([ids.len(), longest, width]); // [b, S, E]
         let bias = Tensor::from_data(TensorData::new(bias, [ids.len(), 1, 1, longest]), device);
         Ok((self.layers.forward(embedded, Some(bias)), lengths))
     }

@@ -3,7 +3,7 @@
 use crate::bundle::config::Prediction;
 use crate::data::random::Random;
 use crate::error::{Error, Result};
-use crate::sampler::noise::gaussian;
+use crate::sampler::noise::gaussian_from;
 use crate::sampler::schedule::Schedule;
 
 /// What a picture shows, as the network takes it.
@@ -48,6 +48,8 @@ pub struct Noisy {
 
 /// What a pixel outside the hole counts: blending will replace it.
 const OUTSIDE: f32 = 0.1;
+/// Values that a core draws at once: the micro-batches of a CPU have fewer.
+const TOGETHER: usize = 1 << 17;
 
 /// Timesteps of a batch: every region gets the same number. Within a region they are uniform, then `shift`ed towards its noisy end:
 /// a place `u` in it becomes `s u / (1 + (s − 1) u)`.
@@ -84,7 +86,7 @@ impl MicroBatch {
         {
             return Err(Error::internal("the pictures do not fill the batch"));
         }
-        let noise = gaussian(self.noise.0, self.noise.1, self.images.len());
+        let noise = draw(self.noise, self.images.len());
         let mut noisy = Noisy {
             latents: Vec::with_capacity(noise.len()),
             target: Vec::with_capacity(noise.len()),
@@ -117,6 +119,22 @@ impl MicroBatch {
     }
 }
 
+/// `count` values of a seed's stream; many are drawn on all cores.
+fn draw((seed, stream): (u64, u64), count: usize) -> Vec<f32> {
+    let parts: Vec<usize> = (0..count).step_by(TOGETHER).collect();
+    let part = |&start: &usize| gaussian_from(seed, stream, start, TOGETHER.min(count - start));
+    if parts.len() < 2 {
+        return gaussian_from(seed, stream, 0, count);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let chunks = parts.chunks(parts.len().div_ceil(cores));
+        let threads: Vec<_> =
+            chunks.map(|chunk| scope.spawn(move || chunk.iter().flat_map(part).collect::<Vec<f32>>())).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
+}
+
 /// Of each pixel, from a mask: [`OUTSIDE`] the hole, and inside what makes it one on average.
 fn emphasis(mask: &[f32]) -> impl Iterator<Item = f32> {
     let share = (mask.iter().sum::<f32>() / mask.len().max(1) as f32).max(1e-6);
@@ -128,6 +146,14 @@ fn emphasis(mask: &[f32]) -> impl Iterator<Item = f32> {
 mod tests {
     use super::*;
     use crate::model::ratios::region;
+    use crate::sampler::noise::gaussian;
+
+    #[test]
+    fn noise_is_the_same_on_any_number_of_cores() {
+        for count in [7, TOGETHER, 3 * TOGETHER + 5] {
+            assert_eq!(draw((3, 4), count), gaussian(3, 4, count));
+        }
+    }
 
     #[test]
     fn every_region_gets_its_share() {

@@ -34,7 +34,8 @@ pub struct AdamW {
     betas: [f64; 2],
 }
 
-const EPSILON: f32 = 1e-8;
+/// What keeps a step finite where a gradient never was.
+pub const EPSILON: f32 = 1e-8;
 
 impl AdamW {
     pub fn new(parameters: usize, betas: [f64; 2]) -> Self {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use burn::tensor::Device;
+
 use super::config::{Base, Kind, LoraConfig, Sigma, Task, TrainConfig, Variant};
 use super::encoding::Encoding;
 use super::frozen::Frozen;
@@ -42,9 +44,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// What is frozen goes to `device`.
+    ///
     /// # Errors
     /// Those of the loader; `InvalidInput` on a setting where the model is not one that this trains.
-    pub fn new(config: &TrainConfig, kind: Kind) -> Result<Self> {
+    pub fn new(config: &TrainConfig, kind: Kind, device: &Device) -> Result<Self> {
         let mut random = Random::new(config.seed, INIT);
         let mut learned = None;
         let states = states(config)?;
@@ -136,7 +140,7 @@ impl Origin {
         }
         let frame = Frame {
             parts,
-            frozen: Frozen::new(frozen, config.lora.as_ref().map_or_else(Base::default, |l| l.base)),
+            frozen: Frozen::new(frozen, config.lora.as_ref().map_or_else(Base::default, |l| l.base), device),
             lora_scale: config.lora.as_ref().map_or(1.0, LoraConfig::scale),
             routing,
             rounding: config.quantize.as_ref().map(Rounding::new),

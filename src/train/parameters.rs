@@ -1,21 +1,46 @@
-//! The numbers that are trained: one flat vector in host memory, cut into tensors by name.
+//! The numbers that are trained: one flat vector, cut into tensors by name; in host memory, and where a GPU computes in its own.
 //!
 //! Optimizer, average and checkpoint see the vector; a step sees leaf tensors made from it, handed to the model's layers by the
 //! names a bundle uses.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
+use super::gradient::Gradient;
 use crate::bundle::Weights;
 use crate::error::{Error, Result};
 
+/// Bytes of parameters that were moved between host memory and a device that has its own.
+static MOVED: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes of parameters, of all runs of this process, that were moved between host memory and a device that has its own.
+pub fn moved_bytes() -> u64 {
+    MOVED.load(Ordering::Relaxed)
+}
+
+pub(super) fn count_moved(device: &Device, values: usize) {
+    if !crate::device::is_host(device) {
+        MOVED.fetch_add(4 * values as u64, Ordering::Relaxed);
+    }
+}
+
 /// Named tensors in one vector, in the order of their names.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Parameters {
     entries: BTreeMap<String, Entry>,
     values: Vec<f32>,
+    /// The vector on the device that trains it; `values` is then what was read of it last.
+    resident: Option<Tensor<1>>,
+}
+
+/// By what is in host memory.
+impl PartialEq for Parameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries && self.values == other.values
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +94,7 @@ impl Parameters {
         if values.len() != self.values.len() {
             return Err(Error::internal(format!("{} values for {} parameters", values.len(), self.values.len())));
         }
-        Ok(Self { entries: self.entries.clone(), values })
+        Ok(Self { entries: self.entries.clone(), values, resident: None })
     }
 
     /// All tensors, by name.
@@ -90,7 +115,14 @@ impl Parameters {
     /// A leaf of a new graph for every tensor, flat; `device` must have autodiff for their gradients to exist.
     pub fn leaves(&self, device: &Device) -> Leaves {
         let leaf = |v: View| {
-            let flat = Tensor::from_data(TensorData::new(v.values.to_vec(), [v.values.len()]), device);
+            let flat = match self.resident.as_ref().zip(self.range(v.name)) {
+                Some((all, range)) if device.is_autodiff() => all.clone().slice([range]).autodiff(),
+                Some((all, range)) => all.clone().slice([range]),
+                None => {
+                    count_moved(device, v.values.len());
+                    Tensor::from_data(TensorData::new(v.values.to_vec(), [v.values.len()]), device)
+                }
+            };
             if device.is_autodiff() { flat.require_grad() } else { flat }
         };
         self.views().map(|v| (v.name.to_owned(), leaf(v))).collect()
@@ -105,28 +137,60 @@ impl Parameters {
         }
     }
 
-    /// Adds the gradients of `leaves` to `sum`, a vector as this is; nothing where a leaf had no part in the loss.
+    /// Adds the gradients of `leaves` to `sum`, a gradient of these; nothing where a leaf had no part in the loss.
     ///
     /// # Errors
     /// `Internal` where a gradient cannot be read.
-    pub fn add_gradient(&self, leaves: &Leaves, gradients: &Gradients, sum: &mut [f32]) -> Result<()> {
+    pub fn add_gradient(&self, leaves: &Leaves, gradients: &Gradients, sum: &mut Gradient) -> Result<()> {
         for (name, leaf) in leaves {
             let (Some(range), Some(gradient)) = (self.range(name), leaf.grad(gradients)) else { continue };
-            let values = gradient.into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))?;
-            if let Some(place) = sum.get_mut(range).filter(|place| place.len() == values.len()) {
-                place.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value);
-            }
+            sum.add_part(name, range, gradient)?;
         }
         Ok(())
     }
 
-    /// The gradients of `leaves` as one vector.
+    /// The gradients of `leaves`.
     ///
     /// # Errors
     /// As [`Parameters::add_gradient`].
-    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients) -> Result<Vec<f32>> {
-        let mut all = vec![0.0; self.values.len()];
+    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients, device: &Device) -> Result<Gradient> {
+        let mut all = Gradient::zero(self, device);
         self.add_gradient(leaves, gradients, &mut all)?;
         Ok(all)
     }
+
+    /// Has leaves come from `vector`, which lies on a device as this does in host memory; or from here again.
+    pub fn set_resident(&mut self, vector: Option<Tensor<1>>) {
+        self.resident = vector;
+    }
+
+    /// Brings a tensor in host memory to what it is on the device.
+    ///
+    /// # Errors
+    /// `Internal` where it cannot be read.
+    pub fn refresh(&mut self, name: &str) -> Result<()> {
+        let Some((vector, range)) = self.resident.clone().zip(self.range(name)) else { return Ok(()) };
+        let read = vector.slice([range.clone()]).into_data();
+        let read = read.try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))?;
+        self.values[range].copy_from_slice(&read);
+        Ok(())
+    }
+
+    /// These, with the numbers in host memory that are on the device.
+    ///
+    /// # Errors
+    /// `Internal` where they cannot be read.
+    pub fn read(&self) -> Result<std::borrow::Cow<'_, Self>> {
+        let Some(vector) = &self.resident else { return Ok(std::borrow::Cow::Borrowed(self)) };
+        self.with_values(read_vector(vector)?).map(std::borrow::Cow::Owned)
+    }
+}
+
+/// The values of a vector on a device.
+///
+/// # Errors
+/// `Internal` where it cannot be read.
+pub fn read_vector(vector: &Tensor<1>) -> Result<Vec<f32>> {
+    count_moved(&vector.device(), vector.dims()[0]);
+    vector.clone().into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))
 }

@@ -115,6 +115,7 @@ mod tests {
     use crate::data::random::Random;
     use crate::device;
     use crate::sampler::schedule::Schedule;
+    use crate::train::gradient::Gradient;
     use crate::train::init;
     use crate::train::net::{RATIO, Routing};
     use crate::train::noise::Caption;
@@ -179,11 +180,13 @@ mod tests {
 
         let net = Net::new(&frame, &trained, &device).unwrap();
         let losses = net.losses(&batch, noisy.clone(), &frame, goal).unwrap();
-        let expected = trained.gradient(net.leaves(), &total(&losses).backward()).unwrap();
-        let mut found = vec![0.0; expected.len()];
+        let expected = trained.gradient(net.leaves(), &total(&losses).backward(), &device).unwrap();
+        let expected = expected.into_host(&trained).unwrap();
+        let mut found = Gradient::zero(&trained, &device);
         let net = Net::new(&frame, &trained, &device).unwrap();
         let add = |gradients: &Gradients| trained.add_gradient(net.leaves(), gradients, &mut found);
         backward(&net, &batch, noisy, (&frame, goal), total, add).unwrap();
+        let found = found.into_host(&trained).unwrap();
 
         let largest = expected.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
         for view in trained.views() {

@@ -10,12 +10,14 @@ use super::classifier::Judge;
 use super::config::{Kind, TrainConfig};
 use super::controller::Controller;
 use super::denoiser::Denoiser;
+use super::gradient::Gradient;
 use super::muon::{self, Matrix, Rates};
 use super::net::RATIO;
 use super::objective::{Exported, Moment, Objective};
 use super::optimizer::{AdamW, Group, clip, rate_shape};
 use super::origin::{groups, matrices, mean};
 use super::progress::{Event, Log, Metrics};
+use super::resident::{Resident, Step};
 use super::stage::Stage;
 use super::step::Workers;
 use super::{ema, reach, source};
@@ -64,6 +66,8 @@ struct Run<'a> {
     state: State,
     groups: Vec<Group>,
     matrices: Vec<Matrix>,
+    /// The numbers of `tensors` on the device that trains them, unless that is the CPU; `tensors` are then those of the last checkpoint.
+    resident: Option<Resident>,
     workers: Workers,
     log: Log,
 }
@@ -157,9 +161,10 @@ fn lock(work: &Path) -> Result<File> {
 impl<'a> Run<'a> {
     fn new(config: &'a TrainConfig, kind: Kind, resume: bool) -> Result<Self> {
         let stages = config.stages()?;
+        let device = config.device.open()?;
         let (objective, trained): (Box<dyn Objective>, _) = match kind {
             Kind::Base | Kind::Diffcr => {
-                let (denoiser, trained) = Denoiser::new(config, kind)?;
+                let (denoiser, trained) = Denoiser::new(config, kind, &device)?;
                 (Box::new(denoiser), trained)
             }
             Kind::Vae => {
@@ -202,14 +207,16 @@ impl<'a> Run<'a> {
                 (RunTensors { average: trained.clone(), values: trained.clone(), adam }, state)
             }
         };
+        let (groups, matrices) = (groups(&trained, config), matrices(&trained, config));
         Ok(Self {
             config,
             kind,
             stages,
             objective,
-            groups: groups(&trained, config),
-            matrices: matrices(&trained, config),
-            workers: Workers::with_precision(config.optimizer.threads, &device::cpu(), config.precision)?,
+            groups,
+            matrices,
+            resident: None,
+            workers: Workers::with_precision(config.optimizer.threads, &device, config.precision)?,
             log: Log::open(&config.work, state.step),
             tensors,
             state,
@@ -218,6 +225,10 @@ impl<'a> Run<'a> {
 
     fn stage(&mut self, stage: Stage, monitor: &mut dyn Monitor) -> Result<()> {
         self.objective.enter(&stage);
+        let device = self.workers.plain();
+        if !device::is_host(device) {
+            self.resident = Some(Resident::new(&mut self.tensors, &self.groups, &self.matrices, device));
+        }
         let total: u64 = self.stages.iter().map(|s| s.steps).sum();
         let mut pictures = self.objective.prepare(source::of_stage(self.config, self.state.stage, &stage)?)?;
         pictures.seek(self.state.stage_step);
@@ -225,6 +236,7 @@ impl<'a> Run<'a> {
         let mut since = Since::now();
         while self.state.stage_step < stage.steps {
             if monitor.cancelled() {
+                self.read_back()?;
                 self.save()?;
                 let step = self.state.step;
                 monitor.line(&format!("stopped after step {step}: go on with --resume"));
@@ -245,9 +257,11 @@ impl<'a> Run<'a> {
                 since = Since::now();
             }
             if self.state.stage_step == stage.steps {
+                self.read_back()?;
                 self.next_stage();
             }
             if self.state.step.is_multiple_of(self.config.progress.checkpoint_every) || self.state.stage_step == 0 {
+                self.read_back()?;
                 self.validate(monitor)?;
                 self.save()?;
                 self.objective.sample(&self.tensors.average, self.state.step)?;
@@ -268,24 +282,10 @@ impl<'a> Run<'a> {
             controller: self.state.controller,
         };
         let shape = rate_shape(&config.optimizer, stage, self.state.stage_step);
-        let mut outcome = self.objective.step(&self.workers, &self.tensors.values, batch, &at)?;
-        let norm = clip(&mut outcome.gradient, &self.groups, config.optimizer.clip);
-        if !norm.is_finite() || !outcome.loss.is_finite() {
-            let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
-            return Err(Error::model("loss", reason));
-        }
-        let RunTensors { values, average, adam } = &mut self.tensors;
-        adam.update(values.values_mut(), &outcome.gradient, &self.groups, stage.rate * shape, shape);
-        if let Some(rate) = config.optimizer.muon {
-            let (pools, device) = (self.workers.pools(), self.workers.plain());
-            let momentum = &mut adam.first;
-            let rates = Rates { rate: rate * shape, decay: config.optimizer.weight_decay };
-            let state = muon::State { values: values.values_mut(), gradient: &outcome.gradient, momentum };
-            muon::update(&self.matrices, rates, state, pools, device)?;
-        }
-        self.objective.constrain(values);
+        let outcome = self.objective.step(&self.workers, &self.tensors.values, batch, &at)?;
         self.state.stage_step += 1;
-        ema::update(average.values_mut(), values.values(), self.state.stage_step, config.optimizer.ema);
+        let norm = self.update(outcome.gradient, outcome.loss, stage.rate, shape)?;
+        let RunTensors { values, adam, .. } = &self.tensors;
         self.state.updates = adam.count;
         self.state.step += 1;
         self.state.images += stage.batch as u64;
@@ -300,10 +300,66 @@ impl<'a> Run<'a> {
         Ok(StepSummary { rate: stage.rate * shape, gradient_norm: norm })
     }
 
+    /// Moves parameters and average by a gradient, whose norm it returns.
+    fn update(&mut self, gradient: Gradient, loss: f64, rate: f64, shape: f64) -> Result<f64> {
+        let config = self.config;
+        let sound = |norm: f64| match norm.is_finite() && loss.is_finite() {
+            true => Ok(norm),
+            false => {
+                let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
+                Err(Error::model("loss", reason))
+            }
+        };
+        let o = &config.optimizer;
+        let muon = o.muon.map(|rate| Rates { rate: rate * shape, decay: o.weight_decay });
+        let rest = ema::rest(self.state.stage_step, o.ema);
+        let RunTensors { values, average, adam } = &mut self.tensors;
+        match (gradient, &mut self.resident) {
+            (Gradient::Device(parts), Some(resident)) => {
+                let gradient = Gradient::vector(parts, values, self.workers.plain());
+                let norm = sound(resident.norm(&gradient)?)?;
+                adam.count += 1;
+                let (count, betas, limit) = (adam.count, o.betas, o.clip);
+                resident.update(gradient, norm, Step { rate: rate * shape, shape, count, betas, limit, muon });
+                resident.hand_over(values);
+                values.refresh(RATIO)?;
+                self.objective.constrain(values);
+                resident.replace(values, RATIO);
+                resident.hand_over(values);
+                resident.average(rest);
+                Ok(norm)
+            }
+            (Gradient::Host(mut gradient), None) => {
+                let norm = sound(clip(&mut gradient, &self.groups, o.clip))?;
+                adam.update(values.values_mut(), &gradient, &self.groups, rate * shape, shape);
+                if let Some(rates) = muon {
+                    let (pools, device) = (self.workers.pools(), self.workers.plain());
+                    let momentum = &mut adam.first;
+                    let state = muon::State { values: values.values_mut(), gradient: &gradient, momentum };
+                    muon::update(&self.matrices, rates, state, pools, device)?;
+                }
+                self.objective.constrain(values);
+                ema::update(average.values_mut(), values.values(), self.state.stage_step, o.ema);
+                Ok(norm)
+            }
+            _ => Err(Error::internal("a gradient on another device than the parameters")),
+        }
+    }
+
+    /// Brings `tensors` to what they are on the device.
+    fn read_back(&mut self) -> Result<()> {
+        match &self.resident {
+            Some(resident) => resident.read_back(&mut self.tensors),
+            None => Ok(()),
+        }
+    }
+
     /// The next stage starts from the average, with an optimizer that remembers nothing.
     fn next_stage(&mut self) {
         self.state.stage += 1;
         self.state.stage_step = 0;
+        self.resident = None;
+        self.tensors.values.set_resident(None);
         if self.state.stage < self.stages.len() {
             self.state.updates = 0;
             self.tensors.values = self.tensors.average.clone();

@@ -11,14 +11,16 @@ use std::sync::{Condvar, Mutex};
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::gradient::Gradient;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, flush_denormals, set_products};
 
 /// What a step found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// Of the whole loss, by parameter.
-    pub gradient: Vec<f32>,
+    pub gradient: Gradient,
     /// What is logged.
     pub loss: f64,
     /// The same of each region of the timesteps; empty where there are none.
@@ -42,14 +44,16 @@ impl Workers {
         Self::with_precision(threads, device, Precision::F32)
     }
 
-    /// `threads` of 0 takes one a core. `device` is the plain one; graphs get autodiff. `precision` is that of linear layers'
+    /// `threads` of 0 takes one a core; a device that is not the CPU is served by one. `device` is the plain one; graphs get autodiff. `precision` is that of linear layers'
     /// products.
     ///
     /// # Errors
     /// `Internal` where no thread can be started.
     pub fn with_precision(threads: usize, device: &Device, precision: Precision) -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pools = (0..if threads == 0 { cores } else { threads }).map(|_| pool(precision)).collect::<Result<_>>()?;
+        let cores = if device::is_host(device) { cores } else { 1 };
+        let threads = if threads == 0 || !device::is_host(device) { cores } else { threads };
+        let pools = (0..threads).map(|_| pool(precision)).collect::<Result<_>>()?;
         Ok(Self { pools, plain: device.clone(), autodiff: device.clone().autodiff() })
     }
 
@@ -77,24 +81,23 @@ impl Workers {
         Ok(all)
     }
 
-    /// The sum of the outcomes of `count` micro-batches over so many parameters.
+    /// The sum of the outcomes of `count` micro-batches.
     ///
     /// # Errors
-    /// That of the first micro-batch that fails.
-    pub fn sum(
-        &self,
-        count: usize,
-        parameters: usize,
-        part: impl Fn(usize) -> Result<Outcome> + Sync,
-    ) -> Result<Outcome> {
-        let mut sum = Outcome { gradient: vec![0.0; parameters], loss: 0.0, region_losses: vec![] };
+    /// That of the first micro-batch that fails; `Internal` where there is none.
+    pub fn sum(&self, count: usize, part: impl Fn(usize) -> Result<Outcome> + Sync) -> Result<Outcome> {
+        let mut all: Option<Outcome> = None;
         self.fold(count, part, |outcome| {
-            sum.gradient.iter_mut().zip(&outcome.gradient).for_each(|(a, b)| *a += b);
+            let Some(sum) = &mut all else {
+                all = Some(outcome);
+                return;
+            };
+            sum.gradient.add(outcome.gradient);
             sum.loss += outcome.loss;
             sum.region_losses.resize(outcome.region_losses.len(), 0.0);
             sum.region_losses.iter_mut().zip(&outcome.region_losses).for_each(|(a, b)| *a += b);
         })?;
-        Ok(sum)
+        all.ok_or_else(|| Error::internal("a step without pictures"))
     }
 
     /// Hands what `task(i)` gives for every `i` below `count` to `add`, in order, as soon as those before it are there.

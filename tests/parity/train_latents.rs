@@ -118,7 +118,7 @@ impl Case {
             let others = [vlb, ratio.map(|r| r * LAMBDA)];
             let loss = others.into_iter().flatten().fold(denoise.unwrap(), |a, b| a + b);
             let gradients = loss.backward();
-            let gradient = trained.gradient(net.leaves(), &gradients).unwrap();
+            let gradient = trained.gradient(net.leaves(), &gradients, &device).unwrap().into_host(&trained).unwrap();
             sum.iter_mut().zip(&gradient).for_each(|(a, b)| *a += b);
         }
         (found, sum)

@@ -36,7 +36,7 @@ fn base() -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
 fn adapters_act_as_in_peft_merged_or_not() {
     let device = Device::flex();
     let data = read("sigma/lora/output.safetensors");
-    let (factors, frozen) = (factors(), Frozen::new(base(), Base::F32));
+    let (factors, frozen) = (factors(), Frozen::new(base(), Base::F32, &Device::flex()));
     let output = |weights: &mut Weights| {
         let model = Transformer::load(&mut weights.scope("transformer"), &sigma()).unwrap();
         let lengths: Vec<usize> = data["mask"].values.chunks(7).map(|row| row.iter().sum::<f32>() as usize).collect();
@@ -66,7 +66,7 @@ fn adapters_act_as_in_peft_merged_or_not() {
     check("merged", &mut merged, TOLERANCE);
 
     let mut half = Weights::new(&device);
-    Frozen::new(base(), Base::Bf16).insert_into(&mut half, &device);
+    Frozen::new(base(), Base::Bf16, &Device::flex()).insert_into(&mut half, &device);
     factors.insert_into(&mut half, &leaves, |_| true);
     lora::scale(&mut half, &factors, &leaves, 2.0);
     check("bf16", &mut half, 3e-2);
@@ -76,7 +76,7 @@ fn adapters_act_as_in_peft_merged_or_not() {
 fn the_folder_is_as_peft_writes_it() {
     let dir = std::env::temp_dir().join(format!("diffcr-peft-{}", std::process::id()));
     let config = LoraConfig { alpha: Some(8.0), ..LoraConfig::new(4) };
-    lora::write(&dir, &config, "base", &Frozen::new(base(), Base::F32), &factors()).unwrap();
+    lora::write(&dir, &config, "base", &Frozen::new(base(), Base::F32, &Device::flex()), &factors()).unwrap();
     let bytes = std::fs::read(dir.join("adapter_model.safetensors")).unwrap();
     let written = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let wanted = read("sigma/lora/adapter_model.safetensors");

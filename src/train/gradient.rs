@@ -1,0 +1,89 @@
+//! A gradient of the parameters, where they are: one vector in host memory, or tensors by name on a GPU.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
+
+use super::parameters::{Parameters, read_vector};
+use crate::device;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Clone)]
+pub enum Gradient {
+    /// As the parameters lie.
+    Host(Vec<f32>),
+    /// Flat tensors; those that are absent are zero.
+    Device(BTreeMap<String, Tensor<1>>),
+}
+
+impl Gradient {
+    /// That of a step which nothing was found in.
+    pub fn zero(parameters: &Parameters, device: &Device) -> Self {
+        match device::is_host(device) {
+            true => Self::Host(vec![0.0; parameters.values().len()]),
+            false => Self::Device(BTreeMap::new()),
+        }
+    }
+
+    /// Adds `part`, the gradient of the tensor `name`, which lies at `range` in the parameters.
+    ///
+    /// # Errors
+    /// `Internal` where it cannot be read.
+    pub fn add_part(&mut self, name: &str, range: Range<usize>, part: Tensor<1>) -> Result<()> {
+        match self {
+            Self::Host(sum) => {
+                let values = part.into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))?;
+                if let Some(place) = sum.get_mut(range).filter(|place| place.len() == values.len()) {
+                    place.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value);
+                }
+            }
+            Self::Device(parts) => {
+                let sum = match parts.remove(name) {
+                    Some(sum) => sum + part,
+                    None => part,
+                };
+                parts.insert(name.to_owned(), sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds another of the same parameters on the same device.
+    pub fn add(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Host(sum), Self::Host(other)) => sum.iter_mut().zip(&other).for_each(|(a, b)| *a += b),
+            (Self::Device(sum), Self::Device(other)) => {
+                for (name, part) in other {
+                    let part = match sum.remove(&name) {
+                        Some(sum) => sum + part,
+                        None => part,
+                    };
+                    sum.insert(name, part);
+                }
+            }
+            _ => debug_assert!(false, "gradients of two devices"),
+        }
+    }
+
+    /// As one vector, which lies as the parameters do.
+    pub fn vector(mut parts: BTreeMap<String, Tensor<1>>, parameters: &Parameters, device: &Device) -> Tensor<1> {
+        let zero = |count: usize| Tensor::<1>::zeros([count], device);
+        let all = parameters.views().map(|v| parts.remove(v.name).unwrap_or_else(|| zero(v.values.len())));
+        Tensor::cat(all.collect(), 0)
+    }
+
+    /// In host memory.
+    ///
+    /// # Errors
+    /// `Internal` where it cannot be read.
+    pub fn into_host(self, parameters: &Parameters) -> Result<Vec<f32>> {
+        match self {
+            Self::Host(values) => Ok(values),
+            Self::Device(parts) => match parts.values().next().map(Tensor::device) {
+                Some(device) => read_vector(&Self::vector(parts, parameters, &device)),
+                None => Ok(vec![0.0; parameters.values().len()]),
+            },
+        }
+    }
+}
