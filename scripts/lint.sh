@@ -27,6 +27,7 @@ check 'cargo fmt' cargo fmt --check
 check 'clippy, native' cargo clippy --quiet --release --all-targets -- -D warnings
 check 'clippy, WebGPU module' wasm wasm web,webgpu
 check 'clippy, CPU module' wasm wasm-cpu web,cpu
+check 'CUDA backend' cargo clippy --quiet --release --bin diffcr --features cuda -- -D warnings
 check 'cargo deny' deny
 check 'ESLint' npm --prefix www run --silent lint
 check 'Prettier' npm --prefix www run --silent format:check

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every test there is, and one line that counts them: lint, native, TypeScript, browser. A suite that cannot start counts as a failure.
-#   bash scripts/test.sh [lint|native|www|browser ...]
+#   bash scripts/test.sh [lint|native|gpu|www|browser ...]
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$root"
@@ -24,11 +24,18 @@ suite() {
 
 lint() { bash scripts/lint.sh; }
 art() { [ -d tools/stickers-art/node_modules ] || npm --prefix tools/stickers-art ci --no-audit --no-fund --loglevel=error; }
+# The trainer's own numbers on a GPU: Mesa's, which computes on the CPU.
+gpu() {
+  need cc gcc libc6-dev
+  bash scripts/lavapipe.sh || return
+  local driver; driver=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -1)
+  VK_DRIVER_FILES=$driver DIFFCR_TEST_DEVICE=vulkan:0 cargo test --release --features gpu --test parity -- train_latents train_device
+}
 native() { need cc gcc libc6-dev; art && cargo test --release --no-fail-fast; }
 www() { make --no-print-directory www/node_modules/.package-lock.json && npm --prefix www run --silent test; }
 browser() { need chromium chromium && make --no-print-directory app cli && npm --prefix www run --silent test:browser; }
 
-for name in "${@:-lint native www browser}"; do
+for name in "${@:-lint native gpu www browser}"; do
   for one in $name; do suite "$one" "$one"; done
 done
 echo "$passed passed, $failed failed"

@@ -1,5 +1,7 @@
 //! The loop: stage by stage, step by step, with a checkpoint at intervals and what was learned at the end.
 
+mod update;
+
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Instant;
@@ -10,17 +12,16 @@ use super::classifier::Judge;
 use super::config::{Kind, TrainConfig};
 use super::controller::Controller;
 use super::denoiser::Denoiser;
-use super::gradient::Gradient;
-use super::muon::{self, Matrix, Rates};
+use super::muon::Matrix;
 use super::net::RATIO;
 use super::objective::{Exported, Moment, Objective};
-use super::optimizer::{AdamW, Group, clip, rate_shape};
+use super::optimizer::{AdamW, Group, rate_shape};
 use super::origin::{groups, matrices, mean};
 use super::progress::{Event, Log, Metrics};
-use super::resident::{Resident, Step};
+use super::resident::Resident;
 use super::stage::Stage;
 use super::step::Workers;
-use super::{ema, reach, source};
+use super::{reach, source};
 use crate::convert::output;
 use crate::convert::progress::Progress;
 use crate::data::{Batch, Prefetch};
@@ -298,60 +299,6 @@ impl<'a> Run<'a> {
             self.state.controller.update(self.objective.mean_keep(values), self.objective.target(at.done));
         }
         Ok(StepSummary { rate: stage.rate * shape, gradient_norm: norm })
-    }
-
-    /// Moves parameters and average by a gradient, whose norm it returns.
-    fn update(&mut self, gradient: Gradient, loss: f64, rate: f64, shape: f64) -> Result<f64> {
-        let config = self.config;
-        let sound = |norm: f64| match norm.is_finite() && loss.is_finite() {
-            true => Ok(norm),
-            false => {
-                let reason = format!("not a number at step {}: lower the learning rate", self.state.step + 1);
-                Err(Error::model("loss", reason))
-            }
-        };
-        let o = &config.optimizer;
-        let muon = o.muon.map(|rate| Rates { rate: rate * shape, decay: o.weight_decay });
-        let rest = ema::rest(self.state.stage_step, o.ema);
-        let RunTensors { values, average, adam } = &mut self.tensors;
-        match (gradient, &mut self.resident) {
-            (Gradient::Device(parts), Some(resident)) => {
-                let gradient = Gradient::vector(parts, values, self.workers.plain());
-                let norm = sound(resident.norm(&gradient)?)?;
-                adam.count += 1;
-                let (count, betas, limit) = (adam.count, o.betas, o.clip);
-                resident.update(gradient, norm, Step { rate: rate * shape, shape, count, betas, limit, muon });
-                resident.hand_over(values);
-                values.refresh(RATIO)?;
-                self.objective.constrain(values);
-                resident.replace(values, RATIO);
-                resident.hand_over(values);
-                resident.average(rest);
-                Ok(norm)
-            }
-            (Gradient::Host(mut gradient), None) => {
-                let norm = sound(clip(&mut gradient, &self.groups, o.clip))?;
-                adam.update(values.values_mut(), &gradient, &self.groups, rate * shape, shape);
-                if let Some(rates) = muon {
-                    let (pools, device) = (self.workers.pools(), self.workers.plain());
-                    let momentum = &mut adam.first;
-                    let state = muon::State { values: values.values_mut(), gradient: &gradient, momentum };
-                    muon::update(&self.matrices, rates, state, pools, device)?;
-                }
-                self.objective.constrain(values);
-                ema::update(average.values_mut(), values.values(), self.state.stage_step, o.ema);
-                Ok(norm)
-            }
-            _ => Err(Error::internal("a gradient on another device than the parameters")),
-        }
-    }
-
-    /// Brings `tensors` to what they are on the device.
-    fn read_back(&mut self) -> Result<()> {
-        match &self.resident {
-            Some(resident) => resident.read_back(&mut self.tensors),
-            None => Ok(()),
-        }
     }
 
     /// The next stage starts from the average, with an optimizer that remembers nothing.

@@ -8,6 +8,7 @@ mod tokenizer;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(feature = "train")]
+mod train_device;
 mod train_latents;
 #[cfg(feature = "train")]
 mod train_lora;

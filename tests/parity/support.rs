@@ -70,3 +70,10 @@ pub fn error<const D: usize>(found: Tensor<D>, reference: &Array) -> f32 {
     });
     worst / largest
 }
+
+/// The device that training is tested on: the CPU, or what `DIFFCR_TEST_DEVICE` names as a run's file does.
+pub fn device() -> Device {
+    let name = std::env::var("DIFFCR_TEST_DEVICE").unwrap_or_else(|_| "cpu".into());
+    static OPENED: std::sync::OnceLock<Device> = std::sync::OnceLock::new();
+    OPENED.get_or_init(|| name.parse::<diffcr::device::Choice>().unwrap().open().unwrap()).clone()
+}

@@ -12,7 +12,7 @@ use diffcr::train::optimizer::{AdamW, Group, Rate};
 use diffcr::train::parameters::Parameters;
 use diffcr::train::vlb::{Bound, Posterior};
 
-use crate::support::{Array, error, read};
+use crate::support::{Array, device, error, read};
 use crate::transformer::sigma;
 
 const TOLERANCE: f32 = 1e-3;
@@ -102,7 +102,7 @@ impl Case {
     }
 
     fn step(&self, trained: &Parameters) -> (Found, Vec<f32>) {
-        let device = Device::flex().autodiff();
+        let device = device().autodiff();
         let (mut found, mut sum) = ([0.0; 3], vec![0.0; trained.values().len()]);
         for region in 0..2 {
             let (batch, noisy) = self.micro_batch(region);
@@ -118,7 +118,7 @@ impl Case {
             let others = [vlb, ratio.map(|r| r * LAMBDA)];
             let loss = others.into_iter().flatten().fold(denoise.unwrap(), |a, b| a + b);
             let gradients = loss.backward();
-            let gradient = trained.gradient(net.leaves(), &gradients, &device).unwrap().into_host(&trained).unwrap();
+            let gradient = trained.gradient(net.leaves(), &gradients, &device).unwrap().into_host(trained).unwrap();
             sum.iter_mut().zip(&gradient).for_each(|(a, b)| *a += b);
         }
         (found, sum)
