@@ -24,12 +24,12 @@ suite() {
 
 lint() { bash scripts/lint.sh; }
 art() { [ -d tools/stickers-art/node_modules ] || npm --prefix tools/stickers-art ci --no-audit --no-fund --loglevel=error; }
-# The trainer's own numbers on a GPU: Mesa's, which computes on the CPU.
+# The trainer's numbers and pictures on a GPU natively: Mesa's, which computes on the CPU.
 gpu() {
   need cc gcc libc6-dev
   bash scripts/lavapipe.sh || return
   local driver; driver=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json | head -1)
-  VK_DRIVER_FILES=$driver DIFFCR_TEST_DEVICE=vulkan:0 cargo test --release --features gpu --test parity -- train_latents train_device
+  VK_DRIVER_FILES=$driver DIFFCR_TEST_DEVICE=vulkan:0 cargo test --release --features gpu --test parity --test cli -- --test-threads 1 train_latents train_device gpu::
 }
 native() { need cc gcc libc6-dev; art && cargo test --release --no-fail-fast; }
 www() { make --no-print-directory www/node_modules/.package-lock.json && npm --prefix www run --silent test; }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::Device;
-use burn_wgpu::{RuntimeOptions, WgpuSetup, init_device};
+use burn_wgpu::{MemoryConfiguration, RuntimeOptions, WgpuSetup, init_device};
 use wgpu::{Adapter, DeviceDescriptor, DeviceType, ExperimentalFeatures, Features, Instance, MemoryHints, Trace};
 
 use super::backend::Backend;
@@ -87,7 +87,9 @@ pub async fn register(instance: Instance, adapter: Adapter, extras: impl FnOnce(
     };
     SOFTWARE.fetch_or(profile.kind == AdapterKind::Software, Ordering::Relaxed);
     let setup = WgpuSetup { instance, backend: info.backend, adapter, device, queue };
-    let device = Device::from(init_device(setup, RuntimeOptions::default()));
+    // Our shaders say of their inputs that they only read them, and WebGPU lets no buffer be read and written in one dispatch: tensors share none.
+    let options = RuntimeOptions { memory_config: MemoryConfiguration::ExclusivePages, ..RuntimeOptions::default() };
+    let device = Device::from(init_device(setup, options));
     PROFILES.lock().unwrap_or_else(PoisonError::into_inner).push((device.clone(), profile));
     Ok(device)
 }

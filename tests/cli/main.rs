@@ -6,6 +6,8 @@ mod documented;
 mod example;
 mod export;
 mod faults;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod inpaint;
 mod interrupt;
 mod joined;
