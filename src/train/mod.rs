@@ -9,6 +9,7 @@
 //!   │        │                              │     └─ rounding (weights as they will be stored)
 //!   │        │                              └─ autoencoder, classifier
 //!   │        ├─ source (where pictures come from), step (micro-batches on all cores)
+//!   │        ├─ gradient, resident (where they are, and the update on a GPU)
 //!   │        ├─ optimizer, muon, ema, controller (between the steps), reach (whether its ratios can get there)
 //!   │        └─ checkpoint, progress, plot, samples (what is left behind)
 //!   └─ origin, init, encoding, frozen, lora (what it starts from) ─── export (the bundle it ends in)
