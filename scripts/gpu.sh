@@ -87,7 +87,7 @@ if [ -n "${DIFFCR_GPU:-}" ]; then
     python3 - >"$work/xl.json" <<'PY'
 import json
 parts = json.load(open("tests/bench/pixart-sigma.json"))
-for part in ("textEncoder", "tokenizer", "vae", "vaeTiny"):
+for part in ("textEncoder", "tokenizer"):
     parts.pop(part, None)
 print(json.dumps(parts))
 PY

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::config::TrainConfig;
 use super::encoding::read_tiny;
+use super::gradient::Gradient;
 use super::held_out::HeldOut;
 use super::objective::{Exported, Moment, Objective};
 use super::parameters::{Leaves, Parameters};
@@ -165,7 +166,11 @@ impl Objective for Autoencoder<'_> {
             let loss = (pixels + slopes * a.edges + moments(&latents) * a.moments) * share;
             let found = value(&loss);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients, device)?, loss: found, region_losses: vec![] })
+            Ok(Outcome {
+                gradient: Gradient::of(trained, &leaves, &gradients, device)?,
+                loss: found,
+                region_losses: vec![],
+            })
         })
     }
 

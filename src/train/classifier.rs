@@ -6,6 +6,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::TrainConfig;
+use super::gradient::Gradient;
 use super::held_out::HeldOut;
 use super::objective::{Exported, Moment, Objective};
 use super::parameters::{Leaves, Parameters};
@@ -127,7 +128,11 @@ impl Objective for Judge<'_> {
             let loss = (log_softmax(scores, 1) * Tensor::from_data(target, device)).sum() * (-1.0 / total as f64);
             let found = value(&loss);
             let gradients = loss.backward();
-            Ok(Outcome { gradient: trained.gradient(&leaves, &gradients, device)?, loss: found, region_losses: vec![] })
+            Ok(Outcome {
+                gradient: Gradient::of(trained, &leaves, &gradients, device)?,
+                loss: found,
+                region_losses: vec![],
+            })
         })
     }
 

@@ -181,7 +181,7 @@ impl Objective for Denoiser<'_> {
             let batch = &batches[i];
             let total = |losses: &Losses| losses.total(at.controller.lambda);
             let mut gradient = Gradient::zero(&trained, workers.plain());
-            let mut add = |found: &Gradients| trained.add_gradient(net.leaves(), found, &mut gradient);
+            let mut add = |found: &Gradients| gradient.add_found(&trained, net.leaves(), found);
             let losses = match self.config.recompute {
                 Recompute::None => {
                     let losses = self.losses(&net, batch, goal)?;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 
-use super::parameters::{Parameters, read_vector};
+use super::parameters::{Leaves, Parameters, read_vector};
 use crate::device;
 use crate::error::{Error, Result};
 
@@ -26,11 +26,33 @@ impl Gradient {
         }
     }
 
+    /// What `found` has of `leaves`, which are those of `parameters`.
+    ///
+    /// # Errors
+    /// As [`Gradient::add_found`].
+    pub fn of(parameters: &Parameters, leaves: &Leaves, found: &Gradients, device: &Device) -> Result<Self> {
+        let mut gradient = Self::zero(parameters, device);
+        gradient.add_found(parameters, leaves, found)?;
+        Ok(gradient)
+    }
+
+    /// Adds what `found` has of `leaves`; nothing where a leaf had no part in the loss.
+    ///
+    /// # Errors
+    /// `Internal` where a gradient cannot be read.
+    pub fn add_found(&mut self, parameters: &Parameters, leaves: &Leaves, found: &Gradients) -> Result<()> {
+        for (name, leaf) in leaves {
+            let (Some(range), Some(part)) = (parameters.range(name), leaf.grad(found)) else { continue };
+            self.add_part(name, range, part)?;
+        }
+        Ok(())
+    }
+
     /// Adds `part`, the gradient of the tensor `name`, which lies at `range` in the parameters.
     ///
     /// # Errors
     /// `Internal` where it cannot be read.
-    pub fn add_part(&mut self, name: &str, range: Range<usize>, part: Tensor<1>) -> Result<()> {
+    fn add_part(&mut self, name: &str, range: Range<usize>, part: Tensor<1>) -> Result<()> {
         match self {
             Self::Host(sum) => {
                 let values = part.into_data().try_to_vec::<f32>().map_err(|e| Error::internal(e.to_string()))?;

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::gradient::Gradient;
 use crate::bundle::Weights;
 use crate::error::{Error, Result};
 
@@ -135,28 +134,6 @@ impl Parameters {
                 weights.insert_tensor(view.name, view.shape, leaf.clone());
             }
         }
-    }
-
-    /// Adds the gradients of `leaves` to `sum`, a gradient of these; nothing where a leaf had no part in the loss.
-    ///
-    /// # Errors
-    /// `Internal` where a gradient cannot be read.
-    pub fn add_gradient(&self, leaves: &Leaves, gradients: &Gradients, sum: &mut Gradient) -> Result<()> {
-        for (name, leaf) in leaves {
-            let (Some(range), Some(gradient)) = (self.range(name), leaf.grad(gradients)) else { continue };
-            sum.add_part(name, range, gradient)?;
-        }
-        Ok(())
-    }
-
-    /// The gradients of `leaves`.
-    ///
-    /// # Errors
-    /// As [`Parameters::add_gradient`].
-    pub fn gradient(&self, leaves: &Leaves, gradients: &Gradients, device: &Device) -> Result<Gradient> {
-        let mut all = Gradient::zero(self, device);
-        self.add_gradient(leaves, gradients, &mut all)?;
-        Ok(all)
     }
 
     /// Has leaves come from `vector`, which lies on a device as this does in host memory; or from here again.

@@ -180,11 +180,11 @@ mod tests {
 
         let net = Net::new(&frame, &trained, &device).unwrap();
         let losses = net.losses(&batch, noisy.clone(), &frame, goal).unwrap();
-        let expected = trained.gradient(net.leaves(), &total(&losses).backward(), &device).unwrap();
+        let expected = Gradient::of(&trained, net.leaves(), &total(&losses).backward(), &device).unwrap();
         let expected = expected.into_host(&trained).unwrap();
         let mut found = Gradient::zero(&trained, &device);
         let net = Net::new(&frame, &trained, &device).unwrap();
-        let add = |gradients: &Gradients| trained.add_gradient(net.leaves(), gradients, &mut found);
+        let add = |gradients: &Gradients| found.add_found(&trained, net.leaves(), gradients);
         backward(&net, &batch, noisy, (&frame, goal), total, add).unwrap();
         let found = found.into_host(&trained).unwrap();
 

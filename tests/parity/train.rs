@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use diffcr::model::transformer::Transformer;
+use diffcr::train::gradient::Gradient;
 use diffcr::train::parameters::Parameters;
 use diffcr::train::soft_ratio::SoftRatios;
 
@@ -56,7 +57,7 @@ fn losses_and_gradients_are_those_of_the_reference() {
     check("output", error(output.inner(), &data["train.output"]));
     check("loss_denoise", error(denoise.inner(), &data["train.loss_denoise"]));
     check("loss_ratio", error(ratio_loss.inner(), &data["train.loss_ratio"]));
-    let gradient = parameters.gradient(&leaves, &gradients, &device).unwrap().into_host(&parameters).unwrap();
+    let gradient = Gradient::of(&parameters, &leaves, &gradients, &device).unwrap().into_host(&parameters).unwrap();
     let of = |name: &str| {
         let range = parameters.range(name).unwrap();
         Tensor::<1>::from_floats(&gradient[range], &Device::flex())

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use diffcr::bundle::config::{Prediction, SchedulerConfig, SolverKind, TransformerConfig};
 use diffcr::bundle::manifest::Parts;
 use diffcr::sampler::schedule::Schedule;
+use diffcr::train::gradient::Gradient;
 use diffcr::train::net::{Frame, Goal, Net, RATIO, Routing, is_router, is_table};
 use diffcr::train::noise::{Caption, MicroBatch, Noisy};
 use diffcr::train::optimizer::{AdamW, Group, Rate};
@@ -118,7 +119,8 @@ impl Case {
             let others = [vlb, ratio.map(|r| r * LAMBDA)];
             let loss = others.into_iter().flatten().fold(denoise.unwrap(), |a, b| a + b);
             let gradients = loss.backward();
-            let gradient = trained.gradient(net.leaves(), &gradients, &device).unwrap().into_host(trained).unwrap();
+            let gradient =
+                Gradient::of(trained, net.leaves(), &gradients, &device).unwrap().into_host(trained).unwrap();
             sum.iter_mut().zip(&gradient).for_each(|(a, b)| *a += b);
         }
         (found, sum)
