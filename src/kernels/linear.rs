@@ -1,8 +1,6 @@
 //! Matrix product with a weight `[out, in]`, and what follows it.
 
-#[cfg(feature = "train")]
-use burn::tensor::DType;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use super::activation::Activation;
 #[cfg(feature = "train")]
