@@ -35,7 +35,7 @@ export const SHELVES: Readonly<Record<string, Shelf>> = {
     ],
   },
   'models/stickers-lt/': {
-    sentence: 'The stickers with routers, in 4 bits: a third of the work is skipped, and more of them are wrong than of the others.',
+    sentence: 'The stickers with routers, in 4 bits: a third of the work is skipped, and of things alone seven in ten are right.',
     examples: [
       { prompt: 'a green car', seed: 3, picture: 'examples/lt-car.png' },
       { prompt: 'a yellow star on a blue background', seed: 3, picture: 'examples/lt-star.png' },
