@@ -95,6 +95,12 @@ pub fn is_software() -> bool {
     webgpu::is_software()
 }
 
+/// Whether `device` is one of WebGPU's that was opened here.
+#[cfg(feature = "webgpu")]
+pub fn is_webgpu(device: &Device) -> bool {
+    webgpu::profile_of(device).is_some()
+}
+
 /// Whether tensors of this device are in host memory, so that reading one costs nothing.
 pub fn is_host(device: &Device) -> bool {
     #[cfg(feature = "cpu")]
