@@ -20,9 +20,7 @@ pub fn open(index: usize) -> Result<Device> {
     if index < names.len() {
         return Ok(Device::cuda(index));
     }
-    let names: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")).collect();
-    let found = if names.is_empty() { "none".into() } else { names.join(", ") };
-    Err(fault(format!("there is no CUDA GPU {index}; found: {found}")))
+    Err(super::absent("CUDA GPU", index, &names))
 }
 
 fn names() -> std::result::Result<Vec<String>, result::DriverError> {

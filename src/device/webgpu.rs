@@ -105,9 +105,8 @@ pub fn native(index: usize) -> Result<Device> {
     });
     let mut adapters = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
     if index >= adapters.len() {
-        let names: Vec<_> = adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
-        let found = if names.is_empty() { "none".into() } else { names.join(", ") };
-        return Err(Error::NoAdapter { reason: format!("there is no GPU {index}; found: {found}") });
+        let names: Vec<_> = adapters.iter().map(|a| a.get_info().name).collect();
+        return Err(super::absent("GPU", index, &names));
     }
     // What compiles WGSL natively has packed products.
     let extras = || Extras { software: false, subgroups: false, packed_dot: true };

@@ -60,13 +60,7 @@ impl Gradient {
                     place.iter_mut().zip(&values).for_each(|(sum, value)| *sum += value);
                 }
             }
-            Self::Device(parts) => {
-                let sum = match parts.remove(name) {
-                    Some(sum) => sum + part,
-                    None => part,
-                };
-                parts.insert(name.to_owned(), sum);
-            }
+            Self::Device(parts) => add_to(parts, name.to_owned(), part),
         }
         Ok(())
     }
@@ -76,13 +70,7 @@ impl Gradient {
         match (self, other) {
             (Self::Host(sum), Self::Host(other)) => sum.iter_mut().zip(&other).for_each(|(a, b)| *a += b),
             (Self::Device(sum), Self::Device(other)) => {
-                for (name, part) in other {
-                    let part = match sum.remove(&name) {
-                        Some(sum) => sum + part,
-                        None => part,
-                    };
-                    sum.insert(name, part);
-                }
+                other.into_iter().for_each(|(name, part)| add_to(sum, name, part));
             }
             _ => debug_assert!(false, "gradients of two devices"),
         }
@@ -108,4 +96,13 @@ impl Gradient {
             },
         }
     }
+}
+
+/// Adds `part` to the tensor `name` of `sum`.
+fn add_to(sum: &mut BTreeMap<String, Tensor<1>>, name: String, part: Tensor<1>) {
+    let part = match sum.remove(&name) {
+        Some(before) => before + part,
+        None => part,
+    };
+    sum.insert(name, part);
 }
