@@ -20,7 +20,7 @@ pub fn open(index: usize) -> Result<Device> {
     if index < names.len() {
         return Ok(Device::cuda(index));
     }
-    Err(super::absent("CUDA GPU", index, &names))
+    Err(super::absent::absent("CUDA GPU", index, &names))
 }
 
 fn names() -> std::result::Result<Vec<String>, result::DriverError> {

@@ -3,6 +3,8 @@
 //! `open` and [`gpu`] ask wgpu itself for instance, adapter and device, with all that the adapter has, and hand them to burn;
 //! [`profile`] tells kernels, loader and callers what came of it.
 
+#[cfg(any(feature = "cuda", all(feature = "gpu", not(target_arch = "wasm32"))))]
+mod absent;
 mod backend;
 #[cfg(all(feature = "webgpu", target_arch = "wasm32"))]
 mod browser;
@@ -69,14 +71,6 @@ pub fn gpu(index: usize) -> Result<Device> {
 #[cfg(all(not(feature = "gpu"), not(target_arch = "wasm32")))]
 pub fn gpu(_: usize) -> Result<Device> {
     Err(crate::error::Error::NoAdapter { reason: "this build has no GPU backend: build with `--features gpu`".into() })
-}
-
-/// That there is no `kind` of that index, with the names of those that were found.
-#[cfg(any(feature = "cuda", all(feature = "gpu", not(target_arch = "wasm32"))))]
-fn absent(kind: &str, index: usize, names: &[String]) -> crate::error::Error {
-    let names: Vec<String> = names.iter().enumerate().map(|(i, name)| format!("{i}: {name}")).collect();
-    let found = if names.is_empty() { "none".into() } else { names.join(", ") };
-    crate::error::Error::NoAdapter { reason: format!("there is no {kind} {index}; found: {found}") }
 }
 
 /// Fails: this build has no CUDA backend.

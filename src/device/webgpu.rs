@@ -106,7 +106,7 @@ pub fn native(index: usize) -> Result<Device> {
     let mut adapters = pollster::block_on(instance.enumerate_adapters(Backends::PRIMARY));
     if index >= adapters.len() {
         let names: Vec<_> = adapters.iter().map(|a| a.get_info().name).collect();
-        return Err(super::absent("GPU", index, &names));
+        return Err(super::absent::absent("GPU", index, &names));
     }
     // What compiles WGSL natively has packed products.
     let extras = || Extras { software: false, subgroups: false, packed_dot: true };
